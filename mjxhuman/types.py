@@ -91,6 +91,37 @@ class PointMotion:
 
 
 @struct.dataclass
+class Camera:
+    """A pinhole camera per frame, axes as in OpenCV: x right, y down, z forward; pixel (0, 0) is the first's centre.
+
+    Several views of one scene are a batch axis. T may be 1 for a camera that stands still.
+    """
+
+    intrinsics: Array  # (*b, T, 3, 3) px
+    T_world_camera: Array  # (*b, T, 4, 4) camera to world: column 3 is the camera's place in m
+    distortion: Array  # (*b, T, 4) k1, k2, p1, p2 of OpenCV's model; zeros for none
+    image_size: tuple[int, int] = struct.field(pytree_node=False)  # width, height in px
+    provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+
+
+@struct.dataclass
+class Keypoints:
+    """Points of a person as an encoder or a file states them, in pixels of the (distorted) image.
+
+    ``confidence`` 0 means not seen: the other entries are then 0 and mean nothing. ``pos3d``, where the source has it,
+    is metric, relative to a root of the source's choice and to its own idea of the person's size, in camera axes.
+    """
+
+    uv: Array  # (*b, T, K, 2) px, x right, y down
+    confidence: Array  # (*b, T, K) 0..1, the source's own
+    names: tuple[str, ...] = struct.field(pytree_node=False)
+    fps: float = struct.field(pytree_node=False)
+    image_size: tuple[int, int] = struct.field(pytree_node=False)  # width, height in px
+    pos3d: Array | None = None  # (*b, T, K, 3) m
+    provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+
+
+@struct.dataclass
 class Motion:
     """Motion of a humanoid in its MuJoCo model's coordinates, with velocities and accelerations as fields."""
 
