@@ -130,8 +130,7 @@ def _check_options(options: dict[str, Any]) -> None:
 def _builtin(layout: str, stature: float | None, mass: float | None, sex: str | None) -> Humanoid:
     shape = proportions.scaled(stature or proportions.DEFAULT_STATURE)
     mass = mass or segments.default_mass(shape.stature, sex)
-    model = build_spec(shape, segments.body_inertias(shape, mass, sex), layout).compile()
-    return describe(model, "smpl", shape.stature)
+    return describe(build_spec(shape, segments.body_inertias(shape, mass, sex), layout), "smpl", shape.stature)
 
 
 @functools.lru_cache(maxsize=64)
@@ -148,7 +147,7 @@ def _from_shape(
     if masses == "mesh":
         volumes = dict(zip(SMPL_BODIES, body.segment_volumes, strict=True))
         inertias = segments.redistributed(inertias, volumes)
-    return describe(build_spec(shape, inertias, layout).compile(), "smpl", body.stature)
+    return describe(build_spec(shape, inertias, layout), "smpl", body.stature)
 
 
 @functools.lru_cache(maxsize=16)
@@ -157,7 +156,7 @@ def _from_file(path: str, _modified: int) -> Humanoid:
         spec = mujoco.MjSpec.from_file(path)
         for sensor in spec.sensors:  # never read, and published robot files name sites that they lack
             spec.delete(sensor)
-        model = spec.compile()
+        spec.compile()
     except ValueError as error:
         raise ValueError(f"{path}: MuJoCo cannot read this MJCF file: {error}") from error
-    return describe(model, pathlib.Path(path).stem)
+    return describe(spec, pathlib.Path(path).stem)

@@ -1,4 +1,4 @@
-"""From a compiled model to a ``Humanoid``: which layout it has, whether it is SMPL's body, and its anatomy tables."""
+"""From a model description to a ``Humanoid``: which layout it has, whether it is SMPL's body, and its anatomy tables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FRAMES = {
 
 
 def describe(
-    model: mujoco.MjModel, name: str, stature: float | None = None, bodies: tuple[str, ...] = SMPL_BODIES
+    spec: mujoco.MjSpec, name: str, stature: float | None = None, bodies: tuple[str, ...] = SMPL_BODIES
 ) -> Humanoid:
-    """The humanoid of a compiled model, with anatomy tables if its bodies carry the 24 SMPL names.
+    """The humanoid of a model description, with anatomy tables if its bodies carry the 24 SMPL names.
 
     Args:
-        model: compiled model; bodies and joints are what count, actuators and sites are ignored.
+        spec: compiled here; bodies and joints are what count, actuators and sites are ignored.
         name: of the humanoid.
         stature: m; None estimates it: from the skeleton of an SMPL-named model (``skeleton_stature``), else the height
             of the model's geoms at ``qpos0``.
@@ -38,11 +38,12 @@ def describe(
     Raises:
         ValueError: some of the 24 bodies are missing (they are named), or the T-pose is not one of the two conventions.
     """
+    model = spec.compile()
     names = tuple(model.body(i).name for i in range(model.nbody))
     present = [body for body in bodies if body in names]
     if len(present) < len(bodies) // 2:
         height = _height(model) if stature is None else stature
-        return _humanoid(name, model, names, height)
+        return _humanoid(name, spec, model, names, height)
     missing = [body for body in bodies if body not in names]
     if missing:
         raise ValueError(f"{name}: expected the 24 SMPL bodies, missing: {', '.join(missing)}")
@@ -54,7 +55,7 @@ def describe(
     axes = np.array([np.cross(up, forward), up, forward])  # rows: SMPL's axes in the body frame
     mass = float(model.body_mass.sum())
     return _humanoid(
-        name, model, names, stature,
+        name, spec, model, names, stature,
         smpl_body_ids=np.array([ids[b] for b in bodies]), smpl_frame=frame,
         contacts=contact_points(model, ids, stature, up, forward), capsules=body_capsules(model, ids, rest),
         range_of_motion=range_of_motion(ids), torque_limit=torque_limits(ids, model.nbody, mass, stature, axes),
@@ -62,12 +63,14 @@ def describe(
     )  # fmt: skip
 
 
-def _humanoid(name: str, model: mujoco.MjModel, names: tuple[str, ...], stature: float, **tables) -> Humanoid:
+def _humanoid(
+    name: str, spec: mujoco.MjSpec, model: mujoco.MjModel, names: tuple[str, ...], stature: float, **tables
+) -> Humanoid:
     empty = dict.fromkeys(
         ("smpl_body_ids", "smpl_frame", "contacts", "capsules", "range_of_motion", "torque_limit", "speed_limit")
     )
     mass = float(model.body_mass.sum())
-    return Humanoid(name, model, joint_layout(model), float(stature), mass, names, **(empty | tables))
+    return Humanoid(name, model, spec, joint_layout(model), float(stature), mass, names, **(empty | tables))
 
 
 def joint_layout(model: mujoco.MjModel) -> str:

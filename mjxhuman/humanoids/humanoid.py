@@ -68,6 +68,7 @@ class Humanoid:
 
     name: str
     model: mujoco.MjModel
+    spec: mujoco.MjSpec  # what ``model`` was compiled from; copy it before adding actuators or geoms
     layout: str  # "ball", "hinge" (three hinges x, y, z per body) or "mixed"
     stature: float  # m
     mass: float  # kg

@@ -128,7 +128,7 @@ def _twin(humanoid: Humanoid, layout: str) -> Humanoid:
     for signature in source.exclude_signature:
         first, second = (source.body(int(b)).name for b in (signature >> 16, signature & 0xFFFF))
         spec.add_exclude(bodyname1=first, bodyname2=second)
-    return describe(spec.compile(), f"{humanoid.name}_{layout}", humanoid.stature)
+    return describe(spec, f"{humanoid.name}_{layout}", humanoid.stature)
 
 
 def _add_joints(node: mujoco.MjsBody, humanoid: Humanoid, body: int, layout: str) -> None:

@@ -39,7 +39,7 @@ def upright_twin(humanoid: Humanoid) -> Humanoid:
             nodes[source.geom_bodyid[geom]].add_geom(
                 type=source.geom_type[geom], size=source.geom_size[geom], pos=UPRIGHT @ source.geom_pos[geom], quat=quat
             )
-    return describe(spec.compile(), "upright")
+    return describe(spec, "upright")
 
 
 def world_points(humanoid: Humanoid) -> np.ndarray:

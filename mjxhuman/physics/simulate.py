@@ -1,0 +1,136 @@
+"""Forward simulation of an actuated humanoid: a state and controls in, the state a control step later out.
+
+One function, ``Simulator.advance``, whichever engine runs below it: pure, for any leading batch axes, inside ``jit``,
+``scan`` and ``vmap``. Nothing is remembered between calls, so states may be kept, copied and advanced in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from mjxhuman.humanoids.simulated import Simulated
+from mjxhuman.math import rotation
+from mjxhuman.physics.engines.c import CEngine
+from mjxhuman.runs.environment import cpu_count
+
+ENGINES = ("c",)
+
+
+@flax.struct.dataclass
+class SimState:
+    """All that the next step depends on, environments first.
+
+    A state the engine could not step (not finite, or huge) is NaN throughout. Write ``qvel`` to push the body: the
+    velocity of its root is ``qvel[..., :3]`` (m/s, world), a push of J newton-seconds changes it by J / mass.
+    """
+
+    qpos: Array  # (*b, nq)
+    qvel: Array  # (*b, nv)
+    warmstart: Array  # (*b, nv) rad/s^2, the last acceleration: where the contact solver starts
+    time: Array  # (*b,) s since ``init``
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Simulator:
+    """A body in an engine. Hashed by identity, so it can be a static argument of compiled functions.
+
+    Build it with ``make_simulator``.
+    """
+
+    simulated: Simulated
+    models: tuple[mujoco.MjModel, ...]  # environment i runs models[i % len(models)]
+    engine: str
+    substeps: int  # physics steps per control step
+    backend: Any
+
+    @property
+    def dt(self) -> float:
+        """Seconds per control step."""
+        return float(self.simulated.model.opt.timestep) * self.substeps
+
+    def init(self, qpos: ArrayLike, qvel: ArrayLike | None = None) -> SimState:
+        """A state at time 0 from (*b, nq) coordinates and (*b, nv) velocities (default: at rest), float32.
+
+        Raises:
+            ValueError: a last axis of another size.
+        """
+        model, qpos = self.simulated.model, jnp.asarray(qpos, jnp.float32)
+        lead = qpos.shape[:-1]
+        qvel = jnp.zeros((*lead, model.nv), jnp.float32) if qvel is None else jnp.asarray(qvel, jnp.float32)
+        for name, array, size in (("qpos", qpos, model.nq), ("qvel", qvel, model.nv)):
+            if array.shape != (*lead, size):
+                raise ValueError(f"{name}: expected shape {(*lead, size)}, found {array.shape}")
+        return SimState(qpos, qvel, jnp.zeros_like(qvel), jnp.zeros(lead, jnp.float32))
+
+    def advance(self, state: SimState, ctrl: Array) -> SimState:
+        """The state one control step later under constant targets ``ctrl`` (*b, nu), rad (see ``Simulated``).
+
+        Raises:
+            ValueError: ``ctrl`` does not have the state's leading axes and nu targets.
+        """
+        lead, model = state.qpos.shape[:-1], self.simulated.model
+        if ctrl.shape != (*lead, model.nu):
+            raise ValueError(f"ctrl: expected shape {(*lead, model.nu)}, found {ctrl.shape}")
+        parts = (state.qpos, state.qvel, state.warmstart, ctrl.astype(state.qpos.dtype))
+        stepped = self.backend.advance(*(x.reshape(-1, x.shape[-1]) for x in parts))
+        qpos, qvel, warmstart = (x.reshape(*lead, -1) for x in stepped)
+        return SimState(qpos, qvel, warmstart, state.time + self.dt)
+
+    def joint_rotvec(self, qpos: Array) -> Array:
+        """Rotation vectors (*b, nu) of the ball joints at ``qpos`` (*b, nq), rad: what the controls are targets of."""
+        quat = qpos[..., 7:].reshape(*qpos.shape[:-1], -1, 4)
+        return rotation.log(rotation.canonical(quat)).reshape(*qpos.shape[:-1], -1)
+
+    def torque(self, state: SimState, ctrl: Array) -> Array:
+        """Torques (*b, nu) of the capped springs at this state, N m; the passive damping comes on top."""
+        kp, cap = (jnp.asarray(x, state.qpos.dtype) for x in (self.simulated.kp, self.simulated.cap))
+        return jnp.clip(kp * (ctrl - self.joint_rotvec(state.qpos)), -cap, cap)
+
+
+def make_simulator(
+    simulated: Simulated,
+    engine: str | None = None,
+    control_hz: float = 30.0,
+    variants: Sequence[mujoco.MjModel] | None = None,
+) -> Simulator:
+    """A simulator of a body.
+
+    Args:
+        simulated: from ``simulated_humanoid``.
+        engine: "c"; None picks the fastest for JAX's default device.
+        control_hz: control steps per second; the physics rate must be a multiple.
+        variants: models of the same body with other masses, friction or gains; environment i uses ``i % len(variants)``.
+
+    Raises:
+        ValueError: unknown engine, or a control rate the physics rate is no multiple of.
+    """
+    engine = engine or "c"
+    if engine not in ENGINES:
+        raise ValueError(f"engine: expected one of {ENGINES}, found {engine!r}")
+    ratio = 1.0 / (float(simulated.model.opt.timestep) * control_hz)
+    substeps = round(ratio)
+    if substeps < 1 or not np.isclose(ratio, substeps, rtol=1e-6):
+        raise ValueError(
+            f"control_hz: expected a divisor of the physics rate {ratio * control_hz:g}, found {control_hz}"
+        )
+    models = tuple(variants) if variants else (simulated.model,)
+    return Simulator(simulated, models, engine, substeps, CEngine(models, substeps, cpu_count()))
+
+
+def configure_callbacks() -> None:
+    """Let compiled programs run in the calling thread, so that engine ``c`` cannot block them.
+
+    To be called by launchers before the first JAX computation: a program that waits in a callback holds one of the few
+    threads of JAX's CPU client, and the copies of the callback's arguments may need that thread.
+    """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
