@@ -1,0 +1,138 @@
+"""Reward, failure and success of tracking a reference motion, as PHC defines them.
+
+Everything is a function of body states: one simulator step ``(*b, 24, ...)`` against the reference at the same time.
+Parity with ``ZhengyiLuo/PHC`` (``phc/env/tasks/humanoid_im.py``, ``phc/learning/im_amp.py``) is tested.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from mjxhuman.humanoids.proportions import BODY_PARENTS
+
+#: Names of the 24 bodies in MuJoCo order, the world left out; PHC's order.
+BODIES = tuple(BODY_PARENTS)
+#: Bodies whose distance to the reference ends an episode: all but ankles and toes (20).
+RESET_BODIES = tuple(i for i, name in enumerate(BODIES) if not name.endswith(("_Ankle", "_Toe")))
+#: Bodies over which success is judged: all but toes and hands (20).
+EVAL_BODIES = tuple(i for i, name in enumerate(BODIES) if not name.endswith(("_Toe", "_Hand")))
+#: m; a clip counts as failed where the mean distance of the ``EVAL_BODIES`` exceeds this in any frame.
+FAILURE_DISTANCE = 0.5
+#: Steps after a reset in which a reward for power would judge the reset, not the policy.
+POWER_GRACE_STEPS = 3
+
+
+class BodyState(NamedTuple):
+    """Pose and velocity of the 24 bodies in MuJoCo order (the world left out), world axes.
+
+    ``rot`` is the rotation of PHC's *upright* body frames (x forward, y left, z up in the T-pose):
+    ``mjxhuman.envs.observations.upright`` makes it of ours.
+    """
+
+    pos: Array  # (*b, 24, 3) m
+    rot: Array  # (*b, 24, 4) wxyz
+    vel: Array  # (*b, 24, 3) m/s
+    angvel: Array  # (*b, 24, 3) rad/s
+
+
+@dataclasses.dataclass(frozen=True)
+class ImitationReward:
+    """Weights and kernel scales of PHC's imitation reward (PHC ``env_im.yaml``, ``reward_specs``)."""
+
+    w_pos: float = 0.5
+    w_rot: float = 0.3
+    w_vel: float = 0.1
+    w_angvel: float = 0.1
+    k_pos: float = 100.0  # 1/m^2
+    k_rot: float = 10.0  # 1/rad^2
+    k_vel: float = 0.1  # s^2/m^2
+    k_angvel: float = 0.1  # s^2/rad^2
+
+
+def imitation_reward(
+    state: BodyState, reference: BodyState, config: ImitationReward = ImitationReward()
+) -> tuple[Array, dict[str, Array]]:
+    """``sum_i w_i exp(-k_i e_i)`` in 0..1, and its four kernels.
+
+    Errors are means of squares: of position, velocity and angular velocity over bodies *and* coordinates (which makes
+    the kernels three times softer than squared distances would), of the rotation angle over bodies.
+
+    Returns:
+      the reward ``(*b)`` and ``{"pos", "rot", "vel", "angvel"}``, each ``(*b)`` in 0..1 before its weight.
+    """
+    c = config
+    terms = {
+        "pos": jnp.exp(-c.k_pos * _mean_square(reference.pos - state.pos)),
+        "rot": jnp.exp(-c.k_rot * jnp.mean(jnp.square(rotation_distance(reference.rot, state.rot)), -1)),
+        "vel": jnp.exp(-c.k_vel * _mean_square(reference.vel - state.vel)),
+        "angvel": jnp.exp(-c.k_angvel * _mean_square(reference.angvel - state.angvel)),
+    }
+    total = c.w_pos * terms["pos"] + c.w_rot * terms["rot"] + c.w_vel * terms["vel"] + c.w_angvel * terms["angvel"]
+    return total, terms
+
+
+def _mean_square(x: Array) -> Array:
+    return jnp.mean(jnp.square(x), (-2, -1))
+
+
+def rotation_distance(p: Array, q: Array) -> Array:
+    """Angle in [0, pi] between the rotations of unit quaternions ``(..., 4)`` wxyz; well conditioned everywhere."""
+    pw, px, py, pz = (p[..., i] for i in range(4))
+    qw, qx, qy, qz = (q[..., i] for i in range(4))
+    w = pw * qw + px * qx + py * qy + pz * qz
+    x = px * qw - pw * qx + pz * qy - py * qz
+    y = py * qw - pw * qy + px * qz - pz * qx
+    z = pz * qw - pw * qz + py * qx - px * qy
+    square = x * x + y * y + z * z
+    zero = square < 1e-24  # the root has no derivative there
+    return 2.0 * jnp.arctan2(jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, square))), jnp.abs(w))
+
+
+def power_penalty(torque: Array, joint_vel: Array, step: Array, coefficient: float = 5e-4) -> Array:
+    """``-coefficient * sum |torque * velocity|`` ``(*b)``, zero in the first steps after a reset.
+
+    Args:
+      torque: ``(*b, nu)`` N m.
+      joint_vel: ``(*b, nu)`` rad/s, same order.
+      step: ``(*b)`` control steps since the reset.
+      coefficient: per W. PHC: 5e-4; 5e-5 when it tunes its composer.
+    """
+    power = jnp.sum(jnp.abs(torque * joint_vel), -1)
+    return jnp.where(step <= POWER_GRACE_STEPS, 0.0, -coefficient * power)
+
+
+def body_distance(pos: Array, ref_pos: Array, bodies: tuple[int, ...] = EVAL_BODIES) -> Array:
+    """Distance in m of each of ``bodies`` to its reference: ``(*b, len(bodies))`` of ``(*b, 24, 3)``."""
+    delta = (pos - ref_pos)[..., jnp.asarray(bodies), :]
+    return jnp.sqrt(jnp.sum(jnp.square(delta), -1))
+
+
+def has_lost_reference(
+    pos: Array,
+    ref_pos: Array,
+    step: Array,
+    *,
+    distance: float = 0.25,
+    use_mean: bool = False,
+    bodies: tuple[int, ...] = RESET_BODIES,
+) -> Array:
+    """Early termination ``(*b)`` bool: a body, or with ``use_mean`` the mean of all, is farther off than ``distance``.
+
+    Never in the first step after a reset (``step <= 1``). PHC trains with 0.25 m and any body, and evaluates with the
+    mean (``has_failed``).
+    """
+    off = body_distance(pos, ref_pos, bodies)
+    lost = jnp.mean(off, -1) > distance if use_mean else jnp.any(off > distance, -1)
+    return lost & (step > 1)
+
+
+def has_failed(pos: Array, ref_pos: Array) -> Array:
+    """PHC's failure criterion of evaluation, per frame ``(*b)``: mean distance of 20 bodies above 0.5 m.
+
+    A clip is a success if no frame fails.
+    """
+    return jnp.mean(body_distance(pos, ref_pos, EVAL_BODIES), -1) > FAILURE_DISTANCE
