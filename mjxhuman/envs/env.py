@@ -24,14 +24,15 @@ A minimal environment::
         def step(self, state, action):
             position = state.task.position + 0.1 * jnp.clip(action, -1, 1)
             distance = jnp.linalg.norm(position - self.goal, axis=-1)
-            state = state.replace(
-                task=Task(position), obs=self.observe(position), reward=-distance,
+            state = dataclasses.replace(
+                state, task=Task(position), obs=self.observe(position), reward=-distance,
                 done=distance > 5, truncation=jnp.zeros_like(state.done), metrics={"distance": distance})
             return auto_reset(state, self.reset(state.rng))
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -57,9 +58,10 @@ class State:
         reward: reward of the step that led here, (*b) float32.
         done: the episode ended with this step, by failure or time-out, (*b) bool.
         truncation: it ended by time-out (end of the clip): the value is bootstrapped; implies ``done``, (*b) bool.
-        metrics: quantities of this step, name -> (*b) float32: reward terms ("reward/position"), errors, whether the
-            episode that ended was a "success". Means over a training iteration are logged. Names that begin with "_"
-            (such as "_clip", the index of the clip) go to ``adapt`` but into no log.
+        metrics: quantities of this step, name -> (*b) float32: reward terms ("reward/position"), errors. Means over a
+            training iteration are logged. Names that begin with "episode/" ("episode/success", 0 or 1) are read where
+            an episode ends and averaged over those episodes. Names that begin with "_" ("_clip", the index of the
+            clip) go to ``adapt`` but into no log.
         sim: state of the physics engine, any pytree with leading axes *b.
         task: the task's own state, a typed pytree with leading axes *b.
     """
@@ -137,7 +139,8 @@ def auto_reset(stepped: State, fresh: State) -> State:
         fresh: result of ``reset`` for the whole batch; used where ``stepped.done``.
     """
     done = stepped.done
-    return stepped.replace(
+    return dataclasses.replace(
+        stepped,
         rng=where_done(done, fresh.rng, stepped.rng),
         obs=where_done(done, fresh.obs, stepped.obs),
         final_obs=stepped.obs,

@@ -1,0 +1,167 @@
+"""PPO's second half: from a roll-out to a batch, the loss of a minibatch, epochs of minibatches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from mjxhuman.learning.advantages import advantages
+from mjxhuman.learning.networks import Networks, Params, entropy, kl_divergence, log_prob
+from mjxhuman.learning.normalization import normalize, standardize, unstandardize, update_statistics
+from mjxhuman.learning.rollout import Normalizer, Rollout, first_true
+
+if TYPE_CHECKING:
+    from mjxhuman.learning.ppo import PPOConfig
+
+Metrics = dict[str, jax.Array]
+LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate (rsl_rl)
+
+
+@struct.dataclass
+class Batch:
+    """Samples of one iteration, (B, ...): what the loss needs, already normalised.
+
+    Attributes:
+        obs, critic_obs: normalised; critic_obs is None where the critic sees what the actor sees.
+        action, mean: what was done, and the mean of the policy that did it.
+        log_prob: log density of the action under that policy.
+        advantage: zero mean, unit variance over the batch. target: of the critic's output.
+    """
+
+    obs: jax.Array
+    critic_obs: jax.Array | None
+    action: jax.Array
+    mean: jax.Array
+    log_prob: jax.Array
+    advantage: jax.Array
+    target: jax.Array
+
+
+@struct.dataclass
+class Learner:
+    """What minibatches change: parameters, the optimiser's state, and the learning rate () float32."""
+
+    params: Params
+    opt_state: Any
+    learning_rate: jax.Array
+
+
+def optimizer(config: PPOConfig) -> optax.GradientTransformation:
+    """Clip the norm, then Adam's direction; the learning rate is applied in ``update``."""
+    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-8))
+
+
+def pmean(x: Any, axis: str | None) -> Any:
+    """Mean over the devices of a ``shard_map``; x itself outside of one."""
+    return x if axis is None else jax.lax.pmean(x, axis)
+
+
+def prepare(
+    networks: Networks, config: PPOConfig, params: Params, normalizer: Normalizer, rollout: Rollout, axis: str | None
+) -> tuple[Batch, Normalizer, Metrics]:
+    """The batch of an iteration, the statistics for the next one, and metrics of value and advantage."""
+    groups = ("state", config.critic_obs)
+    seen = {k: normalize(normalizer.obs[k], rollout.obs[k], config.obs_clip) for k in dict.fromkeys(groups)}
+    value = unstandardize(normalizer.value, networks.value(params, seen[config.critic_obs]))
+    advantage, returns = advantages(
+        config.reward_scale * rollout.reward, value, rollout.next_value, rollout.done, rollout.truncation,
+        gamma=config.gamma, gae_lambda=config.gae_lambda,
+    )  # fmt: skip
+    obs = {k: update_statistics(normalizer.obs[k], rollout.obs[k], axis) for k in seen}
+    value_statistics = update_statistics(normalizer.value, returns, axis)
+    after = Normalizer(obs, value_statistics if config.normalize_value else normalizer.value)
+    center = pmean(jnp.mean(advantage), axis)
+    spread = jnp.sqrt(pmean(jnp.mean(jnp.square(advantage - center)), axis))
+    _, log_std = networks.policy(params, seen["state"][0, :1])
+    batch = Batch(
+        obs=seen["state"],
+        critic_obs=None if config.critic_obs == "state" else seen[config.critic_obs],
+        action=rollout.action,
+        mean=rollout.mean,
+        log_prob=log_prob(rollout.action, rollout.mean, log_std),
+        advantage=(advantage - center) / (spread + 1e-8),
+        target=standardize(after.value, returns),
+    )
+    unexplained = pmean(jnp.mean(jnp.square(advantage)), axis) / (jnp.square(value_spread(returns, axis)) + 1e-8)
+    metrics = {"value/mean": pmean(jnp.mean(value), axis), "value/explained": 1.0 - unexplained}
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), after, metrics
+
+
+def value_spread(returns: jax.Array, axis: str | None) -> jax.Array:
+    """Standard deviation () of the returns over all devices."""
+    mean = pmean(jnp.mean(returns), axis)
+    return jnp.sqrt(pmean(jnp.mean(jnp.square(returns - mean)), axis))
+
+
+def ppo_loss(
+    params: Params, networks: Networks, config: PPOConfig, batch: Batch, old_log_std: jax.Array
+) -> tuple[jax.Array, Metrics]:
+    """Loss () of a minibatch and its parts, for minimisation.
+
+    actor:  -mean min(r A, clip(r, 1 - c, 1 + c) A), r the ratio of new to old probability (Schulman et al. 2017, eq. 7)
+    critic: mean (V - target)^2;  bounds: mean over samples of the sum over actions of max(|mean| - 1, 0)^2
+    """
+    mean, log_std = networks.policy(params, batch.obs)
+    value = networks.value(params, batch.obs if batch.critic_obs is None else batch.critic_obs)
+    ratio = jnp.exp(log_prob(batch.action, mean, log_std) - batch.log_prob)
+    clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+    actor = -jnp.mean(jnp.minimum(ratio * batch.advantage, clipped * batch.advantage))
+    critic = jnp.mean(jnp.square(value - batch.target))
+    bounds = jnp.mean(jnp.sum(jnp.square(jnp.maximum(jnp.abs(mean) - 1.0, 0.0)), axis=-1))
+    spread = entropy(log_std)
+    loss = actor + config.critic_coef * critic + config.bounds_coef * bounds - config.entropy_coef * spread
+    metrics = {
+        "loss/actor": actor,
+        "loss/critic": critic,
+        "loss/bounds": bounds,
+        "policy/entropy": spread,
+        "policy/kl": jnp.mean(kl_divergence((batch.mean, old_log_std), (mean, log_std))),
+        "policy/clipped": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(jnp.float32)),
+    }
+    return loss, metrics
+
+
+def update(
+    networks: Networks, config: PPOConfig, learner: Learner, batch: Batch, rng: jax.Array, axis: str | None
+) -> tuple[Learner, Metrics, dict[str, jax.Array]]:
+    """``num_epochs`` passes over shuffled minibatches.
+
+    Returns:
+        The learner, means of the minibatches' metrics, and term -> index of the first minibatch in which it was not
+        finite (-1: never).
+    """
+    samples = batch.advantage.shape[0]
+    minibatches = config.batch_size // config.minibatch_size
+    _, old_log_std = networks.policy(learner.params, batch.obs[:1])
+    gradient = jax.grad(ppo_loss, has_aux=True)
+
+    def minibatch(learner: Learner, part: Batch) -> tuple[Learner, Metrics]:
+        grads, metrics = pmean(gradient(learner.params, networks, config, part, old_log_std), axis)
+        return step(config, learner, grads, metrics)
+
+    def epoch(learner: Learner, key: jax.Array) -> tuple[Learner, Metrics]:
+        order = jax.random.permutation(key, samples)
+        parts = jax.tree.map(lambda x: x[order].reshape(minibatches, -1, *x.shape[1:]), batch)
+        return jax.lax.scan(minibatch, learner, parts)
+
+    learner, metrics = jax.lax.scan(epoch, learner, jax.random.split(rng, config.num_epochs))
+    metrics = {name: values.reshape(-1) for name, values in metrics.items()}
+    fault = {name: first_true(~jnp.isfinite(values)) for name, values in metrics.items()}
+    means = {name: jnp.mean(values) for name, values in metrics.items()}
+    return learner, {**means, "policy/learning_rate": learner.learning_rate}, fault
+
+
+def step(config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics) -> tuple[Learner, Metrics]:
+    """One step of Adam, and of the adaptive learning rate where it is on."""
+    direction, opt_state = optimizer(config).update(grads, learner.opt_state, learner.params)
+    rate = learner.learning_rate
+    if config.desired_kl > 0:
+        too_far, too_near = metrics["policy/kl"] > 2 * config.desired_kl, metrics["policy/kl"] < config.desired_kl / 2
+        factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
+        rate = jnp.clip(rate * factor, *config.learning_rate_range)
+    params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
+    return Learner(params, opt_state, rate), {**metrics, "loss/gradient_norm": optax.global_norm(grads)}
