@@ -23,7 +23,7 @@ from mjxhuman.humanoids.smpl import FRICTION
 #: Physics steps per second; four per control step at 30 Hz.
 PHYSICS_HZ = 120
 
-#: Rotor-like inertia per joint axis, kg m^2 (PHC's humanoid). Ten seconds of random targets of 2 rad stay finite with it.
+#: Rotor-like inertia per joint axis, kg m^2 (PHC's humanoid): ten seconds of random targets of 2 rad stay finite.
 ARMATURE = 0.02
 
 #: Spring gain N m/rad and cap N m of each joint's servo; damping is a tenth of the gain, N m s/rad. Gains: PHC's
@@ -41,9 +41,10 @@ ITERATIONS, LS_ITERATIONS = 6, 8
 #: Largest radius of the spheres in the corners of the soles, m.
 SOLE_RADIUS = 0.02
 
-#: Pairs of bodies that may not pass through each other (and their mirror images): legs, arms against trunk and legs.
+#: Pairs of bodies that may not pass through each other (and their mirror images), out of ``capsules.PAIRS``: legs, arms
+#: against trunk and legs. About half of those: each pair costs time in every step, rare ones most of it.
 _SELF_PAIRS = (
-    ("L_Hip", "R_Hip"), ("L_Hip", "R_Knee"), ("L_Knee", "R_Knee"), ("L_Knee", "R_Ankle"), ("L_Ankle", "R_Ankle"),
+    ("L_Hip", "R_Hip"), ("L_Hip", "R_Knee"), ("L_Knee", "R_Knee"), ("L_Ankle", "R_Ankle"), ("L_Toe", "R_Toe"),
     ("L_Elbow", "Torso"), ("L_Elbow", "Chest"), ("L_Wrist", "Torso"), ("L_Wrist", "Chest"),
     ("L_Elbow", "Pelvis"), ("L_Wrist", "Pelvis"), ("L_Hand", "Pelvis"), ("L_Hand", "Head"),
     ("L_Elbow", "L_Hip"), ("L_Wrist", "L_Hip"), ("L_Hand", "L_Hip"), ("L_Hand", "R_Hip"), ("L_Hand", "L_Knee"),
@@ -208,28 +209,25 @@ def _inside(model: mujoco.MjModel, body: int, corner: np.ndarray) -> tuple[np.nd
 def _add_self_contacts(spec: mujoco.MjSpec, humanoid: Humanoid) -> None:
     """One capsule for each body of the list of pairs; pairs that overlap in the T-pose already are left out."""
     capsules, added = humanoid.capsules, {}
-    overlap = {
-        tuple(sorted(pair)): gap for pair, gap in zip(capsules.pairs.tolist(), capsules.rest_overlap, strict=True)
-    }
-    for pair in _self_pairs():
-        indices = [SMPL_BODIES.index(name) for name in pair]
-        if overlap.get(tuple(sorted(indices)), 0.0) > 0:
+    wanted = {frozenset(pair) for pair in _self_pairs()}
+    for pair, overlap in zip(capsules.pairs, capsules.rest_overlap, strict=True):
+        names = [SMPL_BODIES[i] for i in pair]
+        if frozenset(names) not in wanted or overlap > 0:
             continue
-        for name, i in zip(pair, indices, strict=True):
+        for name, i in zip(names, pair, strict=True):
             if name not in added:
                 ends = capsules.ends[i]
                 added[name] = _add_geom(spec, f"{name}_capsule", name, ends[0], ends[1], float(capsules.radius[i]))
-        _add_pair(spec, added[pair[0]], added[pair[1]])
+        _add_pair(spec, added[names[0]], added[names[1]])
 
 
 def _self_pairs() -> list[tuple[str, str]]:
-    """The pairs with their mirror images, each once."""
+    """The pairs and their mirror images."""
 
     def flip(name: str) -> str:
         return {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
 
-    both = [pair for a, b in _SELF_PAIRS for pair in ((a, b), (flip(a), flip(b)))]
-    return list({frozenset(pair): pair for pair in both}.values())
+    return [pair for a, b in _SELF_PAIRS for pair in ((a, b), (flip(a), flip(b)))]
 
 
 def _add_geom(spec: mujoco.MjSpec, name: str, body: str, start: np.ndarray, end: np.ndarray, radius: float) -> str:

@@ -109,7 +109,8 @@ def make_simulator(
         simulated: from ``simulated_humanoid``.
         engine: "c"; None picks the fastest for JAX's default device.
         control_hz: control steps per second; the physics rate must be a multiple.
-        variants: models of the same body with other masses, friction or gains; environment i uses ``i % len(variants)``.
+        variants: models of the same body with other masses, friction or gains; environment i uses number
+            ``i % len(variants)``.
 
     Raises:
         ValueError: unknown engine, or a control rate the physics rate is no multiple of.

@@ -36,6 +36,6 @@ def test_a_state_that_cannot_be_stepped_is_nan_and_the_others_go_on(sim):
     qvel[1, 10] = 1e12
     state = sim.init(jnp.tile(sim.simulated.model.qpos0, (3, 1)), qvel)
     last, _ = roll(sim, state, random_targets(sim, 0, 2, 3, 0.1))
-    bad = np.isnan(last.qpos).all(-1) & np.isnan(last.qvel).all(-1)
+    bad = np.isnan(np.asarray(last.qpos)).all(-1)
     assert bad.tolist() == [False, True, False]
-    assert np.isfinite(last.qpos[[0, 2]]).all()
+    assert np.isfinite(np.asarray(last.qpos)[[0, 2]]).all()
