@@ -127,7 +127,7 @@ def from_pixels(uv: ArrayLike, K: ArrayLike, distortion: ArrayLike) -> Array:
 
 
 def rays(uv: ArrayLike, K: ArrayLike, T_world_camera: ArrayLike, distortion: ArrayLike) -> tuple[Array, Array]:
-    """The camera's place ``(..., 3)`` m, and the unit direction ``(..., K, 3)`` in the world that each pixel looks in."""
+    """The camera's place ``(..., 3)`` m and the unit directions ``(..., K, 3)`` in which its pixels look; world axes."""
     T = jnp.asarray(T_world_camera)
     ideal = from_pixels(uv, K, distortion)
     direction = jnp.concatenate([ideal, jnp.ones_like(ideal[..., :1])], -1)
