@@ -127,7 +127,7 @@ def from_pixels(uv: ArrayLike, K: ArrayLike, distortion: ArrayLike) -> Array:
 
 
 def rays(uv: ArrayLike, K: ArrayLike, T_world_camera: ArrayLike, distortion: ArrayLike) -> tuple[Array, Array]:
-    """The camera's place ``(..., 3)`` m and the unit directions ``(..., K, 3)`` in which its pixels look; world axes."""
+    """Camera place ``(..., 3)`` m and unit directions ``(..., K, 3)`` in which its pixels look, in the world."""
     T = jnp.asarray(T_world_camera)
     ideal = from_pixels(uv, K, distortion)
     direction = jnp.concatenate([ideal, jnp.ones_like(ideal[..., :1])], -1)
