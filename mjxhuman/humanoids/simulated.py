@@ -7,6 +7,7 @@ a capped actuator, damping becomes explicit and blows up (dt * kd / inertia is a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 
@@ -99,7 +100,9 @@ class Simulated:
 
 
 @functools.lru_cache(maxsize=64)
-def simulated_humanoid(humanoid: Humanoid, contacts: str = "full", self_contacts: bool = True) -> Simulated:
+def simulated_humanoid(
+    humanoid: Humanoid, contacts: str = "full", self_contacts: bool = True, iterations: int = ITERATIONS
+) -> Simulated:
     """The actuated model of a humanoid of SMPL's topology; equal arguments return the same object.
 
     Gains, damping and caps scale with weight times stature, so that a child is not a giant's strength in small.
@@ -109,6 +112,8 @@ def simulated_humanoid(humanoid: Humanoid, contacts: str = "full", self_contacts
         contacts: what may touch the floor: "feet", six spheres in the corners of each sole; "full", the points of
             ``Humanoid.contacts`` on the rest of the body as well.
         self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs.
+        iterations: of the contact solver. With 1 the engine "jax" can be differentiated in reverse mode; contacts are
+            then soft and may fail under violent targets.
 
     Raises:
         ValueError: not a body of SMPL's topology, or unknown ``contacts``.
@@ -122,7 +127,7 @@ def simulated_humanoid(humanoid: Humanoid, contacts: str = "full", self_contacts
     if humanoid.layout != "ball":
         humanoid = to_ball(humanoid)
     spec = humanoid.spec.copy()
-    _set_options(spec)
+    _set_options(spec, iterations)
     kp, cap = servo_table(humanoid)
     kd = DAMPING_PER_GAIN * kp
     for body in range(2, humanoid.nbody):
@@ -134,6 +139,45 @@ def simulated_humanoid(humanoid: Humanoid, contacts: str = "full", self_contacts
     return Simulated(humanoid, spec.compile(), kp, kd, cap, contacts)
 
 
+def randomized_models(
+    simulated: Simulated,
+    count: int,
+    seed: int,
+    friction: tuple[float, float] = (0.7, 1.3),
+    mass: tuple[float, float] = (0.9, 1.1),
+    gain: tuple[float, float] = (0.9, 1.1),
+) -> list[mujoco.MjModel]:
+    """Models of the same body for domain randomisation (``make_simulator(variants=...)``).
+
+    Args:
+        simulated: the body.
+        count: how many models.
+        seed: of NumPy's generator; equal arguments give equal models.
+        friction, mass, gain: lowest and highest factor, drawn uniformly: one for the friction of all contacts, one for
+            mass and inertia of each body, one for the gain and damping of each actuated joint (left and right differ).
+
+    Raises:
+        ValueError: a range that is not ``0 < low <= high``.
+    """
+    for name, (low, high) in (("friction", friction), ("mass", mass), ("gain", gain)):
+        if not 0 < low <= high:
+            raise ValueError(f"{name}: expected 0 < low <= high, found {(low, high)}")
+    rng, models = np.random.default_rng(seed), []
+    for _ in range(count):
+        model = copy.copy(simulated.model)
+        model.pair_friction[:, :2] *= rng.uniform(*friction)
+        factor = rng.uniform(*mass, model.nbody)
+        model.body_mass *= factor
+        model.body_inertia *= factor[:, None]
+        strength = np.repeat(rng.uniform(*gain, model.nu // 3), 3)
+        model.actuator_gainprm[:, 0] *= strength
+        model.actuator_biasprm[:, 1] *= strength
+        model.dof_damping[6:] *= strength
+        mujoco.mj_setConst(model, mujoco.MjData(model))  # what MuJoCo derives from masses
+        models.append(model)
+    return models
+
+
 def servo_table(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:
     """Gains (N m/rad) and caps (N m) of the servos, (nu,) each, body order, for a humanoid with ball joints."""
     reference = default_mass(DEFAULT_STATURE) * DEFAULT_STATURE
@@ -143,13 +187,13 @@ def servo_table(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0], table[:, 1]
 
 
-def _set_options(spec: mujoco.MjSpec) -> None:
+def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
     """Solver and integrator, and no collisions but those of explicit pairs."""
     option = spec.option
     option.timestep = 1.0 / PHYSICS_HZ
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.solver, option.cone = mujoco.mjtSolver.mjSOL_NEWTON, mujoco.mjtCone.mjCONE_PYRAMIDAL
-    option.iterations, option.ls_iterations = ITERATIONS, LS_ITERATIONS
+    option.iterations, option.ls_iterations = iterations, LS_ITERATIONS
     for geom in spec.geoms:
         geom.contype, geom.conaffinity = 0, 0
     for old in (*spec.actuators, *spec.pairs, *spec.excludes):

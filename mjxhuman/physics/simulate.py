@@ -21,9 +21,14 @@ from jax.typing import ArrayLike
 from mjxhuman.humanoids.simulated import Simulated
 from mjxhuman.math import rotation
 from mjxhuman.physics.engines.c import CEngine
+from mjxhuman.physics.engines.mjx import MjxEngine
 from mjxhuman.runs.environment import cpu_count
 
-ENGINES = ("c",)
+#: "c": C MuJoCo on the CPU's threads, float64 inside; "jax": MJX, differentiable, on any device; "warp": MuJoCo Warp.
+ENGINES = ("c", "jax", "warp")
+
+#: The fastest engine of each of JAX's platforms; "jax" elsewhere.
+_FASTEST = {"cpu": "c", "gpu": "warp", "cuda": "warp"}
 
 
 @flax.struct.dataclass
@@ -82,7 +87,8 @@ class Simulator:
         if ctrl.shape != (*lead, model.nu):
             raise ValueError(f"ctrl: expected shape {(*lead, model.nu)}, found {ctrl.shape}")
         parts = (state.qpos, state.qvel, state.warmstart, ctrl.astype(state.qpos.dtype))
-        stepped = self.backend.advance(*(x.reshape(-1, x.shape[-1]) for x in parts))
+        rows = [x.reshape(-1, x.shape[-1]) for x in parts]
+        stepped = self.backend.advance(self._variant(len(rows[0])), *rows)
         qpos, qvel, warmstart = (x.reshape(*lead, -1) for x in stepped)
         return SimState(qpos, qvel, warmstart, state.time + self.dt)
 
@@ -93,8 +99,15 @@ class Simulator:
 
     def torque(self, state: SimState, ctrl: Array) -> Array:
         """Torques (*b, nu) of the capped springs at this state, N m; the passive damping comes on top."""
-        kp, cap = (jnp.asarray(x, state.qpos.dtype) for x in (self.simulated.kp, self.simulated.cap))
+        lead, dtype = ctrl.shape[:-1], state.qpos.dtype
+        variant = self._variant(int(np.prod(lead)))
+        kp = jnp.asarray([m.actuator_gainprm[:, 0] for m in self.models], dtype)[variant].reshape(ctrl.shape)
+        cap = jnp.asarray([m.actuator_forcerange[:, 1] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         return jnp.clip(kp * (ctrl - self.joint_rotvec(state.qpos)), -cap, cap)
+
+    def _variant(self, size: int) -> Array:
+        """Which model each of ``size`` environments runs, (size,) int."""
+        return jnp.arange(size) % len(self.models)
 
 
 def make_simulator(
@@ -107,15 +120,16 @@ def make_simulator(
 
     Args:
         simulated: from ``simulated_humanoid``.
-        engine: "c"; None picks the fastest for JAX's default device.
+        engine: one of ``ENGINES``; None picks the fastest for JAX's default device.
         control_hz: control steps per second; the physics rate must be a multiple.
-        variants: models of the same body with other masses, friction or gains; environment i uses number
-            ``i % len(variants)``.
+        variants: models of the same body with other numbers (``randomized_models``); environment i of a call runs
+            number ``i % len(variants)``, counted over its leading axes (those that ``vmap`` adds do not count).
 
     Raises:
         ValueError: unknown engine, or a control rate the physics rate is no multiple of.
+        ImportError: engine "warp" without the package warp-lang.
     """
-    engine = engine or "c"
+    engine = engine or _FASTEST.get(jax.default_backend(), "jax")
     if engine not in ENGINES:
         raise ValueError(f"engine: expected one of {ENGINES}, found {engine!r}")
     ratio = 1.0 / (float(simulated.model.opt.timestep) * control_hz)
@@ -125,7 +139,8 @@ def make_simulator(
             f"control_hz: expected a divisor of the physics rate {ratio * control_hz:g}, found {control_hz}"
         )
     models = tuple(variants) if variants else (simulated.model,)
-    return Simulator(simulated, models, engine, substeps, CEngine(models, substeps, cpu_count()))
+    backend = CEngine(models, substeps, cpu_count()) if engine == "c" else MjxEngine(models, substeps, engine)
+    return Simulator(simulated, models, engine, substeps, backend)
 
 
 def configure_callbacks() -> None:

@@ -1,1 +1,1 @@
-"""What steps the physics: C MuJoCo on a CPU's threads. Used through ``mjxhuman.physics.simulate`` alone."""
+"""What steps the physics, one class per engine; used through ``mjxhuman.physics.simulate`` alone."""
