@@ -1,4 +1,4 @@
-"""A point mass on a line that shall follow its own moving target: solved within seconds, with failures and time-outs."""
+"""A point mass that shall follow its own moving target: solved within seconds, with failures and time-outs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,131 @@
+"""A trained policy by itself: what it sees to what it does, and the one file that it is shipped in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import struct, traverse_util
+
+from mjxhuman.learning.networks import Networks, Params
+from mjxhuman.learning.normalization import Statistics, normalize
+from mjxhuman.runs import atomic_write
+
+FORMAT = "mjxhuman-policy"
+VERSION = 1
+STATISTICS = ("mean", "var", "count")
+
+
+@struct.dataclass
+class Policy:
+    """Deterministic policy: the mean of the Gaussian.
+
+    Attributes:
+        params: of the networks; the critic's may be missing.
+        statistics: of the actor's observations.
+        networks: shapes. clip: bound of normalised observations.
+    """
+
+    params: Params
+    statistics: Statistics
+    networks: Networks = struct.field(pytree_node=False)
+    clip: float = struct.field(pytree_node=False)
+
+    def __call__(self, obs: Mapping[str, jax.Array]) -> jax.Array:
+        """Actions (*b, n) for observation groups; the group "state" (*b, m) is used."""
+        seen = normalize(self.statistics, obs["state"], self.clip)
+        return self.networks.policy(self.params, seen)[0]
+
+
+def save_policy(path: str | os.PathLike[str], policy: Policy, meta: Mapping[str, Any]) -> None:
+    """Write a policy as one compressed ``.npz``, without the critic.
+
+    Args:
+        path: the file.
+        policy: what to save.
+        meta: JSON-ready facts for whoever loads it: humanoid, observation set, action mode, configuration, how it was
+            trained.
+    """
+    arrays = {f"params/{k}": np.asarray(v) for k, v in traverse_util.flatten_dict(policy.params, sep="/").items()
+              if not k.startswith("critic/")}  # fmt: skip
+    arrays |= {f"statistics/{k}": np.asarray(getattr(policy.statistics, k)) for k in STATISTICS}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "networks": dataclasses.asdict(policy.networks),
+        "clip": policy.clip,
+        "meta": dict(meta),
+    }
+    with atomic_write(path, "wb") as file:
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+
+
+def load_policy(path: str | os.PathLike[str], expect: Mapping[str, Any] | None = None) -> tuple[Policy, dict[str, Any]]:
+    """A policy from its file, and its facts.
+
+    Args:
+        path: file of ``save_policy``.
+        expect: facts that must hold, for example {"humanoid": "smpl"}.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a policy, of another format version, incomplete, or a fact differs (file and field are named).
+    """
+    try:
+        with np.load(Path(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: expected a policy file (.npz), cannot read it ({error})") from None
+    header = _header(path, arrays)
+    if missing := [k for k in STATISTICS if f"statistics/{k}" not in arrays]:
+        raise ValueError(f"{path}: expected the arrays statistics/mean, /var and /count, {', '.join(missing)} missing")
+    meta = header["meta"]
+    for name, value in (expect or {}).items():
+        if meta.get(name) != value:
+            raise ValueError(f"{path}: {name}: expected {value!r}, the policy was trained with {meta.get(name)!r}")
+    shapes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["networks"].items()}
+    policy = Policy(
+        params=traverse_util.unflatten_dict(_part(arrays, "params"), sep="/"),
+        statistics=Statistics(*(jax.numpy.asarray(arrays[f"statistics/{k}"]) for k in STATISTICS)),
+        networks=Networks(**shapes),
+        clip=header["clip"],
+    )
+    _check_arrays(path, policy)
+    return policy, meta
+
+
+def _header(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    try:
+        header = json.loads(str(arrays["header"]))
+        found = header["format"]
+    except (KeyError, ValueError, TypeError):
+        raise ValueError(f"{path}: expected a policy file, found an .npz with {sorted(arrays)[:5]}") from None
+    if found != FORMAT:
+        raise ValueError(f"{path}: format: expected {FORMAT!r}, found {found!r}")
+    if header["version"] != VERSION:
+        raise ValueError(f"{path}: version: expected {VERSION}, found {header['version']}")
+    return header
+
+
+def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, jax.Array]:
+    start = name + "/"
+    return {k.removeprefix(start): jax.numpy.asarray(v) for k, v in arrays.items() if k.startswith(start)}
+
+
+def _check_arrays(path: str | os.PathLike[str], policy: Policy) -> None:
+    """Every array that the networks need is there, with its shape."""
+    wanted = jax.eval_shape(policy.networks.init, jax.random.key(0))
+    wanted = {k: v.shape for k, v in traverse_util.flatten_dict(wanted, sep="/").items() if not k.startswith("critic/")}
+    found = {k: v.shape for k, v in traverse_util.flatten_dict(policy.params, sep="/").items()}
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"{path}: params/{name}: expected shape {wanted.get(name)}, found {found.get(name)}")

@@ -1,0 +1,267 @@
+"""A training run: iterations, logs, evaluations and checkpoints in one folder, continued where it stopped.
+
+The folder holds ``run.json`` (configuration, versions, commit and command of every session), ``metrics.jsonl``,
+``tensorboard/``, ``checkpoints/`` and ``policy.npz`` (the latest), ``best.npz`` (of the best evaluation).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from mjxhuman.envs import Env
+from mjxhuman.learning.policy import Policy, save_policy
+from mjxhuman.learning.ppo import Iteration, PPOConfig, TrainState, init, make_iteration, make_networks
+from mjxhuman.learning.rollout import Fault
+from mjxhuman.runs import atomic_write, describe, progress
+from mjxhuman.runs.checkpoints import Checkpoints
+from mjxhuman.runs.metrics import MetricsWriter
+
+Evaluate = Callable[[Policy, int], Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """How a run is carried out; nothing here changes what is learned, so all of it may differ when a run continues.
+
+    Attributes:
+        folder: of the run. A run found there is continued.
+        iterations: of the whole run, earlier sessions included.
+        max_seconds: stop after so long (with a checkpoint); 0 for no limit.
+        checkpoint_every, evaluate_every: iterations between; 0 for only at the end. Each evaluation is followed by a
+            checkpoint.
+        keep: checkpoints kept besides the best.
+        tensorboard: write event files. wandb: project to log to, empty for none.
+        quiet: no progress bar.
+    """
+
+    folder: str
+    iterations: int
+    max_seconds: float = 0.0
+    checkpoint_every: int = 100
+    evaluate_every: int = 0
+    keep: int = 3
+    tensorboard: bool = True
+    wandb: str = ""
+    quiet: bool = False
+
+
+class NotFinite(FloatingPointError):
+    """A number of the training stopped being finite; the message names it and the file with the states."""
+
+
+def train(
+    env: Env,
+    config: PPOConfig,
+    options: TrainOptions,
+    *,
+    seed: int = 0,
+    facts: Mapping[str, Any] | None = None,
+    evaluate: Evaluate | None = None,
+) -> TrainState:
+    """Train, or continue the run in ``options.folder``, until ``options.iterations``.
+
+    A run that was killed continues from its last checkpoint and then is, on a CPU, bit for bit the uninterrupted one.
+    SIGINT and SIGTERM end it after the current iteration, with a checkpoint.
+
+    Args:
+        env: the environment.
+        config: of PPO.
+        options: of the run.
+        seed: of everything random.
+        facts: JSON-ready settings of the environment ("humanoid", "observations", clips); a continuation must share
+            them, and they go into the policy files.
+        evaluate: called with the policy and the iteration; returns scalars to log. Its "score", higher better, chooses
+            the best checkpoint and ``best.npz``.
+
+    Raises:
+        CheckpointMismatch: the folder's run has another configuration, seed, environment or facts.
+        NotFinite: a number stopped being finite.
+        OSError: a checkpoint could not be written; the earlier ones are intact.
+    """
+    folder = Path(options.folder)
+    checkpoints = Checkpoints(folder / "checkpoints", options.keep)
+    shared = {"ppo": dataclasses.asdict(config), "seed": seed, "env": dict(facts or {}), "sizes": _sizes(env)}
+    state = init(env, config, seed)
+    if checkpoints.steps:
+        _, state = checkpoints.restore(state, shared)
+    first = int(state.iteration)
+    _note_session(folder, shared, first)
+    iteration = make_iteration(env, config)
+    run = Run(env, config, options, shared, checkpoints, evaluate)
+    with MetricsWriter(
+        folder, step=first, tensorboard=options.tensorboard, wandb=options.wandb, config=shared
+    ) as writer:
+        try:
+            return run.loop(state, iteration, writer)
+        finally:
+            checkpoints.close()
+
+
+@dataclasses.dataclass
+class Run:
+    """The parts of a run that its loop uses."""
+
+    env: Env
+    config: PPOConfig
+    options: TrainOptions
+    facts: dict[str, Any]
+    checkpoints: Checkpoints
+    evaluate: Evaluate | None
+
+    def loop(self, state: TrainState, iteration: Iteration, writer: MetricsWriter) -> TrainState:
+        """Iterate until the end, the time limit or a signal."""
+        options, done, started = self.options, int(state.iteration), time.monotonic()
+        saved = done if self.checkpoints.steps else -1
+        with (
+            _stop_flag() as stop,
+            progress(options.iterations, unit="it", label="train", quiet=options.quiet, initial=done) as bar,
+        ):
+            while done < options.iterations:
+                began = time.monotonic()
+                state, metrics, fault = jax.block_until_ready(iteration(state, self.env))
+                done += 1
+                values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+                values["speed/steps_per_second"] = self.config.batch_size / (time.monotonic() - began)
+                values["steps"] = done * self.config.batch_size
+                self._check(done, fault)
+                late = 0 < options.max_seconds < time.monotonic() - started
+                last = done >= options.iterations or late or bool(stop)
+                judge = self.evaluate is not None and (last or _due(done, options.evaluate_every))
+                if judge:
+                    values |= self._evaluated(state, done)
+                writer.write(done, values)
+                if last or judge or _due(done, options.checkpoint_every):
+                    self._save(done, state, values.get("evaluate/score"))
+                    saved = done
+                bar.set_postfix_str(_postfix(values))
+                bar.update(1)
+                if last:
+                    break
+        if saved < done:
+            self._save(done, state, None)
+        return state
+
+    def policy(self, state: TrainState) -> Policy:
+        """The policy of a train state."""
+        return policy_of(state, self.env, self.config)
+
+    def _evaluated(self, state: TrainState, done: int) -> dict[str, float]:
+        assert self.evaluate is not None
+        return {f"evaluate/{name}": float(value) for name, value in self.evaluate(self.policy(state), done).items()}
+
+    def _save(self, done: int, state: TrainState, score: float | None) -> None:
+        """Checkpoint and policy file."""
+        self.checkpoints.save(done, state, self.facts, score)
+        meta = {**self.facts["env"], "ppo": self.facts["ppo"], "seed": self.facts["seed"], "iteration": done}
+        meta |= {"steps": done * self.config.batch_size, "score": score}
+        save_policy(Path(self.options.folder) / "policy.npz", self.policy(state), meta)
+        if score is not None and self.checkpoints.best == done:
+            save_policy(Path(self.options.folder) / "best.npz", self.policy(state), meta)
+
+    def _check(self, done: int, fault: Fault) -> None:
+        """Stop at the first number that is not finite.
+
+        Raises:
+            NotFinite: with the term and the file that holds the states.
+        """
+        steps = {name: int(step) for name, step in jax.device_get(fault.step).items()}
+        wrong = {name: step for name, step in steps.items() if step >= 0}
+        if not wrong:
+            return
+        term = first_wrong(steps)
+        path = dump_fault(Path(self.options.folder) / f"not_finite_{done}.npz", fault)
+        kept = self.checkpoints.steps
+        raise NotFinite(
+            f"iteration {done}: {term!r} is not finite (first at {where(term)} {wrong[term]}; also: "
+            f"{', '.join(name for name in wrong if name != term) or 'nothing'}). States before it: {path}. "
+            f"Last checkpoint: {kept[-1] if kept else 'none'}."
+        )
+
+
+def first_wrong(steps: Mapping[str, int]) -> str:
+    """The term that went wrong first: earliest step of the roll-out, in order of computation; then the update's."""
+    wrong = [(name.startswith(UPDATE), step, i, name) for i, (name, step) in enumerate(steps.items()) if step >= 0]
+    return min(wrong)[-1]
+
+
+UPDATE = ("loss/", "policy/", "amp/", "curriculum")  # terms that are computed after the roll-out
+
+
+def where(term: str) -> str:
+    """What the number of a term's fault counts."""
+    return "minibatch" if term.startswith(UPDATE) else "step"
+
+
+def dump_fault(path: Path, fault: Fault) -> Path:
+    """Write the states before the fault, of the environments that it happened in (of all if it was in the update)."""
+    bad = np.asarray(fault.bad)
+    chosen = np.flatnonzero(bad) if bad.any() else np.arange(bad.size)
+    arrays = {"environment": chosen, "action": np.asarray(fault.action)[chosen]}
+    for key_path, leaf in jax.tree_util.tree_leaves_with_path(fault.state):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        arrays["state" + jax.tree_util.keystr(key_path)] = np.asarray(leaf)[chosen]
+    with atomic_write(path, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    return path
+
+
+def policy_of(state: TrainState, env: Env, config: PPOConfig) -> Policy:
+    """The deterministic policy of a train state."""
+    return Policy(state.learner.params, state.normalizer.obs["state"], make_networks(env, config), config.obs_clip)
+
+
+def _sizes(env: Env) -> dict[str, Any]:
+    return {"action": env.action_size, "observations": dict(env.observation_sizes)}
+
+
+def _due(done: int, every: int) -> bool:
+    return every > 0 and done % every == 0
+
+
+def _postfix(values: Mapping[str, float]) -> str:
+    success = values.get("episode/success", values.get("episode/timeout", float("nan")))
+    return f"{values['speed/steps_per_second']:,.0f} steps/s, reward {values['reward']:.3f}, success {success:.0%}"
+
+
+def _note_session(folder: Path, facts: Mapping[str, Any], iteration: int) -> None:
+    """Append this session to ``run.json``."""
+    path = folder / "run.json"
+    earlier = json.loads(path.read_text())["sessions"] if path.exists() else []
+    session = {"iteration": iteration, "command": sys.argv, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **describe()}
+    with atomic_write(path) as file:
+        json.dump({"config": facts, "sessions": [*earlier, session]}, file, indent=1)
+
+
+@contextmanager
+def _stop_flag() -> Iterator[list[int]]:
+    """A list that gets the number of a received SIGINT or SIGTERM; a second one acts as usual."""
+    received: list[int] = []
+    old = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(number, old[signal.Signals(number)])
+
+    try:
+        for kind in old:
+            signal.signal(kind, note)
+    except ValueError:  # not the main thread: signals are the caller's
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for kind, handler in old.items():
+            signal.signal(kind, handler)
