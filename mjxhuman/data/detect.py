@@ -21,9 +21,32 @@ SUFFIXES = {
     "trc": (".trc",),
     "sto": (".mot", ".sto"),
     "csv": (".csv",),
+    "video": (
+        ".mp4",
+        ".mov",
+        ".m4v",
+        ".webm",
+        ".mkv",
+        ".avi",
+        ".ts",
+        ".m2ts",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".flv",
+        ".ogv",
+        ".gif",
+        ".3gp",
+        ".y4m",
+    ),
 }
 
 _HEAD = 1 << 16
+
+# First bytes of the containers that video comes in; the ISO family (MP4, MOV) has its box's length before them.
+_CONTAINERS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3",
+               b"\x00\x00\x00\x01", b"YUV4MPEG2", b"GIF8")  # fmt: skip
+_ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # shorter than 16 MiB: a zero before
 
 
 def detect(source: Source) -> str:
@@ -55,6 +78,8 @@ def _by_content(source: Source, head: bytes) -> str | None:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
             names = []
         return "pt" if any(name.endswith("data.pkl") for name in names) else "npz"
+    if is_video(head):
+        return "video"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if re.match(rb"\x80[\x02-\x05]", head) or head.startswith((b"\x1f\x8b", b"x\x9c", b"ZF")):
@@ -81,3 +106,11 @@ def _by_content(source: Source, head: bytes) -> str | None:
     if re.match(r"[-+.\deE]+,", text):
         return "csv"
     return None
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file that starts with these bytes is a container of video (or of sound: that is for the decoder)."""
+    transport_stream = len(head) > 188 and head[0] == head[188] == 0x47
+    riff = head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    iso = head[:1] == b"\x00" and head[4:8] in _ISO_BOXES
+    return head.startswith(_CONTAINERS) or iso or transport_stream or riff

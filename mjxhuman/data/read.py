@@ -33,6 +33,7 @@ _READERS: dict[str, Callable[[Source], AnyMotion]] = {
 
 #: Formats that are recognised and not read: what was found, and what to do.
 _REFUSED = {
+    "video": ("a video", "a file of motion (mjxhuman.load_motion recovers the motion in a video)"),
     "pickle": (
         "a pickle, which is never loaded because unpickling can run any code",
         "an .npz: load the file where you trust it and save its arrays with np.savez(path, poses=..., trans=..., ...)",
