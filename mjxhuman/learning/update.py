@@ -164,4 +164,4 @@ def step(config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics) -
         factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
         rate = jnp.clip(rate * factor, *config.learning_rate_range)
     params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
-    return Learner(params, opt_state, rate), {**metrics, "loss/gradient_norm": optax.global_norm(grads)}
+    return Learner(params, opt_state, rate), {**metrics, "loss/gradient_norm": optax.tree.norm(grads)}

@@ -4,6 +4,7 @@ from mjxhuman.runs.compile_cache import enable_compile_cache
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, json_line, read_json_lines
 from mjxhuman.runs.inputs import expand_inputs
+from mjxhuman.runs.launch import prepare_jax
 from mjxhuman.runs.progress import progress
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "enable_compile_cache",
     "expand_inputs",
     "json_line",
+    "prepare_jax",
     "progress",
     "read_json_lines",
 ]

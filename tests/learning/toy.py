@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from mjxhuman.envs import State, auto_reset, first_state, split
+from mjxhuman.learning.ppo import PPOConfig
 
 DT = 0.1
 LIMIT = 3.0  # m from the target: failure
@@ -83,3 +85,13 @@ class PointMass:
 
 def point_mass(privileged: bool = False) -> PointMass:
     return PointMass(jnp.float32(1.0), jnp.float32(1.0), privileged)
+
+
+def small_config(**changes: Any) -> PPOConfig:
+    """Networks and batches that compile and learn within seconds."""
+    values = {
+        "num_envs": 64, "unroll_length": 16, "num_epochs": 4, "minibatch_size": 256, "learning_rate": 1e-3,
+        "log_std": -1.0, "actor_hidden": (64, 64), "critic_hidden": (64, 64), "activation": "elu",
+        "critic_coef": 1.0, "max_grad_norm": 1.0,
+    }  # fmt: skip
+    return PPOConfig(**{**values, **changes})
