@@ -139,10 +139,16 @@ def make_networks(env: Env, config: PPOConfig) -> Networks:
 
 def init(env: Env, config: PPOConfig, seed: int = 0) -> TrainState:
     """A train state before its first iteration; the statistics have seen the first observations."""
-    networks = make_networks(env, config)
-    rng, network_rng, reset_rng = jax.random.split(jax.random.key(seed), 3)
-    params = networks.init(network_rng)
-    actors = jax.jit(start)(env, jax.random.split(reset_rng, config.num_envs))
+    state = jax.jit(fresh, static_argnums=1)(env, config, jax.random.key(seed))
+    # A copy, because iterations give the train state's arrays away and the environment's must stay.
+    return dataclasses.replace(state, curriculum=jax.tree.map(jnp.copy, getattr(env, "curriculum", None)))
+
+
+def fresh(env: Env, config: PPOConfig, rng: jax.Array) -> TrainState:
+    """The train state of ``init`` without the curriculum, to be jitted."""
+    rng, network_rng, reset_rng = jax.random.split(rng, 3)
+    params = make_networks(env, config).init(network_rng)
+    actors = start(env, jax.random.split(reset_rng, config.num_envs))
     obs = {
         name: update_statistics(new_statistics((env.observation_sizes[name],)), actors.state.obs[name])
         for name in dict.fromkeys(("state", config.critic_obs))
@@ -153,7 +159,6 @@ def init(env: Env, config: PPOConfig, seed: int = 0) -> TrainState:
         normalizer=Normalizer(obs, new_statistics()),
         rng=rng,
         actors=actors,
-        curriculum=getattr(env, "curriculum", None),
     )
 
 

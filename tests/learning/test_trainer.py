@@ -115,14 +115,14 @@ class Poisoned(PointMass):
 
     def step(self, state: State, action: jax.Array) -> State:
         after = super().step(state, action)
-        bad = (state.task.phase > 1.0) & (state.task.phase < 1.2)
+        bad = (state.task.phase > 1.0) & (state.task.phase < 1.2) & (state.task.step >= 1)
         metrics = {**after.metrics, "distance": jnp.where(bad, jnp.nan, after.metrics["distance"])}
         return dataclasses.replace(after, metrics=metrics, reward=jnp.where(bad, jnp.nan, after.reward))
 
 
 def test_not_a_number_stops_the_run_and_is_named(tmp_path: Path) -> None:
     env = Poisoned(jnp.float32(1.0), jnp.float32(1.0))
-    with pytest.raises(NotFinite, match=r"iteration 1: 'distance' is not finite \(first at step 0") as error:
+    with pytest.raises(NotFinite, match=r"iteration 1: 'distance' is not finite \(first at step 1;") as error:
         train(env, small_config(), options(tmp_path, 5), facts=TOY)
     with np.load(tmp_path / "not_finite_1.npz") as dump:
         phase = dump["state.task.phase"]

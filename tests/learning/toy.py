@@ -74,7 +74,7 @@ class PointMass:
             reward=jnp.exp(-2 * distance**2),
             done=failed | timeout,
             truncation=timeout & ~failed,
-            metrics={"distance": distance, "episode/success": jnp.where(failed, 0.0, 1.0), "_place": task.phase},
+            metrics={"distance": distance, "episode/success": 1.0 - failed.astype(jnp.float32), "_place": task.phase},
         )
         return auto_reset(state, self.reset(state.rng))
 
