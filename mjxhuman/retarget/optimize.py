@@ -54,7 +54,7 @@ _HINGES = {
     "Toe": ((-1.1, -0.1, -0.1), (0.7, 0.1, 0.1)),
     "Elbow": ((-1.6, -2.7, -0.2), (1.6, 0.15, 0.2)),
 }
-_RANGE_SIGMA = 0.05  # rad beyond the range
+RANGE_SIGMA = 0.05  # rad beyond the range
 
 
 def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.asarray(index), chord(low), chord(high)
 
 
-_RANGE_INDEX, _RANGE_LOW, _RANGE_HIGH = _range_table()
+RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
 
 
 def _levels() -> tuple[tuple[int, ...], ...]:
@@ -261,21 +261,21 @@ def _evaluate(y: Array, frame: Frame, shared: Shared) -> tuple[Array, Callable[[
     arm = jaxlie.SO3(quat[shared.body]).apply(shared.point)
     points = pos[shared.body] + arm
     by_local = shared.reference_is_local[:, None]
-    turn, turn_map = _chord(jaxlie.SO3(frame.reference), jaxlie.SO3(jnp.where(by_local, local.wxyz, quat)))
-    hinge, hinge_map = _chord(jaxlie.SO3.identity(), jaxlie.SO3(local.wxyz[_RANGE_INDEX]))
-    above, below = hinge > _RANGE_HIGH, hinge < _RANGE_LOW
-    beyond = jnp.where(above, hinge - _RANGE_HIGH, 0.0) + jnp.where(below, hinge - _RANGE_LOW, 0.0)
+    turn, turn_map = chord(jaxlie.SO3(frame.reference), jaxlie.SO3(jnp.where(by_local, local.wxyz, quat)))
+    hinge, hinge_map = chord(jaxlie.SO3.identity(), jaxlie.SO3(local.wxyz[RANGE_INDEX]))
+    above, below = hinge > RANGE_HIGH, hinge < RANGE_LOW
+    beyond = jnp.where(above, hinge - RANGE_HIGH, 0.0) + jnp.where(below, hinge - RANGE_LOW, 0.0)
     value = jnp.concatenate(
         [
             (frame.weight[:, None] * (points - frame.target)).ravel(),
             (shared.reference_weight * turn).ravel(),
-            (beyond / _RANGE_SIGMA).ravel(),
+            (beyond / RANGE_SIGMA).ravel(),
         ]
     )
     world = jaxlie.SO3(quat).as_matrix()
-    spin = _right_jacobian(delta)
+    spin = right_jacobian(delta)
     inner_map = shared.reference_weight[:, :, None] * turn_map
-    active = jnp.where(above | below, 1.0 / _RANGE_SIGMA, 0.0)
+    active = jnp.where(above | below, 1.0 / RANGE_SIGMA, 0.0)
     ancestor = jnp.asarray(ANCESTOR, y.dtype)
 
     def tangent_map(dy: Array) -> Array:
@@ -286,7 +286,7 @@ def _evaluate(y: Array, frame: Frame, shared: Shared) -> tuple[Array, Callable[[
         turning, shift = total[:, :3], total[:, 3:]
         moved = dy[:3] + jnp.cross(turning[shared.body], points) - shift[shared.body]
         turned = jnp.where(by_local, own, jnp.einsum("jba,jb->ja", world, turning))
-        bent = jnp.einsum("jab,jb->ja", hinge_map, own[_RANGE_INDEX])
+        bent = jnp.einsum("jab,jb->ja", hinge_map, own[RANGE_INDEX])
         return jnp.concatenate(
             [
                 (frame.weight[:, None] * moved).ravel(),
@@ -298,27 +298,28 @@ def _evaluate(y: Array, frame: Frame, shared: Shared) -> tuple[Array, Callable[[
     return value, tangent_map
 
 
-def _chord(reference: jaxlie.SO3, rotation: jaxlie.SO3) -> tuple[Array, Array]:
+def chord(reference: jaxlie.SO3, rotation: jaxlie.SO3) -> tuple[Array, Array]:
     """``2 sin(angle / 2) axis`` (..., 3) from reference to rotation in the rotation's body frame, and its derivative
     (..., 3, 3) with respect to a body-frame rotation."""
     q = (reference.inverse() @ rotation).wxyz
     q = jnp.where(q[..., :1] < 0, -q, q)
     w, v = q[..., 0, None, None], q[..., 1:]
-    return 2.0 * v, w * jnp.eye(3, dtype=q.dtype) + _skew(v)
+    return 2.0 * v, w * jnp.eye(3, dtype=q.dtype) + skew(v)
 
 
-def _skew(v: Array) -> Array:
+def skew(v: Array) -> Array:
+    """Matrix (..., 3, 3) of the cross product with ``v`` (..., 3)."""
     x, y, z = v[..., 0], v[..., 1], v[..., 2]
     zero = jnp.zeros_like(x)
     return jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape[:-1], 3, 3)
 
 
-def _right_jacobian(delta: Array) -> Array:
+def right_jacobian(delta: Array) -> Array:
     """d exp(delta) as body-frame rotation; Sola et al., "A micro Lie theory", 2018, equation 143."""
     square = jnp.sum(delta * delta, -1)[..., None, None]
     small = square < 1e-4
     angle = jnp.sqrt(jnp.where(small, 1.0, square))
     first = jnp.where(small, 0.5 - square / 24.0, (1.0 - jnp.cos(angle)) / (angle * angle))
     second = jnp.where(small, 1.0 / 6.0 - square / 120.0, (angle - jnp.sin(angle)) / (angle * angle * angle))
-    skew = _skew(delta)
-    return jnp.eye(3, dtype=delta.dtype) - first * skew + second * (skew @ skew)
+    cross = skew(delta)
+    return jnp.eye(3, dtype=delta.dtype) - first * cross + second * (cross @ cross)
