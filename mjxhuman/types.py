@@ -122,6 +122,17 @@ class Keypoints:
 
 
 @struct.dataclass
+class VideoFeatures:
+    """What a network says about each frame of a video, as a vector that means something to the network only."""
+
+    values: Array  # (*b, T, F); zeros where not valid
+    valid: Array  # (*b, T) bool
+    fps: float = struct.field(pytree_node=False)
+    name: str = struct.field(pytree_node=False)  # which features of which network
+    provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+
+
+@struct.dataclass
 class Motion:
     """Motion of a humanoid in its MuJoCo model's coordinates, with velocities and accelerations as fields."""
 

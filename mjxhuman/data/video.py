@@ -218,6 +218,46 @@ class Video:
         return small.reformat(*self._target, interpolation="AREA").to_ndarray()
 
 
+class VideoArray:
+    """Frames in memory under the same interface as ``Video``.
+
+    Args:
+      frames: (T, H, W, 3) uint8 RGB.
+      fps: frames per second.
+      name: what the clip is called in errors.
+
+    Raises:
+      ValueError: another shape or type, or no frames.
+    """
+
+    def __init__(self, frames: np.ndarray, fps: float, name: str = "video") -> None:
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
+            raise ValueError(f"{name}: expected (T, H, W, 3) uint8, found {frames.shape} {frames.dtype}")
+        if not (math.isfinite(fps) and fps > 0):
+            raise ValueError(f"{name}: fps: expected a positive number of frames per second, found {fps}")
+        self.path = Path(name)
+        self.images = frames
+        self.rate: float | None = float(fps)
+        self.given_fps: float | None = None
+        self.size = (frames.shape[2], frames.shape[1])
+        self.scale, self.origin = (1.0, 1.0), (0, 0)
+        self.frames: int | None = len(frames)
+        self.notes: list[str] = []
+
+    def error(self, field: str, found: object, expected: str) -> MotionFileError:
+        """The error to raise about these frames."""
+        return MotionFileError(self.path, field, found, expected)
+
+    def timeline(self, times: Sequence[float]) -> Timeline:
+        """Every frame at its own place."""
+        return Timeline(float(self.rate or 0.0), len(self.images), np.arange(len(self.images), dtype=float), True)
+
+    def __iter__(self) -> Iterator[Picture]:
+        assert self.rate is not None
+        for k, image in enumerate(self.images):
+            yield Picture(k / self.rate, image)
+
+
 def _square(frame: Any, ratio: Any) -> tuple[int, int]:
     """Width and height of a frame with pixels of ``ratio`` (width by height) made square."""
     return (round(frame.width * float(ratio)) if ratio else frame.width), frame.height
