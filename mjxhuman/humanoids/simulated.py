@@ -36,7 +36,8 @@ GAINS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 DAMPING_PER_GAIN = 0.1
 
-#: Newton iterations and line-search steps: more changes nothing visible, see ``tests/humanoids/test_simulated.py``.
+#: Newton iterations and line-search steps. With 100 and 50, the mean pelvis height of 256 bodies after two seconds of
+#: random targets differs by 0.2 mm and the speed does not; with 3 and 6 by 18 mm, and with 1 and 4 bodies explode.
 ITERATIONS, LS_ITERATIONS = 6, 8
 
 #: Largest radius of the spheres in the corners of the soles, m.
@@ -61,7 +62,8 @@ class Simulated:
 
     ``model`` has the coordinates of ``humanoid`` (ball joints) and three actuators per ball joint, in the order of the
     bodies, then x, y, z. Control ``u`` is a target rotation vector (rad, child's axes); the torque about these axes is
-    ``clip(kp * (u - r), -cap, cap) - kd * w`` with r the joint's rotation vector and w its angular velocity.
+    ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, shifted by whole turns to within half a turn of 0 on each axis
+    (as MuJoCo does for servos on ball joints), r the joint's rotation vector and w its angular velocity.
     """
 
     humanoid: Humanoid
@@ -196,13 +198,14 @@ def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
     option.iterations, option.ls_iterations = iterations, LS_ITERATIONS
     for geom in spec.geoms:
         geom.contype, geom.conaffinity = 0, 0
-    for old in (*spec.actuators, *spec.pairs, *spec.excludes):
+    for old in (*spec.actuators, *spec.pairs, *spec.excludes, *spec.keys):
         spec.delete(old)
 
 
 def _add_servo(spec: mujoco.MjSpec, body: str, kp: float, kd: float, cap: float) -> None:
     """Three springs about the axes of a ball joint, which gets the damping."""
     joint = spec.body(body).joints[0]
+    joint.name = joint.name or body
     joint.damping, joint.armature = (kd, 0.0, 0.0), ARMATURE  # linear damping alone
     for axis, letter in enumerate("xyz"):
         gear = np.zeros(6)

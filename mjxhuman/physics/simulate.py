@@ -103,7 +103,9 @@ class Simulator:
         variant = self._variant(int(np.prod(lead)))
         kp = jnp.asarray([m.actuator_gainprm[:, 0] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         cap = jnp.asarray([m.actuator_forcerange[:, 1] for m in self.models], dtype)[variant].reshape(ctrl.shape)
-        return jnp.clip(kp * (ctrl - self.joint_rotvec(state.qpos)), -cap, cap)
+        error = ctrl - self.joint_rotvec(state.qpos)
+        error = error - 2 * jnp.pi * jnp.round(error / (2 * jnp.pi))
+        return jnp.clip(kp * error, -cap, cap)
 
     def _variant(self, size: int) -> Array:
         """Which model each of ``size`` environments runs, (size,) int."""
