@@ -1,0 +1,85 @@
+"""Train a policy that tracks recorded motion with the simulated humanoid (PPO, optionally with AMP's style reward).
+
+Command:
+    python -m experiments.train_imitation --config=configs/imitation.py --config.clips='mocap/**/*.amc,more/*.bvh'
+    python -m experiments.train_imitation --config=configs/imitation.py:gpu --config.clips='amass/**/*.npz'
+
+Variants: ``cpu`` (default) tracks with actions around the reference pose, 256 observations and two layers of 256;
+``gpu`` is PHC's set-up (``physhmr.md`` 2.2-2.7: absolute targets, 934 observations, six layers, AMP); ``test`` is the
+cpu variant in small. Every value can be overridden on the command line.
+
+The same command continues a run that was stopped, bit for bit on a CPU. Result, in ``config.out``: ``config.json``,
+``metrics.jsonl`` and TensorBoard events, ``checkpoints/`` and ``policy.npz``, which ``experiments.evaluate`` and
+``mjxhuman track`` take.
+"""
+
+from ml_collections import config_dict
+
+
+def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
+    """The values of a variant: "cpu", "gpu" or "test"."""
+    config = _common()
+    config.variant = variant
+    try:
+        {"cpu": _cpu, "gpu": _gpu, "test": _test}[variant](config)
+    except KeyError:
+        raise ValueError(f"configs/imitation.py: expected variant cpu, gpu or test, found {variant!r}") from None
+    return config
+
+
+def _common() -> config_dict.ConfigDict:
+    config = config_dict.ConfigDict()
+    config.clips = ""  # files, folders or globs, separated by commas; unset: the built-in walking clip
+    config.out = "out/imitation"
+    config.seed = 0
+    config.samples = 20_000_000  # control steps to train for, over all environments
+    config.evaluate_every = 50  # iterations between evaluations of every clip from its start
+    config.checkpoint_every = 20  # iterations
+    config.writers = ("jsonl", "tensorboard")  # also "wandb"
+    config.quiet = False  # no progress bar
+
+    config.stature = config_dict.placeholder(float)  # m; unset: 1.71
+    config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
+    config.contacts = "full"  # what may touch the floor: "full" or "feet"
+
+    config.task = config_dict.ConfigDict()  # see mjxhuman.envs.imitation.ImitationConfig
+    config.ppo = config_dict.ConfigDict()  # see mjxhuman.learning.ppo.PPOConfig
+    config.amp = config_dict.placeholder(config_dict.ConfigDict)  # see mjxhuman.learning.amp.AMPConfig; unset: no AMP
+    return config
+
+
+def _cpu(config: config_dict.ConfigDict) -> None:
+    config.task.action = "residual"
+    config.task.action_scale = 0.5
+    config.task.state_terms = ("compact",)
+    config.task.reward = (("imitation", 1.0), ("power", 2e-5))
+    config.task.termination = (("any_body", 0.4),)
+
+    config.ppo.num_envs = 512
+    config.ppo.unroll_length = 16
+    config.ppo.num_epochs = 4
+    config.ppo.num_minibatches = 8
+    config.ppo.learning_rate = 5e-4
+    config.ppo.actor_hidden = (256, 256)
+    config.ppo.critic_hidden = (256, 256)
+    config.ppo.log_std = -1.6
+    config.ppo.gamma = 0.97
+
+
+def _gpu(config: config_dict.ConfigDict) -> None:
+    config.samples = 5_000_000_000
+    config.task.style = True
+    config.ppo.num_envs = 4096
+    config.amp = config_dict.ConfigDict()
+
+
+def _test(config: config_dict.ConfigDict) -> None:
+    _cpu(config)
+    config.samples = 2_048
+    config.evaluate_every = 2
+    config.checkpoint_every = 2
+    config.ppo.num_envs = 32
+    config.ppo.unroll_length = 8
+    config.ppo.num_minibatches = 2
+    config.ppo.actor_hidden = (32,)
+    config.ppo.critic_hidden = (32,)

@@ -1,0 +1,190 @@
+"""The clips a policy learns from, as flat arrays on the device, and how starting frames are drawn from them.
+
+Only coordinates, velocities and joint torques are kept (243 numbers a frame, 105 MB per hour of motion at 30 Hz); body
+poses are recomputed by forward kinematics, which costs a hundredth of a simulation step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.physics.analysis import analyse
+from mjxhuman.physics.motion import resample
+from mjxhuman.retarget.load import load_motion
+from mjxhuman.types import Motion
+
+#: Fewest frames of a clip (PHC, ``motion_lib_base.py``: 5): shorter ones hold no motion to track.
+MIN_FRAMES = 5
+
+#: Length (s) of the segments whose difficulty is counted apart, as in BeyondMimic's adaptive sampling.
+SEGMENT_SECONDS = 1.0
+
+
+@struct.dataclass
+class ClipLibrary:
+    """All frames of all clips (C clips, F frames, K segments) of one humanoid at one frame rate."""
+
+    qpos: Array  # (F, nq)
+    qvel: Array  # (F, nv) MuJoCo convention
+    torque: Array  # (F, nu) N m, what inverse dynamics says the joints supply: child's axes, body order, then x, y, z
+    start: Array  # (C,) int32, first frame of each clip
+    length: Array  # (C,) int32, frames
+    segment_clip: Array  # (K,) int32
+    segment_start: Array  # (K,) int32, first frame within its clip
+    segment_length: Array  # (K,) int32, frames an episode may start from
+    segment_of: Array  # (F,) int32, segment of each frame
+    weight: Array  # (C,) how often a second of this clip is drawn, relative to the others
+    fps: float = struct.field(pytree_node=False)
+    names: tuple[str, ...] = struct.field(pytree_node=False)
+
+    @property
+    def num_clips(self) -> int:
+        """C."""
+        return len(self.names)
+
+    def index(self, clip: Array, frame: Array) -> Array:
+        """Row ``(*b)`` of a clip's frame; beyond the clip's ends its first and last frame."""
+        return self.start[clip] + jnp.clip(frame, 0, self.length[clip] - 1)
+
+    def draw(self, rng: Array, probability: Array) -> tuple[Array, Array]:
+        """Clip and starting frame ``(*b)`` for keys ``(*b)``: a segment by ``probability`` (K,), a frame uniformly."""
+        uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (2,)), signature="()->(n)")(rng)
+        cumulative = jnp.cumsum(probability)
+        last = self.segment_clip.shape[0] - 1
+        segment = jnp.minimum(jnp.searchsorted(cumulative, uniform[..., 0] * cumulative[-1], side="right"), last)
+        offset = jnp.floor(uniform[..., 1] * self.segment_length[segment]).astype(jnp.int32)
+        offset = jnp.minimum(offset, self.segment_length[segment] - 1)
+        return self.segment_clip[segment], self.segment_start[segment] + offset
+
+
+@struct.dataclass
+class Curriculum:
+    """How often each segment was visited and failed in, as running averages. Checkpointed with the policy."""
+
+    visits: Array  # (K,) steps
+    failures: Array  # (K,) episodes that failed there
+
+    @staticmethod
+    def zeros(library: ClipLibrary) -> Curriculum:
+        """Nothing known yet: every segment is drawn in proportion to its length and its clip's weight."""
+        count = library.segment_clip.shape[0]
+        return Curriculum(jnp.zeros(count), jnp.zeros(count))
+
+    def update(self, segment: Array, failed: Array, memory: float) -> Curriculum:
+        """With the steps of one iteration: ``segment`` and ``failed`` of equal shape; the past weighs ``memory``."""
+        count = self.visits.shape[0]
+        flat = segment.reshape(-1)
+        visits = jnp.zeros(count).at[flat].add(1.0)
+        failures = jnp.zeros(count).at[flat].add(failed.reshape(-1).astype(jnp.float32))
+        return Curriculum(memory * self.visits + visits, memory * self.failures + failures)
+
+    def probability(self, library: ClipLibrary, uniform: float) -> Array:
+        """Probability (K,) of drawing each segment.
+
+        A share ``uniform`` goes by length and clip weight; the rest by the estimated rate of failure in the segment or
+        the one after it, because a fall is prepared before it happens (hard negatives of PHC, ``im_amp.py``, with the
+        segments of BeyondMimic, arXiv 2508.08241).
+        """
+        size = library.segment_length * library.weight[library.segment_clip]
+        base = size / jnp.sum(size)
+        # one imagined failure per 300 steps keeps segments nobody has visited worth a visit
+        rate = (self.failures + 1.0) / (self.visits + 300.0)
+        same_clip = library.segment_clip == jnp.roll(library.segment_clip, -1)
+        after = jnp.where(same_clip & (jnp.arange(rate.size) < rate.size - 1), jnp.roll(rate, -1), rate)
+        hard = size * jnp.maximum(rate, after)
+        return uniform * base + (1.0 - uniform) * hard / jnp.sum(hard)
+
+
+def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float] | None = None) -> ClipLibrary:
+    """Put motions of one humanoid on the device, resampled to ``fps``.
+
+    Each motion keeps its longest run of valid frames, and its joint torques are computed (``physics.analyse``).
+
+    Raises:
+        ValueError: no motions, motions of different humanoids, or one without ``MIN_FRAMES`` valid frames in a row.
+    """
+    if not motions:
+        raise ValueError("motions: expected at least one clip, found none")
+    humanoid = motions[0].humanoid
+    arrays = []
+    for motion in motions:
+        name = motion.provenance.path or "a motion"
+        if motion.humanoid is not humanoid:
+            raise ValueError(
+                f"{name}: expected a motion of {humanoid.description} like the first clip, found one of "
+                f"{motion.humanoid.description}; load all files with the same humanoid"
+            )
+        arrays.append(_longest_run(motion if abs(motion.fps - fps) < 1e-6 else resample(motion, fps), name))
+    weights = np.ones(len(arrays)) if weights is None else np.asarray(weights, float)
+    if weights.shape != (len(arrays),) or not (np.all(weights >= 0) and np.sum(weights) > 0):
+        raise ValueError(f"weights: expected {len(arrays)} numbers >= 0, not all zero, found {weights.tolist()}")
+    return _pack(arrays, weights, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps)
+
+
+def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    valid = np.concatenate([[False], np.asarray(motion.valid, bool), [False]])
+    edges = np.flatnonzero(valid[1:] != valid[:-1])
+    runs = edges.reshape(-1, 2)
+    first, stop = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+    if stop - first < MIN_FRAMES:
+        raise ValueError(
+            f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {motion.fps:g} Hz, found {stop - first}"
+        )
+    # bodies after the world and the root, whose joint is free
+    torque = np.asarray(analyse(motion).joint_torque)[:, 2:].reshape(motion.num_frames, -1)
+    qpos, qvel, torque = (np.asarray(x, np.float32)[first:stop] for x in (motion.qpos, motion.qvel, torque))
+    return qpos, qvel, torque
+
+
+def _pack(
+    arrays: Sequence[tuple[np.ndarray, ...]], weights: np.ndarray, names: Sequence[str], fps: float
+) -> ClipLibrary:
+    length = np.array([len(qpos) for qpos, *_ in arrays], np.int32)
+    start = np.concatenate([[0], np.cumsum(length)[:-1]]).astype(np.int32)
+    step = max(1, round(SEGMENT_SECONDS * fps))
+    clip, first, size, of = [], [], [], np.zeros(int(length.sum()), np.int32)
+    for c, frames in enumerate(length):
+        # an episode needs a next frame, so the last one is no start
+        for begin in range(0, int(frames) - 1, step):
+            end = min(begin + step, int(frames) - 1)
+            of[start[c] + begin : start[c] + frames] = len(clip)
+            clip.append(c)
+            first.append(begin)
+            size.append(end - begin)
+    integers = (jnp.asarray(np.asarray(x, np.int32)) for x in (start, length, clip, first, size, of))
+    return ClipLibrary(
+        *(jnp.asarray(np.concatenate(parts)) for parts in zip(*arrays)),
+        *integers, jnp.asarray(weights, jnp.float32), fps=float(fps), names=tuple(names),
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedClips:
+    """Motions that could be loaded, and why the others could not."""
+
+    motions: list[Motion]
+    failed: dict[str, str]
+
+
+def load_clips(
+    paths: Sequence[str | Path], humanoid: Humanoid, on_file: Callable[[str], None] | None = None
+) -> LoadedClips:
+    """Read motion files onto one humanoid; a file that cannot be loaded stops nothing and is named with its error."""
+    motions, failed = [], {}
+    for path in paths:
+        try:
+            motions.append(load_motion(path, humanoid))
+        except (ValueError, OSError, ImportError) as error:
+            failed[str(path)] = str(error)
+        if on_file is not None:
+            on_file(str(path))
+    return LoadedClips(motions, failed)
