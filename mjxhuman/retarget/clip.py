@@ -47,7 +47,7 @@ LENGTHS = (32, 64, 128, 256, 512)
 UNKNOWNS = 3 + 3 * JOINTS
 #: The unknowns all frames share.
 SHARED = ("log scale", "log focal length", "tilt about x", "tilt about y", "floor height")
-#: Damping is relative to the curvature, which may vanish (the twist of a straight limb): at least this, 1/m^2 or 1/rad^2.
+#: Damping is relative to the curvature, which may vanish (twist of a straight limb): at least this, 1/m^2 or 1/rad^2.
 _LEAST_CURVATURE = 10.0
 _LONGEST_TURN = 0.5  # rad, of a joint in one step
 _SCALE, _FOCAL, _TILT, _FLOOR = 0, 1, slice(2, 4), 4

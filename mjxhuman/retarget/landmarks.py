@@ -1,4 +1,4 @@
-"""Markers of the usual marker sets: the body each sits on and its nominal place there."""
+"""Markers of the usual sets and key points of pose estimators: the body each sits on and its nominal place there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 
 from mjxhuman.data.joint_names import marker_bodies, plain_name, smpl_joint_map
+from mjxhuman.data.keypoint_names import canonical_name
 from mjxhuman.retarget.chain import INDEX, Chain
 
 #: Stature (m) of the body the landmark offsets refer to.
@@ -67,6 +68,37 @@ _BY_SPELLING = {word: landmark for landmark, words in _SPELLINGS.items() for wor
 #: What a name without a side means: one marker in the middle of a pair.
 _MIDDLE = {"psis": "sacrum", "asis": "mid asis"}
 
+#: Key point -> (body it moves with, joint it is near, offset from that joint, standard deviation of its place in m);
+#: stature and axes as above. Limb joints are where detectors see them, in the middle of the limb; hips are near the
+#: trochanters, 3 cm to the side of and above SMPL's hip joints, which lie low and close (distance of triangulated
+#: BODY_25B hips 0.20 m, of hips and shoulders 0.50 m). The rest are own estimates from the surface of a mean head
+#: (0.20 m deep, 0.15 m wide, eyes half way up), a shoe and a hand.
+_KEYPOINTS: dict[str, tuple[str, str, tuple[float, float, float], float]] = {
+    "Hip": ("Pelvis", "Hip", (0.032, 0.030, 0.0), 0.02),
+    "Knee": ("Hip", "Knee", (0.0, 0.0, 0.0), 0.02),
+    "Ankle": ("Knee", "Ankle", (0.0, 0.0, 0.005), 0.02),
+    "Shoulder": ("Thorax", "Shoulder", (0.0, 0.0, 0.0), 0.02),
+    "Elbow": ("Shoulder", "Elbow", (0.0, 0.0, 0.0), 0.02),
+    "Wrist": ("Elbow", "Wrist", (0.0, 0.0, 0.0), 0.02),
+    "BigToe": ("Toe", "Toe", (-0.025, -0.005, 0.065), 0.02),
+    "SmallToe": ("Toe", "Toe", (0.045, -0.010, 0.030), 0.02),
+    "FootIndex": ("Toe", "Toe", (0.0, -0.005, 0.060), 0.02),
+    "Heel": ("Ankle", "Ankle", (0.0, -0.035, -0.055), 0.02),
+    "MidHip": ("Pelvis", "Pelvis", (0.0, -0.061, -0.006), 0.02),
+    "MidShoulder": ("Chest", "Neck", (0.0, -0.060, 0.0), 0.02),
+    "UpperNeck": ("Neck", "Neck", (0.0, 0.030, 0.020), 0.03),
+    "HeadTop": ("Head", "Head", (0.0, 0.185, 0.0), 0.03),
+    "Nose": ("Head", "Head", (0.0, 0.055, 0.120), 0.02),
+    "Eye": ("Head", "Head", (0.032, 0.090, 0.095), 0.02),
+    "EyeInner": ("Head", "Head", (0.018, 0.090, 0.098), 0.02),
+    "EyeOuter": ("Head", "Head", (0.046, 0.090, 0.085), 0.02),
+    "Ear": ("Head", "Head", (0.075, 0.070, 0.010), 0.02),
+    "Mouth": ("Head", "Head", (0.025, 0.015, 0.100), 0.02),
+    "Index": ("Wrist", "Hand", (0.010, 0.0, 0.030), 0.03),
+    "Pinky": ("Wrist", "Hand", (-0.005, 0.0, -0.030), 0.03),
+    "Thumb": ("Wrist", "Hand", (-0.040, -0.010, 0.045), 0.03),
+}
+
 #: Standard deviations (m) of the place of a landmark, a joint centre and a marker of unknown place.
 _LANDMARK_PRIOR, _CENTRE_PRIOR, _CLUSTER_PRIOR = 0.025, 0.02, 1.0
 
@@ -107,6 +139,26 @@ def marker_set(names: tuple[str, ...], chain: Chain) -> MarkerSet:
     return MarkerSet(
         [_place(name, k, bodies[name], centres.get(name), chain) for k, name in enumerate(names) if name in bodies]
     )
+
+
+def keypoint_set(names: tuple[str, ...], chain: Chain) -> MarkerSet:
+    """Bodies and nominal places of a pose estimator's points; unknown ones (fingers, outline of the face) are left out.
+
+    Args:
+      names: in any of the spellings of ``canonical_name``.
+    """
+    found = []
+    for column, name in enumerate(names):
+        name = canonical_name(name)
+        side = name[0] if name[0] in "LR" and name[1:] in _KEYPOINTS else ""
+        if name[len(side) :] not in _KEYPOINTS:
+            continue
+        body, joint, offset, prior = _KEYPOINTS[name[len(side) :]]
+        body, joint = (f"{side}_{x}" if f"{side}_{x}" in INDEX else x for x in (body, joint))
+        mirror = np.array([-1.0, 1.0, 1.0]) if side == "R" else np.ones(3)
+        point = _from_body(body, joint, chain) + mirror * offset * (chain.stature / _STATURE)
+        found.append(Place(name, column, body, joint, name[len(side) :], point, prior))
+    return MarkerSet(found)
 
 
 def _place(name: str, column: int, body: str, centre: str | None, chain: Chain) -> Place:
