@@ -29,7 +29,7 @@ class MLP(nn.Module):
     hidden: Sequence[int]
     out: int
     activation: str = "silu"
-    out_gain: float = 1.0
+    out_init: Callable[..., jax.Array] = nn.initializers.orthogonal(1.0)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -37,10 +37,11 @@ class MLP(nn.Module):
         act = ACTIVATIONS[self.activation]
         for i, size in enumerate(self.hidden):
             x = act(nn.Dense(size, kernel_init=nn.initializers.orthogonal(HIDDEN_GAIN), name=f"hidden_{i}")(x))
-        return nn.Dense(self.out, kernel_init=nn.initializers.orthogonal(self.out_gain), name="out")(x)
+        return nn.Dense(self.out, kernel_init=self.out_init, name="out")(x)
 
 
-def _apply(module: nn.Module, params: Params, x: jax.Array) -> jax.Array:
+def apply(module: nn.Module, params: Params, x: jax.Array) -> jax.Array:
+    """Output of a network with one array in and out."""
     out: Any = module.apply({"params": params}, x)
     return out
 
@@ -79,17 +80,17 @@ class Networks:
 
     def policy(self, params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean (*b, action_size) and log standard deviation (action_size,) for normalised observations."""
-        mean = _apply(self._actor, params["actor"], observation)
+        mean = apply(self._actor, params["actor"], observation)
         constant = jnp.full(self.action_size, self.log_std, jnp.float32)
         return mean, params["log_std"] if self.learn_std else constant
 
     def value(self, params: Params, observation: jax.Array) -> jax.Array:
         """Normalised value (*b) of normalised observations of the critic's group."""
-        return _apply(self._critic, params["critic"], observation)[..., 0]
+        return apply(self._critic, params["critic"], observation)[..., 0]
 
     @property
     def _actor(self) -> MLP:
-        return MLP(self.actor_hidden, self.action_size, self.activation, ACTION_GAIN)
+        return MLP(self.actor_hidden, self.action_size, self.activation, nn.initializers.orthogonal(ACTION_GAIN))
 
     @property
     def _critic(self) -> MLP:

@@ -45,7 +45,7 @@ class Policy:
 
 
 def save_policy(path: str | os.PathLike[str], policy: Policy, meta: Mapping[str, Any]) -> None:
-    """Write a policy as one compressed ``.npz``, without the critic.
+    """Write a policy as one compressed ``.npz``, without what only training needs.
 
     Args:
         path: the file.
@@ -53,8 +53,7 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, meta: Mapping[str,
         meta: JSON-ready facts for whoever loads it: humanoid, observation set, action mode, configuration, how it was
             trained.
     """
-    arrays = {f"params/{k}": np.asarray(v) for k, v in traverse_util.flatten_dict(policy.params, sep="/").items()
-              if not k.startswith("critic/")}  # fmt: skip
+    arrays = {f"params/{k}": np.asarray(v) for k, v in _acting(policy.params).items()}
     arrays |= {f"statistics/{k}": np.asarray(getattr(policy.statistics, k)) for k in STATISTICS}
     header = {
         "format": FORMAT,
@@ -121,11 +120,17 @@ def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, jax.Array]:
     return {k.removeprefix(start): jax.numpy.asarray(v) for k, v in arrays.items() if k.startswith(start)}
 
 
+def _acting(params: Params) -> dict[str, Any]:
+    """The parameters that acting needs, by path: not those of critic and discriminator."""
+    flat = traverse_util.flatten_dict(params, sep="/")
+    return {name: value for name, value in flat.items() if name.startswith(("actor/", "log_std"))}
+
+
 def _check_arrays(path: str | os.PathLike[str], policy: Policy) -> None:
     """Every array that the networks need is there, with its shape."""
     wanted = jax.eval_shape(policy.networks.init, jax.random.key(0))
-    wanted = {k: v.shape for k, v in traverse_util.flatten_dict(wanted, sep="/").items() if not k.startswith("critic/")}
-    found = {k: v.shape for k, v in traverse_util.flatten_dict(policy.params, sep="/").items()}
+    wanted = {k: v.shape for k, v in _acting(wanted).items()}
+    found = {k: v.shape for k, v in _acting(policy.params).items()}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise ValueError(f"{path}: params/{name}: expected shape {wanted.get(name)}, found {found.get(name)}")

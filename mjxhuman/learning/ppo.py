@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from mjxhuman.envs import Env, State
+from mjxhuman.learning.amp import NAME, AMPConfig, ExtraLoss, init_amp, minibatch_loss, remember, style_reward
 from mjxhuman.learning.networks import ACTIVATIONS, Networks
 from mjxhuman.learning.normalization import new_statistics, update_statistics
 from mjxhuman.learning.rollout import Actors, Fault, Normalizer, Rollout, collect, start
@@ -42,6 +43,7 @@ class PPOConfig:
         obs_clip: bound of normalised observations.
         normalize_value: the critic predicts the return in units of its running standard deviation.
         reward_scale: factor on the reward.
+        amp: the adversarial style reward, None without.
     """
 
     num_envs: int = 3072
@@ -67,6 +69,7 @@ class PPOConfig:
     obs_clip: float = 5.0
     normalize_value: bool = True
     reward_scale: float = 1.0
+    amp: AMPConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("learning_rate_range", "actor_hidden", "critic_hidden"):
@@ -148,6 +151,10 @@ def fresh(env: Env, config: PPOConfig, rng: jax.Array) -> TrainState:
     """The train state of ``init`` without the curriculum, to be jitted."""
     rng, network_rng, reset_rng = jax.random.split(rng, 3)
     params = make_networks(env, config).init(network_rng)
+    amp = None
+    if config.amp is not None:
+        rng, amp_rng = jax.random.split(rng)
+        params[NAME], amp = init_amp(config.amp, env, amp_rng)
     actors = start(env, jax.random.split(reset_rng, config.num_envs))
     obs = {
         name: update_statistics(new_statistics((env.observation_sizes[name],)), actors.state.obs[name])
@@ -159,6 +166,7 @@ def fresh(env: Env, config: PPOConfig, rng: jax.Array) -> TrainState:
         normalizer=Normalizer(obs, new_statistics()),
         rng=rng,
         actors=actors,
+        amp=amp,
     )
 
 
@@ -176,20 +184,22 @@ def iteration_body(env: Env, config: PPOConfig, axis: str | None = None) -> Iter
     networks = make_networks(env, config)
 
     def iteration(train: TrainState, env: Any) -> tuple[TrainState, Metrics, Fault]:
-        rng, act_rng, update_rng = jax.random.split(train.rng, 3)
+        rng, *keys = jax.random.split(train.rng, 4)
         if axis is not None:
-            act_rng, update_rng = (jax.random.fold_in(k, jax.lax.axis_index(axis)) for k in (act_rng, update_rng))
+            keys = [jax.random.fold_in(key, jax.lax.axis_index(axis)) for key in keys]
+        act_rng, amp_rng, update_rng = keys
         if train.curriculum is not None:
             env = dataclasses.replace(env, curriculum=train.curriculum)
-        actors, rollout, fault = collect(
+        actors, collected, fault = collect(
             networks, ("state", config.critic_obs), train.learner.params, train.normalizer, config.obs_clip, env,
-            train.actors, act_rng, config.unroll_length,
+            train.actors, act_rng, config.unroll_length, config.amp is not None,
         )  # fmt: skip
+        train, rollout, extra, style_metrics = style(config, train, collected, env, amp_rng, axis)
         batch, normalizer, value_metrics = prepare(
             networks, config, train.learner.params, train.normalizer, rollout, axis
         )
-        learner, update_metrics, update_fault = update(networks, config, train.learner, batch, update_rng, axis)
-        env, state = adapt(env, actors.state, rollout, axis)
+        learner, update_metrics, update_fault = update(networks, config, train.learner, batch, update_rng, axis, extra)
+        env, state = adapt(env, actors.state, collected, axis)
         train = dataclasses.replace(
             train,
             iteration=train.iteration + 1,
@@ -199,10 +209,27 @@ def iteration_body(env: Env, config: PPOConfig, axis: str | None = None) -> Iter
             actors=dataclasses.replace(actors, state=state),
             curriculum=getattr(env, "curriculum", None),
         )
-        metrics = {**rollout_metrics(rollout, axis), **value_metrics, **update_metrics}
+        metrics = {**rollout_metrics(collected, axis), **style_metrics, **value_metrics, **update_metrics}
         return train, metrics, dataclasses.replace(fault, step={**fault.step, **update_fault})
 
     return iteration
+
+
+def style(
+    config: PPOConfig, train: TrainState, rollout: Rollout, env: Any, rng: jax.Array, axis: str | None
+) -> tuple[TrainState, Rollout, ExtraLoss | None, Metrics]:
+    """With an adversarial reward: the roll-out with both rewards weighed, and the discriminator's loss."""
+    if config.amp is None:
+        return train, rollout, None, {}
+    amp, clip = config.amp, config.obs_clip
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    reward = style_reward(amp, train.learner.params[NAME], train.amp, rollout.amp, clip)
+    windows = rollout.amp.reshape(-1, rollout.amp.shape[-1])
+    after = remember(amp, train.amp, windows, env, rng, axis, devices)
+    extra = minibatch_loss(amp, train.amp.statistics, after, windows, clip, devices)
+    both = amp.task_weight * rollout.reward + amp.style_weight * reward
+    metrics = {"reward/style": pmean(jnp.mean(reward), axis)}
+    return dataclasses.replace(train, amp=after), dataclasses.replace(rollout, reward=both), extra, metrics
 
 
 def rollout_metrics(rollout: Rollout, axis: str | None) -> Metrics:

@@ -10,6 +10,7 @@ import optax
 from flax import struct
 
 from mjxhuman.learning.advantages import advantages
+from mjxhuman.learning.amp import ExtraLoss
 from mjxhuman.learning.networks import Networks, Params, entropy, kl_divergence, log_prob
 from mjxhuman.learning.normalization import normalize, standardize, unstandardize, update_statistics
 from mjxhuman.learning.rollout import Normalizer, Rollout, first_true
@@ -126,9 +127,15 @@ def ppo_loss(
 
 
 def update(
-    networks: Networks, config: PPOConfig, learner: Learner, batch: Batch, rng: jax.Array, axis: str | None
+    networks: Networks,
+    config: PPOConfig,
+    learner: Learner,
+    batch: Batch,
+    rng: jax.Array,
+    axis: str | None,
+    extra: ExtraLoss | None = None,
 ) -> tuple[Learner, Metrics, dict[str, jax.Array]]:
-    """``num_epochs`` passes over shuffled minibatches.
+    """``num_epochs`` passes over shuffled minibatches. ``extra`` is a loss of (params, key) added to PPO's in each.
 
     Returns:
         The learner, means of the minibatches' metrics, and term -> index of the first minibatch in which it was not
@@ -137,16 +144,23 @@ def update(
     samples = batch.advantage.shape[0]
     minibatches = config.batch_size // config.minibatch_size
     _, old_log_std = networks.policy(learner.params, batch.obs[:1])
-    gradient = jax.grad(ppo_loss, has_aux=True)
 
-    def minibatch(learner: Learner, part: Batch) -> tuple[Learner, Metrics]:
-        grads, metrics = pmean(gradient(learner.params, networks, config, part, old_log_std), axis)
+    def objective(params: Params, part: Batch, key: jax.Array) -> tuple[jax.Array, Metrics]:
+        loss, metrics = ppo_loss(params, networks, config, part, old_log_std)
+        if extra is None:
+            return loss, metrics
+        added, more = extra(params, key)
+        return loss + added, {**metrics, **more}
+
+    def minibatch(learner: Learner, now: tuple[Batch, jax.Array]) -> tuple[Learner, Metrics]:
+        grads, metrics = pmean(jax.grad(objective, has_aux=True)(learner.params, *now), axis)
         return step(config, learner, grads, metrics)
 
     def epoch(learner: Learner, key: jax.Array) -> tuple[Learner, Metrics]:
-        order = jax.random.permutation(key, samples)
+        order_rng, extra_rng = jax.random.split(key)
+        order = jax.random.permutation(order_rng, samples)
         parts = jax.tree.map(lambda x: x[order].reshape(minibatches, -1, *x.shape[1:]), batch)
-        return jax.lax.scan(minibatch, learner, parts)
+        return jax.lax.scan(minibatch, learner, (parts, jax.random.split(extra_rng, minibatches)))
 
     learner, metrics = jax.lax.scan(epoch, learner, jax.random.split(rng, config.num_epochs))
     metrics = {name: values.reshape(-1) for name, values in metrics.items()}
