@@ -1,0 +1,70 @@
+"""Policy files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from toy import point_mass, small_config
+
+from mjxhuman.learning import ppo
+from mjxhuman.learning.policy import Policy, load_policy, save_policy
+from mjxhuman.learning.trainer import policy_of
+
+META = {"humanoid": "smpl", "observations": "small", "sizes": [1, 2]}
+OBS = {"state": np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    config = small_config(learn_std=True)
+    return policy_of(ppo.init(point_mass(), config), point_mass(), config)
+
+
+def test_a_loaded_policy_acts_as_the_saved_one(tmp_path: Path, policy: Policy) -> None:
+    save_policy(tmp_path / "p.npz", policy, META)
+    loaded, meta = load_policy(tmp_path / "p.npz", expect={"humanoid": "smpl"})
+    assert meta == META
+    np.testing.assert_array_equal(jax.jit(loaded.__call__)(OBS), jax.jit(policy.__call__)(OBS))
+    assert "critic" not in loaded.params
+    assert loaded.networks == policy.networks
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    header = json.loads(str(arrays["header"]))
+    header.update({name: value for name, value in changes.items() if name in header})
+    arrays["header"] = np.array(json.dumps(header))
+    arrays.update({name: value for name, value in changes.items() if name not in header})
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+def test_wrong_files_are_named_and_refused(tmp_path: Path, policy: Policy) -> None:
+    path = tmp_path / "p.npz"
+    save_policy(path, policy, META)
+    with pytest.raises(ValueError, match=r"p\.npz: humanoid: expected 'g1', the policy was trained with 'smpl'"):
+        load_policy(path, expect={"humanoid": "g1"})
+    rewrite(path, version=99)
+    with pytest.raises(ValueError, match=r"p\.npz: version: expected 1, found 99"):
+        load_policy(path)
+    rewrite(path, version=1, **{"params/actor/out/bias": np.zeros(9)})
+    with pytest.raises(ValueError, match=r"params/actor/out/bias: expected shape \(2,\), found \(9,\)"):
+        load_policy(path)
+    rewrite(path, **{"params/actor/out/bias": None})
+    with pytest.raises(ValueError, match=r"params/actor/out/bias: expected shape \(2,\), found None"):
+        load_policy(path)
+    rewrite(path, **{"statistics/var": None})
+    with pytest.raises(ValueError, match="var missing"):
+        load_policy(path)
+    np.savez(path, other=np.zeros(3))
+    with pytest.raises(ValueError, match=r"expected a policy file, found an \.npz with \['other'\]"):
+        load_policy(path)
+    path.write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(ValueError, match="cannot read it"):
+        load_policy(path)
+    with pytest.raises(FileNotFoundError):
+        load_policy(tmp_path / "absent.npz")
