@@ -80,3 +80,32 @@ def humanoid() -> Humanoid:
     from mjxhuman.humanoids import load_humanoid
 
     return load_humanoid("smpl")
+
+
+@pytest.fixture(scope="session")
+def make_tracker(tmp_path_factory) -> Callable[..., Path]:
+    """``make_tracker(bias=0.0, **task)``: file of a tracker whose every action is ``bias``: 0 is the bare servo."""
+
+    def make(bias: float = 0.0, **task) -> Path:
+        import jax
+        import jax.numpy as jnp
+
+        from mjxhuman.envs.imitation import ImitationConfig
+        from mjxhuman.humanoids import load_humanoid
+        from mjxhuman.humanoids.simulated import simulated_humanoid
+        from mjxhuman.learning.networks import Networks
+        from mjxhuman.learning.normalization import new_statistics
+        from mjxhuman.learning.policy import Policy, save_policy
+        from mjxhuman.physics.simulate import make_simulator
+        from mjxhuman.tracker import tracker_facts
+
+        config = ImitationConfig(**{"action": "residual", "action_scale": 0.5, "state_terms": ("compact",), **task})
+        simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), "c")
+        networks = Networks((256, 256), simulator.simulated.nu, (8,), (8,), "silu", -1.6, False)
+        params = jax.tree.map(jnp.zeros_like, networks.init(jax.random.key(0)))
+        params["actor"]["out"]["bias"] += bias
+        path = tmp_path_factory.mktemp("tracker") / "policy.npz"
+        save_policy(path, Policy(params, new_statistics((256,)), networks, 5.0), tracker_facts(simulator, config))
+        return path
+
+    return make

@@ -14,13 +14,15 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 
 
-def _reading_options(parser: argparse.ArgumentParser) -> None:
+def _reading_options(parser: argparse.ArgumentParser, body: bool = True) -> None:
     group = parser.add_argument_group("how files are read (default: the file, else a convention of its format)")
     group.add_argument("--fps", type=float, help="frames per second")
     group.add_argument("--up", choices=("x", "y", "z", "-x", "-y", "-z"), help="up axis of the file")
     group.add_argument("--unit", help="length unit: m, cm, mm, inch, asf, or metres per unit")
     group.add_argument("--skeleton", metavar="FILE", help=".asf of an .amc, or character file of a DeepMimic motion")
     group.add_argument("--ground", default="stance", help="how the motion is put on the floor (default: stance)")
+    if not body:
+        return
     group.add_argument("--humanoid", default="smpl", metavar="NAME", help="smpl (default) or an MJCF file")
     group.add_argument("--stature", type=float, metavar="M", help="of the body, m (default: the subject's)")
     group.add_argument("--mass", type=float, metavar="KG", help="of the body, kg (default: from the stature)")
@@ -75,6 +77,16 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--forces", action="store_true", help="draw ground reaction forces")
     render.add_argument("--ghost", metavar="FILE", help="a second motion, drawn transparent")
     _reading_options(render)
+
+    track = commands.add_parser("track", help="simulate a body that follows a motion, and score what it did")
+    track.add_argument("file", metavar="FILE")
+    track.add_argument("--out", default="out/track", metavar="DIR", help="for motion and film (default out/track)")
+    track.add_argument("--policy", metavar="FILE", help="a policy file or run folder (default: the shipped tracker)")
+    track.add_argument(
+        "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
+    )
+    track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
+    _reading_options(track, body=False)
 
     demo = commands.add_parser("demo", help="score the built-in clip and damaged copies of it")
     demo.add_argument("--out", default="out/demo", metavar="DIR", help="write report.html there (default out/demo)")

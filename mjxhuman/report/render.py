@@ -11,6 +11,7 @@ import math
 import os
 import struct
 import sys
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -203,8 +204,15 @@ def _facing(body: _Body, qpos: np.ndarray) -> float:
     return math.atan2(-across[0], across[1])
 
 
-def _camera(body: _Body, qpos: np.ndarray, view: View, aspect: float) -> Iterator[mujoco.MjvCamera]:
-    """A camera per frame that sees the whole body; it follows the smoothed path of the pelvis."""
+def _azimuth(body: _Body, qpos: np.ndarray, view: View) -> float:
+    """Degrees; by default from the right of the path and a little ahead of it: travel goes from left to right."""
+    return math.degrees(_facing(body, qpos)) + 120.0 if view.azimuth is None else view.azimuth
+
+
+def _camera(
+    body: _Body, qpos: np.ndarray, view: View, aspect: float, beside: float = 0.0
+) -> Iterator[mujoco.MjvCamera]:
+    """A camera per frame that sees the whole body and ``beside`` m more; it follows the smoothed path of the pelvis."""
     stature = body.humanoid.stature
     path = qpos[:, :3].astype(float)
     if view.follow:
@@ -217,13 +225,11 @@ def _camera(body: _Body, qpos: np.ndarray, view: View, aspect: float) -> Iterato
         target = np.repeat((path.min(0) + path.max(0))[None] / 2, len(path), axis=0)
     target[:, 2] = np.clip(target[:, 2], 0.35 * stature, None) - 0.05 * stature
     reach = 0.62 * stature + (0.0 if view.follow else np.linalg.norm(np.ptp(path[:, :2], axis=0)) / 2)
-    reach /= min(1.0, aspect)
+    reach = max(reach / min(1.0, aspect), (0.45 * stature + 0.5 * beside) / aspect if beside else 0.0)
     distance = view.distance * stature if view.distance else reach / math.tan(math.radians(FIELD_OF_VIEW / 2))
-    heading = math.degrees(_facing(body, qpos))
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_FREE.value
-    # from the right of the path and a little ahead of it: travel goes from left to right
-    camera.azimuth = heading + 120.0 if view.azimuth is None else view.azimuth
+    camera.azimuth = _azimuth(body, qpos, view)
     camera.elevation, camera.distance = view.elevation, distance
     for point in target:
         camera.lookat[:] = point
@@ -237,6 +243,7 @@ def render_frames(
     *,
     view: View = View(),
     ghost: np.ndarray | None = None,
+    beside: float = 0.0,
     dynamics: Dynamics | None = None,
     contact_points: bool = False,
     labels: Sequence[str] | None = None,
@@ -248,7 +255,8 @@ def render_frames(
         qpos: coordinates (T, nq).
         size: width and height in pixels.
         view: where the camera stands; by default it follows the pelvis from the right of the direction of travel.
-        ghost: coordinates (T, nq) of a second body, drawn transparent.
+        ghost: coordinates (T, nq) of a second body, drawn transparent, in its place.
+        beside: m by which the ghost is moved to the left of the picture, to be seen beside the body.
         dynamics: draw its ground reaction forces as arrows, 0.7 m for one body weight.
         contact_points: draw the humanoid's contact points.
         labels: a text per frame, drawn in the upper left corner.
@@ -265,9 +273,17 @@ def render_frames(
         ghost = _checked(humanoid, ghost, "ghost")
         if len(ghost) != len(qpos):
             raise ValueError(f"ghost: expected {len(qpos)} frames as in qpos, found {len(ghost)}")
-    body = _Body(humanoid)
+    body, seen = _Body(humanoid), qpos
+    if ghost is not None and beside:
+        azimuth = math.radians(_azimuth(body, qpos, view))
+        shift = np.zeros(humanoid.nq)
+        shift[:2] = -beside * math.sin(azimuth), beside * math.cos(azimuth)
+        ghost, seen = ghost + shift, qpos + 0.5 * shift
+        seen[:, 2] = np.maximum(qpos[:, 2], ghost[:, 2])  # both heads, even where one lies on the floor
+    else:
+        beside = 0.0
     with Stage(*size) as stage:
-        for t, camera in enumerate(_camera(body, qpos, view, size[0] / size[1])):
+        for t, camera in enumerate(_camera(body, seen, view, size[0] / size[1], beside)):
             stage.begin(camera)
             body.pose(qpos[t])
             body.draw(stage, alpha=1.0 if dynamics is None else 0.6)  # arrows start inside the feet
@@ -328,11 +344,11 @@ def save_png(path: str | Path, image: np.ndarray) -> Path:
     return path
 
 
-def save_video(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:
-    """Write pictures (H, W, 3) uint8, of even height and width, as MP4 (H.264).
+def require_video(path: str | Path) -> Any:
+    """What writes films: imageio.
 
     Raises:
-        ModuleNotFoundError: the extra "video" is not installed; the message says how to.
+        ModuleNotFoundError: the extra "video" is not installed; the message names ``path`` and says how to.
     """
     try:
         import imageio.v2 as imageio
@@ -341,11 +357,24 @@ def save_video(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Pa
         raise ModuleNotFoundError(
             f"{path}: MP4 output needs the extra 'video': pip install 'mjxhuman[video]' (missing: {error.name})"
         ) from error
+    return imageio
+
+
+def save_video(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:
+    """Write pictures (H, W, 3) uint8, of even height and width, as MP4 (H.264).
+
+    Raises:
+        ModuleNotFoundError: the extra "video" is not installed; the message says how to.
+    """
+    imageio = require_video(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
-        for image in frames:
-            writer.append_data(image)  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        # JAX warns of any fork of its process; this one becomes ffmpeg at once
+        warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+        with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
+            for image in frames:
+                writer.append_data(image)
     return path
 
 
@@ -358,6 +387,7 @@ def contact_sheet(
     rows: int = 2,
     size: tuple[int, int] = (320, 320),
     fps: float | None = None,
+    labels: Sequence[str] | None = None,
     **options: Any,
 ) -> Path:
     """Write evenly spaced frames of a motion as one PNG, ``columns`` x ``rows`` pictures of ``size`` pixels.
@@ -368,6 +398,7 @@ def contact_sheet(
         columns, rows: of the grid; a shorter motion shows every frame once.
         size: width and height of each picture.
         fps: where given, pictures carry the time in seconds instead of the frame number.
+        labels: a text per frame of the motion, instead of either.
         options: as for ``render_frames``.
     """
     qpos = _checked(humanoid, qpos, "qpos")
@@ -379,10 +410,9 @@ def contact_sheet(
         d = options["dynamics"]
         options["dynamics"] = d.replace(grf=np.asarray(d.grf)[index], cop=np.asarray(d.cop)[index])
     # one direction for all pictures; the frames are too far apart to smooth the path between them
-    azimuth = math.degrees(_facing(_Body(humanoid), qpos)) + 120.0
-    options.setdefault("view", View(azimuth=azimuth, smoothing=1))
-    labels = [f"{i / fps:.2f} s" if fps else f"{i}" for i in index]
-    images = list(render_frames(humanoid, qpos[index], size, labels=labels, **options))
+    options.setdefault("view", View(azimuth=_azimuth(_Body(humanoid), qpos, View()), smoothing=1))
+    texts = [labels[i] if labels else f"{i / fps:.2f} s" if fps else f"{i}" for i in index]
+    images = list(render_frames(humanoid, qpos[index], size, labels=texts, **options))
     blank = np.full_like(images[0], 255)
     images += [blank] * (-len(images) % columns)
     grid = [np.concatenate(images[i : i + columns], axis=1) for i in range(0, len(images), columns)]

@@ -26,11 +26,13 @@ def bar(value: float, width: int) -> str:
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
-def _colour(text: str, key: str, on: bool) -> str:
+def coloured(text: str, key: str, on: bool) -> str:
+    """The text in the colour of an axis, of "total" or of what is "bad"."""
     return f"\x1b[{_ANSI[key]}m{text}\x1b[0m" if on and key in _ANSI else text
 
 
-def _short(name: str, width: int) -> str:
+def shortened(name: str, width: int) -> str:
+    """The end of a name, in ``width`` characters at most."""
     return name if len(name) <= width else "…" + name[-(width - 1) :]
 
 
@@ -68,16 +70,16 @@ def score_table(rows: Sequence[tuple[str, Scores]], *, width: int = 100, colour:
     bar_width = max(4, min(16, (width - name_width) // len(cells) - 7))
     lines = [" " * name_width + "".join(f"  {_label(c):<{bar_width + 5}}" for c in cells).rstrip()]
     for name, scores in rows:
-        start = _short(name, name_width).ljust(name_width)
+        start = shortened(name, name_width).ljust(name_width)
         if not bool(np.asarray(scores.valid)):
             reason = f"not scored: {_reason(scores)}"
             room = max(width - name_width - 2, 24)
             lines.append(
-                start + "  " + _colour(reason if len(reason) <= room else reason[: room - 1] + "…", "bad", colour)
+                start + "  " + coloured(reason if len(reason) <= room else reason[: room - 1] + "…", "bad", colour)
             )
             continue
         values = [_value(scores.total if c == "total" else scores.axes.get(c, math.nan)) for c in cells]
-        parts = [f"  {_colour(bar(v, bar_width), c, colour)} {v:.2f}" if v == v else "  " + "–".ljust(bar_width + 5)
+        parts = [f"  {coloured(bar(v, bar_width), c, colour)} {v:.2f}" if v == v else "  " + "–".ljust(bar_width + 5)
                  for c, v in zip(cells, values, strict=True)]  # fmt: skip
         lines.append((start + "".join(parts)).rstrip())
     scored = [(n, s) for n, s in rows if bool(np.asarray(s.valid))]
@@ -99,11 +101,11 @@ def _term_blocks(
             block.append(columns.pop(0))
             used += 2 + block[-1][1]
         lines.append("")
-        head = "".join("  " + _colour(_label(t).rjust(w), glossary.entry(t).axis, colour) for t, w in block)
+        head = "".join("  " + coloured(_label(t).rjust(w), glossary.entry(t).axis, colour) for t, w in block)
         lines.append(" " * name_width + head)
         for name, scores in rows:
             cells = "".join("  " + _number(scores, t).rjust(w) for t, w in block)
-            lines.append(_short(name, name_width).ljust(name_width) + cells)
+            lines.append(shortened(name, name_width).ljust(name_width) + cells)
     return lines
 
 
@@ -119,7 +121,7 @@ def difference_table(a: tuple[str, Scores], b: tuple[str, Scores], *, colour: bo
     pairs += [(k, one.axes[k], two.axes[k]) for k in glossary.order_terms(list(one.axes)) if k in two.axes]
     pairs += [(k, one.terms[k], two.terms[k]) for k in glossary.order_terms(list(one.terms)) if k in two.terms]
     width = max(len(_label(k)) for k, _, _ in pairs)
-    names = [_short(n, 28) for n in (name_a, name_b)]
+    names = [shortened(n, 28) for n in (name_a, name_b)]
     columns = [max(9, len(n)) for n in names]
     lines = [" " * width + "".join("  " + n.rjust(w) for n, w in zip(names, columns, strict=True)) + "     change"]
     for key, x, y in ((k, _value(p), _value(q)) for k, p, q in pairs):
@@ -132,7 +134,7 @@ def difference_table(a: tuple[str, Scores], b: tuple[str, Scores], *, colour: bo
         cells = "".join("  " + f"{v:.4g}".rjust(w) for v, w in zip((x, y), columns, strict=True))
         amount = "" if same else f"{abs(change):.3g}"
         text = f"{_label(key).ljust(width)}{cells}  {arrow} {amount:>7} {verdict} {entry.unit}"
-        lines.append(_colour(text.rstrip(), "bad" if verdict == "worse" else "dynamic" if verdict else "", colour))
+        lines.append(coloured(text.rstrip(), "bad" if verdict == "worse" else "dynamic" if verdict else "", colour))
     return "\n".join(lines)
 
 

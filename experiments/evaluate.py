@@ -1,0 +1,154 @@
+"""Evaluate a tracker on motion files: success, errors, effort and feasibility of every clip, and pictures.
+
+    python -m experiments.evaluate --motions='mocap/**/*.bvh,more/*.npz' --out=out/evaluate
+    python -m experiments.evaluate --policy=out/imitation --motions='mocap/*.amc' --draw=20 --film
+
+Every clip is simulated from its first frame to its last with the policy's mean action. A clip fails where the mean
+distance of 20 bodies (all but toes and hands) exceeds 0.5 m in any frame (PHC's criterion).
+
+Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
+tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
+(means over all frames of all clips, failures included), failed_files (those that could not be loaded).
+
+Exit code: 0 all files were evaluated; 1 some could not be loaded (each is named with its error on stderr);
+2 nothing to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+from mjxhuman.runs import JsonLines, atomic_write, describe, expand_inputs, json_line, progress
+from mjxhuman.runs.launch import prepare_jax
+
+#: Files whose motions are in memory together.
+CHUNK = 64
+NOTHING_TO_DO = 2
+
+
+@dataclasses.dataclass
+class Evaluation:
+    """Results so far; motions only of the clips to be drawn."""
+
+    draw: int
+    results: list[Any] = dataclasses.field(default_factory=list)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    worst: list[Any] = dataclasses.field(default_factory=list)
+
+    def add(self, tracked: Any) -> None:
+        """Take one clip."""
+        self.results.append(tracked.result)
+        self.worst = sorted([*self.worst, tracked], key=lambda t: -t.result.mpjpe_g)[: self.draw]
+
+
+def run(paths: Sequence[pathlib.Path], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool) -> None:
+    """Load and track all files, a chunk at a time."""
+    with progress(len(paths), unit="clip", label="evaluate") as bar:
+        for start in range(0, len(paths), CHUNK):
+            motions = {}
+            for path in paths[start : start + CHUNK]:
+                try:
+                    motions[str(path)] = load(path, tracker)
+                except (ValueError, OSError, ImportError) as error:
+                    evaluation.failed[str(path)] = str(error)
+                    bar.write(f"evaluate: {path}: {str(error).removeprefix(f'{path}: ')}", file=sys.stderr)
+                    bar.update()
+            track(motions, tracker, evaluation, log, score, bar)
+
+
+def load(path: pathlib.Path, tracker: Any) -> Any:
+    """One motion on the tracker's body, at its control rate."""
+    from mjxhuman import load_motion
+    from mjxhuman.evaluation import usable
+
+    return usable(tracker, load_motion(path, tracker.humanoid), str(path))
+
+
+def track(motions: dict[str, Any], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool, bar: Any) -> None:
+    """Track a chunk."""
+    from mjxhuman.evaluation import evaluate
+
+    for tracked in evaluate(tracker, list(motions.values()), list(motions), score=score):
+        log.append(tracked.result.record())
+        evaluation.add(tracked)
+        bar.update()
+
+
+def draw(evaluation: Evaluation, out: pathlib.Path, film: bool) -> None:
+    """Pictures of the clips that were tracked worst."""
+    from mjxhuman.report.tracking import draw_tracking
+
+    suffix = ".mp4" if film else ".png"
+    with progress(len(evaluation.worst), unit="clip", label="draw") as bar:
+        for rank, tracked in enumerate(evaluation.worst, start=1):
+            name = pathlib.Path(tracked.result.name).stem
+            draw_tracking(out / "pictures" / f"{rank:02d}_{name}{suffix}", tracked)
+            bar.update()
+
+
+def conclude(evaluation: Evaluation, tracker: Any, out: pathlib.Path) -> None:
+    """Table, summary file, and the line for programs."""
+    from mjxhuman.evaluation import summary
+    from mjxhuman.report.table import terminal
+    from mjxhuman.report.tracking import tracking_table
+
+    width, colour = terminal()
+    evaluation.results.sort(key=lambda r: r.name)
+    numbers = summary(evaluation.results)
+    print(tracking_table(evaluation.results, width=max(width, 110), colour=colour))
+    for path in evaluation.failed:
+        print(f"not loaded: {path}")
+    print(f"results: {out}")
+    facts = {"policy": str(tracker.path), "facts": tracker.facts, "engine": tracker.simulator.engine}
+    with atomic_write(out / "summary.json") as file:
+        file.write(json_line({**numbers, "failed_files": evaluation.failed, **facts, "environment": describe()}) + "\n")
+    line = {k: numbers[k] for k in ("clips", "success_rate", "mpjpe_global_mm", "mpjpe_local_mm")}
+    print(json_line({**line, "failed_files": list(evaluation.failed)}), flush=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point of absl."""
+    values = flags.FLAGS
+    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
+    try:
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; name files by --motions=...")
+        paths = expand_inputs(values.motions)
+        if not paths:
+            raise ValueError(f"--motions: expected files or patterns, found {values.motions!r}")
+        out = pathlib.Path(values.out)
+        if values.film and values.draw:
+            from mjxhuman.report.render import require_video
+
+            require_video(out)
+        prepare_jax()
+        from mjxhuman.tracker import load_tracker
+
+        tracker = load_tracker(values.policy or None, values.engine or None)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return NOTHING_TO_DO
+    evaluation = Evaluation(values.draw)
+    (out / "clips.jsonl").unlink(missing_ok=True)
+    with JsonLines(out / "clips.jsonl") as log:
+        run(paths, tracker, evaluation, log, values.score)
+    draw(evaluation, out, values.film)
+    conclude(evaluation, tracker, out)
+    return 1 if evaluation.failed else 0
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("policy", "", "Policy file or run folder; default the tracker that is shipped.")
+    flags.DEFINE_string("motions", None, "Comma-separated files and globs (** crosses folders).", required=True)
+    flags.DEFINE_string("out", "out/evaluate", "Folder of the results.")
+    flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")
+    flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
+    flags.DEFINE_bool("film", False, "Draw films (.mp4) instead of sheets (.png).")
+    flags.DEFINE_bool("score", True, "Score the feasibility of both motions, which takes longer than the simulation.")
+    app.run(main)

@@ -1,0 +1,63 @@
+"""``mjxhuman track``: simulate a body that follows a motion, and score what it did."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import mjxhuman
+from mjxhuman.cli.convert import qpos_motion
+from mjxhuman.data.npz import save_motion
+from mjxhuman.evaluation import Tracked, evaluate
+from mjxhuman.report.render import require_video
+from mjxhuman.report.table import difference_table, terminal
+from mjxhuman.report.tracking import draw_tracking
+from mjxhuman.runs.launch import prepare_jax
+from mjxhuman.tracker import Tracker, load_tracker
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track one motion; exit code 0 tracked to the end, 1 lost on the way, 2 nothing could be done."""
+    out, stem = Path(args.out), Path(args.file).stem
+    if args.picture == "mp4":
+        require_video(out / f"{stem}_tracked.mp4")
+    prepare_jax()
+    tracker = load_tracker(args.policy, args.engine)
+    reading = {name: getattr(args, name) for name in ("fps", "up", "unit", "skeleton", "ground")}
+    motion = mjxhuman.load_motion(args.file, tracker.humanoid, **reading)
+    (tracked,) = evaluate(tracker, [motion], [str(args.file)])
+    path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
+    print(report(tracked, tracker))
+    print(f"\nmotion: {path}")
+    if args.picture != "none":
+        print(f"{'film' if args.picture == 'mp4' else 'sheet'}: ", end="", flush=True)
+        print(draw_tracking(out / f"{stem}_tracked.{args.picture}", tracked))
+    return 0 if tracked.result.success else 1
+
+
+def report(tracked: Tracked, tracker: Tracker) -> str:
+    """How far the motion was followed and at what price, then its score before and after."""
+    r = tracked.result
+    lines = [f"{r.name}: {r.frames} frames, {r.frames / r.fps:.2f} s at {r.fps:g} Hz; {tracker.humanoid.description}"]
+    if r.success:
+        lines.append("tracked to the end")
+    else:
+        lines.append(
+            f"LOST at frame {r.failed_frame} of {r.frames}, {r.failed_time:.2f} s: from there the body is on average "
+            "more than 0.5 m from where it should be, or the simulation broke down; errors and scores are of the whole"
+        )
+    lines += [
+        f"error: {r.mpjpe_g:.1f} mm, {r.mpjpe_l:.1f} mm relative to the root; "
+        f"{r.vel_dist:.2f} mm/frame, {r.accel_dist:.2f} mm/frame^2",
+        f"torque: {r.torque:.1f} N m per axis on average, {r.torque_peak:.0f} N m at most; "
+        f"{100 * r.capped:.2f} % of the servos at their cap",
+        f"policy: {100 * r.residual_share:.0f} % of the springs' torque, the reference pose asks for the rest; "
+        "no force acts on the root",
+        "",
+    ]
+    before, after = tracked.reference_scores, tracked.scores
+    if r.score is None or r.reference_score is None:
+        lines.append(f"not scored: {after.reason or before.reason}")
+    else:
+        lines.append(difference_table(("before", before), ("after", after), colour=terminal()[1]))
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""A tracker is built anew from its file, and files that hold none are refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mjxhuman.envs.imitation import ImitationConfig
+from mjxhuman.humanoids import load_humanoid
+from mjxhuman.humanoids.simulated import simulated_humanoid
+from mjxhuman.physics.simulate import make_simulator
+from mjxhuman.tracker import load_tracker, tracker_facts
+
+
+def changed(path, out, **changes):
+    """A copy of a policy file with other facts."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["header"]))
+    header["meta"] |= changes
+    np.savez(out, **{**arrays, "header": np.array(json.dumps(header))})
+    return out
+
+
+def test_everything_comes_back(make_tracker):
+    path = make_tracker(action_scale=0.25, termination=(("any_body", 0.3),))
+    tracker = load_tracker(path, "c")
+    assert tracker.config == ImitationConfig(
+        action="residual", action_scale=0.25, state_terms=("compact",), termination=(("any_body", 0.3),)
+    )
+    assert tracker.humanoid is load_humanoid("smpl")  # the very object: motions loaded for either fit
+    assert tracker.simulator.simulated is simulated_humanoid(load_humanoid("smpl"), "full")
+    assert tracker.fps == pytest.approx(30.0)
+    assert load_tracker(path.parent).path == path  # the folder of a run
+
+
+def test_a_body_of_another_size_comes_back(make_tracker, tmp_path):
+    body = load_humanoid("smpl", stature=1.5, mass=48.0)
+    simulator = make_simulator(simulated_humanoid(body, "feet"), "c")
+    facts = tracker_facts(simulator, ImitationConfig())
+    path = changed(make_tracker(), tmp_path / "child.npz", **json.loads(json.dumps(facts)))
+    tracker = load_tracker(path, "c")
+    assert (tracker.humanoid.stature, tracker.humanoid.mass) == (1.5, pytest.approx(48.0))
+    assert tracker.simulator.simulated.contacts == "feet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "reach"}, "kind: expected 'imitation'.*'reach'"),
+        ({"task": {"action": "residual", "colour": "red"}}, r"task: expected fields among .*found \['colour'\]"),
+        ({"task": {"action": "sideways"}}, "task: action: expected 'absolute' or 'residual', found 'sideways'"),
+        ({"humanoid": {"name": "smpl", "shoe_size": 43}}, "humanoid: expected name and options.*shoe_size"),
+        ({"humanoid": {"name": "nobody"}}, "nobody"),
+        ({"control_hz": None}, "control_hz: expected.*None"),
+        ({"control_hz": 50.0}, "control_hz: expected a divisor"),
+    ],
+)
+def test_other_facts_are_refused(make_tracker, tmp_path, changes, message):
+    path = changed(make_tracker(), tmp_path / "policy.npz", **changes)
+    with pytest.raises(ValueError, match=message):
+        load_tracker(path, "c")
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_tracker(tmp_path / "nowhere.npz")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match=r"other\.npz: expected a policy file"):
+        load_tracker(tmp_path / "other.npz")
