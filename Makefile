@@ -17,7 +17,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-slow lint style types layers venv clean
+.PHONY: help demo test test-slow lint style types layers venv venv-video clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       style, types, layers'
 	@echo 'make venv       only the virtual environment, with everything for development'
+	@echo 'make venv-video MediaPipe in an environment of its own: motion from videos on any CPU'
 	@echo 'make clean      remove the virtual environment, caches and results'
 
 demo: $(VENV)/.installed
@@ -50,6 +51,10 @@ layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 venv: $(VENV)/.installed-dev
+
+# Lies in the user's data folder, or in $$MJXHUMAN_MEDIAPIPE; needs a Python from 3.10 to 3.12.
+venv-video: $(VENV)/.installed-dev
+	$(BIN)/python -m mjxhuman.encoders.install_mediapipe
 
 clean:
 	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache out build *.egg-info

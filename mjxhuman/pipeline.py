@@ -43,7 +43,7 @@ import numpy as np
 
 import mjxhuman
 from mjxhuman.runs.environment import describe
-from mjxhuman.runs.files import JsonLines, atomic_write, read_json_lines
+from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
@@ -73,7 +73,7 @@ class ScoreOptions:
     def _digest(self) -> str:
         values: dict[str, Any] = {**dataclasses.asdict(self), "schema": SCHEMA, "version": __version__}
         files = [Path(name) for name in (self.humanoid, self.skeleton) if name and Path(name).is_file()]
-        values["files"] = [_sha256(path) for path in files]
+        values["files"] = [file_sha256(path) for path in files]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def body(self) -> Any:
@@ -199,7 +199,7 @@ def scored(
     def load(path: Path) -> ScoredFile | None:
         item, start = ScoredFile(path), time.perf_counter()
         try:
-            item.sha256 = _sha256(path)
+            item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
             item.motion = mjxhuman.load_motion(path, **arguments)
@@ -334,11 +334,6 @@ def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: i
     with atomic_write(log_path.with_name("run.json")) as file:
         json.dump(content, file, indent=1, ensure_ascii=False)
         file.write("\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe_error(error: Exception) -> str:

@@ -287,14 +287,22 @@ class Timeline:
     notes: tuple[str, ...] = ()
 
     def place(self, values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values (N, ...) with ``seen (N,)`` bool on the constant rate: (T, ...) and (T,); zeros where not seen."""
+        """Values on the constant rate.
+
+        Args:
+          values: (N, ...) per decoded frame.
+          seen: bool, (N) or with more of the values' axes.
+
+        Returns:
+          Values (T, ...), zeros where not seen, and what is seen, (T) or with the axes of ``seen``.
+        """
         before, after, share, known = self._neighbours()
-        seen = np.asarray(seen, bool)
-        known = known & seen[before] & seen[after]
-        values = np.asarray(values)
+        values, seen = np.asarray(values), np.asarray(seen, bool)
+        known = known.reshape(-1, *[1] * (seen.ndim - 1)) & seen[before] & seen[after]
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
         placed = values[before] * (1.0 - weight) + values[after] * weight
-        return np.where(known.reshape(weight.shape), placed, 0.0).astype(values.dtype), known
+        wide = known.reshape(*known.shape, *[1] * (values.ndim - known.ndim))
+        return np.where(wide, placed, 0.0).astype(values.dtype), known
 
     def nearest(self) -> np.ndarray:
         """For each frame of the constant rate the decoded frame nearest in time, (T,) int."""

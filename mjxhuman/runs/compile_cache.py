@@ -9,24 +9,29 @@ from pathlib import Path
 import jax
 
 
-def cache_folder() -> Path | None:
-    """Where compiled programs are kept; None if the user switched the cache off.
+def cache_root() -> Path | None:
+    """Folder of everything that is kept between runs and can be made again; None if the user switched that off.
 
-    ``JAX_COMPILATION_CACHE_DIR`` (JAX's own variable) comes first, then ``MJXHUMAN_CACHE``, else the user's cache
-    folder: ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows.
-    ``MJXHUMAN_CACHE=off`` switches it off.
+    ``MJXHUMAN_CACHE``, else the user's cache folder: ``$XDG_CACHE_HOME/mjxhuman`` or ``~/.cache/mjxhuman`` on Linux,
+    ``~/Library/Caches/mjxhuman`` on macOS, ``%LOCALAPPDATA%/mjxhuman`` on Windows. ``MJXHUMAN_CACHE=off`` switches off.
     """
-    if folder := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return Path(folder)
     if own := os.environ.get("MJXHUMAN_CACHE"):
-        return None if own.lower() in ("off", "0", "none") else Path(own) / "jax"
+        return None if own.lower() in ("off", "0", "none") else Path(own)
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "mjxhuman" / "jax"
+    return base / "mjxhuman"
+
+
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept: ``JAX_COMPILATION_CACHE_DIR`` (JAX's own variable), else in ``cache_root``."""
+    if folder := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return Path(folder)
+    root = cache_root()
+    return None if root is None else root / "jax"
 
 
 def enable_compile_cache() -> Path | None:

@@ -1,0 +1,72 @@
+"""Encoders by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+from mjxhuman.encoders import mediapipe_home
+from mjxhuman.encoders.base import Encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What is known of an encoder without loading it."""
+
+    factory: str | Callable[..., Encoder]  # "module:name", or the function itself
+    gives: str
+    needs: str
+    available: Callable[[], bool]  # whether what it needs is installed; weights are the user's matter
+    proven: bool  # whether it was run on its real weights
+
+
+def _installed(*modules: str) -> Callable[[], bool]:
+    return lambda: all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+_ENTRIES: dict[str, Entry] = {
+    "blazepose": Entry(
+        "mjxhuman.encoders.blazepose:BlazePose",
+        "33 keypoints in 2D and 3D",
+        "MediaPipe, which contains the weights: make venv-video",
+        lambda: mediapipe_home.is_installed() and _installed("av")(),
+        True,
+    ),
+}
+
+
+def register(name: str, entry: Entry) -> None:
+    """Add an encoder of your own.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    if name in _ENTRIES:
+        raise ValueError(f"encoder {name!r}: the name is taken")
+    _ENTRIES[name] = entry
+
+
+def encoder_table() -> dict[str, Entry]:
+    """All encoders by name."""
+    return dict(_ENTRIES)
+
+
+def make_encoder(name: str, **options: Any) -> Encoder:
+    """An encoder by name.
+
+    Args:
+      name: key of ``encoder_table()``. options: of its class.
+
+    Raises:
+      ValueError: an unknown name. ImportError, NotInstalled: something it needs is not installed.
+    """
+    if name not in _ENTRIES:
+        raise ValueError(f"encoder: expected one of {', '.join(_ENTRIES)}, found {name!r}")
+    factory = _ENTRIES[name].factory
+    if isinstance(factory, str):
+        module, _, attribute = factory.partition(":")
+        factory = getattr(importlib.import_module(module), attribute)
+    return factory(**options)

@@ -1,0 +1,59 @@
+"""Encoders for tests: MediaPipe where it is installed, and a stand-in without a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mjxhuman.data.keypoint_names import LAYOUTS
+from mjxhuman.encoders.base import Encoding, collect
+
+
+class SquareFinder:
+    """Finds the bright square of ``films.picture``: a person of 17 points on its edge. Counts its runs."""
+
+    name = "squares"
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def fingerprint(self) -> str:
+        return "squares 1"
+
+    def encode(self, video, camera=None) -> Encoding:
+        self.runs += 1
+        times, found = [], []
+        for picture in video:
+            bright = picture.image.min(-1) > 150
+            times.append(picture.time)
+            rows, columns = np.nonzero(bright)
+            if not len(rows):
+                found.append({"uv": np.zeros((0, 17, 2)), "confidence": np.zeros((0, 17))})
+                continue
+            corner = np.array([columns.min(), rows.min()], float)
+            side = np.array([np.ptp(columns), np.ptp(rows)], float)
+            angle = np.linspace(0, 2 * np.pi, 17, endpoint=False)
+            ring = corner + side * (0.5 + 0.5 * np.stack([np.cos(angle), np.sin(angle)], -1))
+            found.append({"uv": ring[None], "confidence": np.full((1, 17), 0.9)})
+        return collect(video, self.name, times, found, LAYOUTS["coco_17"])
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def squares() -> SquareFinder:
+    return SquareFinder()
+
+
+@pytest.fixture(scope="session")
+def blazepose():
+    from mjxhuman.encoders import make_encoder
+    from mjxhuman.encoders.mediapipe_home import NotInstalled
+
+    try:
+        encoder = make_encoder("blazepose")
+    except NotInstalled as error:
+        pytest.skip(str(error))
+    yield encoder
+    encoder.close()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import concurrent.futures
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import write_film
+
+from mjxhuman.data.keypoint_names import mirrored_name
+from mjxhuman.data.video import Video, VideoArray
+from mjxhuman.encoders import choose, make_encoder, mediapipe_home
+from mjxhuman.encoders.mediapipe_home import NotInstalled
+
+pytest.importorskip("av", reason="the extra 'video' is not installed")
+
+#: Names of the triangulated joints -> ours.
+JOINTS = {f"{s}{j}": f"{s}{j}" for s in "LR" for j in ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")}
+
+
+@pytest.fixture(scope="module")
+def film(shared) -> Path:
+    return shared / "data/keypoints/pose2sim/balancing/videos/cam01.mp4"
+
+
+@pytest.fixture(scope="module")
+def encoding(blazepose, film):
+    return blazepose.encode(Video(film))
+
+
+def projected(shared) -> dict[str, np.ndarray]:
+    """Triangulated joints (100, 2) px in camera 1."""
+    from mjxhuman.data import read_motion
+    from mjxhuman.data.cameras import read_cameras
+    from mjxhuman.math.camera import project
+
+    root = shared / "data/keypoints/pose2sim"
+    points = read_motion(next(root.glob("balancing/pose3d/*butterworth.trc")))
+    camera = read_cameras(root / "calibration.toml")["cam_01"]
+    uv, _ = project(points.pos, camera.intrinsics, camera.T_world_camera, camera.distortion)
+    return {name: np.asarray(uv)[:, k] for k, name in enumerate(points.names)}
+
+
+def test_landmarks_lie_on_the_person(encoding, shared):
+    """Mean distance from the triangulated joints of four cameras, as measured (17 px of a person 640 px tall) and not
+    much more; each joint by its own name, so that swapped or shifted names fail."""
+    (person,) = encoding.people
+    truth, keypoints = projected(shared), person.keypoints
+    assert person.seen.all() and encoding.fps == 60.0 and encoding.image_size == (1080, 1920)
+    for name in JOINTS:
+        ours = np.asarray(keypoints.uv)[:, keypoints.names.index(name)]
+        assert np.median(np.linalg.norm(ours - truth[name], axis=-1)) < 35.0, name
+    confidence = np.asarray(keypoints.confidence)
+    assert confidence.min() >= 0 and confidence.max() <= 1 and confidence.mean() > 0.9
+
+
+def test_3d_landmarks_are_metric_in_camera_axes(encoding):
+    keypoints = encoding.people[0].keypoints
+    at = {name: np.asarray(keypoints.pos3d)[:, k] for k, name in enumerate(keypoints.names)}
+    assert np.abs(at["LHip"] + at["RHip"]).max() / 2 < 0.03  # the origin is between the hips
+    thigh = np.linalg.norm(at["LHip"] - at["LKnee"], axis=-1)
+    assert 0.3 < np.median(thigh) < 0.5
+    assert (at["Nose"][:, 1] < at["LAnkle"][:, 1]).all()  # y points down
+    uv = {name: np.asarray(keypoints.uv)[:, k] for k, name in enumerate(keypoints.names)}
+    for a, b in (("LShoulder", "RShoulder"), ("LElbow", "LWrist"), ("RHip", "RAnkle")):
+        flat, deep = uv[b] - uv[a], (at[b] - at[a])[:, :2]
+        cosine = (flat * deep).sum(-1) / np.linalg.norm(flat, axis=-1) / np.linalg.norm(deep, axis=-1)
+        assert np.median(cosine) > 0.95, (a, b)  # x right and y down as in the picture
+
+
+def test_runs_agree(blazepose, encoding, film):
+    again = blazepose.encode(Video(film))
+    assert np.array_equal(again.people[0].keypoints.uv, encoding.people[0].keypoints.uv)
+    assert np.array_equal(again.people[0].keypoints.pos3d, encoding.people[0].keypoints.pos3d)
+
+
+def test_videos_in_parallel(film, encoding):
+    encoder = make_encoder("blazepose", processes=2)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: encoder.encode(Video(film)), range(3)))
+    encoder.close()
+    for one in found:
+        assert np.array_equal(one.people[0].keypoints.uv, encoding.people[0].keypoints.uv)
+
+
+def test_people_side_by_side_keep_their_places(blazepose, film):
+    """The person and a mirrored copy: two people, whose points are each other's mirror images with sides exchanged."""
+    video = Video(film, max_side=640, region=(120, 150, 840, 1500))
+    frames = np.stack([p.image for _, p in zip(range(30), video)])
+    width = frames.shape[2]
+    encoding = blazepose.encode(VideoArray(np.concatenate([frames, frames[:, :, ::-1]], axis=2), 60.0))
+    assert len(encoding.people) == 2
+    one, two = sorted(encoding.people, key=lambda person: float(person.box[0, 0]))
+    assert (one.box[:, 2] < width).all() and (two.box[:, 0] > width).all()
+    names = one.keypoints.names
+    other = [names.index(mirrored_name(name)) for name in names]
+    reflected = np.asarray(two.keypoints.uv)[:, other] * [-1, 1] + [2 * width - 1, 0]
+    assert np.median(np.linalg.norm(reflected - one.keypoints.uv, axis=-1)) < 0.02 * one.height
+    person, sentence = choose(encoding, 1)
+    assert person is encoding.people[1] and "person 1 of 2" in sentence
+
+
+def test_video_without_a_person(blazepose, tmp_path):
+    path = write_film(tmp_path / "empty.mp4", np.arange(10) / 30, size=(320, 240))
+    encoding = blazepose.encode(Video(path))
+    assert encoding.people == ()
+    with pytest.raises(ValueError, match=r"empty.mp4: person: found nobody in 10 frames by the encoder blazepose"):
+        choose(encoding, path=path)
+
+
+def test_worker_that_dies_is_an_error_and_the_next_video_works(blazepose, film, monkeypatch, encoding):
+    from mjxhuman.encoders import blazepose as module
+
+    encoder = make_encoder("blazepose")
+    send = module._Worker._send
+
+    def killed(self, picture):
+        self._process.kill()
+        send(self, picture)
+
+    monkeypatch.setattr(module._Worker, "_send", killed)
+    with pytest.raises(RuntimeError, match="MediaPipe stopped"):
+        encoder.encode(Video(film))
+    monkeypatch.setattr(module._Worker, "_send", send)
+    assert np.array_equal(encoder.encode(Video(film)).people[0].keypoints.uv, encoding.people[0].keypoints.uv)
+    encoder.close()
+
+
+def test_absent_environment_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MJXHUMAN_MEDIAPIPE", str(tmp_path / "nothing"))
+    assert not mediapipe_home.is_installed()
+    with pytest.raises(NotInstalled, match=r"install_mediapipe.*make venv-video.*MJXHUMAN_MEDIAPIPE"):
+        make_encoder("blazepose")
+
+
+def test_environment_of_another_kind_is_named(tmp_path, monkeypatch):
+    """A Python without MediaPipe in the place of its environment."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setenv("MJXHUMAN_MEDIAPIPE", str(tmp_path))
+    encoder = make_encoder("blazepose")
+    with pytest.raises(RuntimeError, match=r"expected MediaPipe 0\.10\.21, found nothing: ModuleNotFoundError"):
+        encoder.encode(VideoArray(np.zeros((3, 8, 8, 3), np.uint8), 30.0))
+
+
+def test_environment_works(blazepose):
+    assert mediapipe_home.check(mediapipe_home.interpreter()) == mediapipe_home.VERSION
