@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mjxhuman.envs import Env
 from mjxhuman.learning.policy import Policy, save_policy
 from mjxhuman.learning.ppo import Iteration, PPOConfig, TrainState, init, make_iteration, make_networks
 from mjxhuman.learning.rollout import Fault
+from mjxhuman.learning.sharding import local, make_mesh, make_sharded_iteration, replicate, shard
 from mjxhuman.runs import atomic_write, describe, progress
 from mjxhuman.runs.checkpoints import Checkpoints
 from mjxhuman.runs.metrics import MetricsWriter
@@ -72,7 +73,8 @@ def train(
     """Train, or continue the run in ``options.folder``, until ``options.iterations``.
 
     A run that was killed continues from its last checkpoint and then is, on a CPU, bit for bit the uninterrupted one.
-    SIGINT and SIGTERM end it after the current iteration, with a checkpoint.
+    Where JAX has several devices, or processes after ``jax.distributed.initialize``, the environments are spread over
+    all of them; the first process writes. SIGINT and SIGTERM end it after the current iteration, with a checkpoint.
 
     Args:
         env: the environment.
@@ -81,8 +83,8 @@ def train(
         seed: of everything random.
         facts: JSON-ready settings of the environment ("humanoid", "observations", clips); a continuation must share
             them, and they go into the policy files.
-        evaluate: called with the policy and the iteration; returns scalars to log. Its "score", higher better, chooses
-            the best checkpoint and ``best.npz``.
+        evaluate: called (in every process) with the policy and the iteration; returns scalars to log. Its "score",
+            higher better, chooses the best checkpoint and ``best.npz``.
 
     Raises:
         CheckpointMismatch: the folder's run has another configuration, seed, environment or facts.
@@ -93,19 +95,25 @@ def train(
     checkpoints = Checkpoints(folder / "checkpoints", options.keep)
     shared = {"ppo": dataclasses.asdict(config), "seed": seed, "env": dict(facts or {}), "sizes": _sizes(env)}
     state = init(env, config, seed)
+    if jax.device_count() > 1:
+        mesh = make_mesh()
+        iteration = make_sharded_iteration(env, config, mesh, state)
+        state, env = shard(state, mesh), replicate(env, mesh)
+    else:
+        iteration = make_iteration(env, config)
     if checkpoints.steps:
         _, state = checkpoints.restore(state, shared)
-    first = int(state.iteration)
-    _note_session(folder, shared, first)
-    iteration = make_iteration(env, config)
-    run = Run(env, config, options, shared, checkpoints, evaluate)
-    with MetricsWriter(
-        folder, step=first, tensorboard=options.tensorboard, wandb=options.wandb, config=shared
-    ) as writer:
-        try:
-            return run.loop(state, iteration, writer)
-        finally:
-            checkpoints.close()
+    with ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        writer = None
+        if jax.process_index() == 0:
+            _note_session(folder, shared, int(state.iteration))
+            places = MetricsWriter(
+                folder, step=int(state.iteration), tensorboard=options.tensorboard, wandb=options.wandb, config=shared
+            )
+            writer = stack.enter_context(places)
+        run = Run(env, config, options, shared, checkpoints, evaluate, writer)
+        return run.loop(state, iteration)
 
 
 @dataclasses.dataclass
@@ -118,16 +126,18 @@ class Run:
     facts: dict[str, Any]
     checkpoints: Checkpoints
     evaluate: Evaluate | None
+    writer: MetricsWriter | None  # of the first process
 
-    def loop(self, state: TrainState, iteration: Iteration, writer: MetricsWriter) -> TrainState:
+    def loop(self, state: TrainState, iteration: Iteration) -> TrainState:
         """Iterate until the end, the time limit or a signal."""
         options, done, started = self.options, int(state.iteration), time.monotonic()
-        saved = done if self.checkpoints.steps else -1
+        quiet = options.quiet or self.writer is None
         with (
             _stop_flag() as stop,
-            progress(options.iterations, unit="it", label="train", quiet=options.quiet, initial=done) as bar,
+            progress(options.iterations, unit="it", label="train", quiet=quiet, initial=done) as bar,
         ):
-            while done < options.iterations:
+            last = done >= options.iterations
+            while not last:
                 began = time.monotonic()
                 state, metrics, fault = jax.block_until_ready(iteration(state, self.env))
                 done += 1
@@ -136,21 +146,21 @@ class Run:
                 values["steps"] = done * self.config.batch_size
                 self._check(done, fault)
                 late = 0 < options.max_seconds < time.monotonic() - started
-                last = done >= options.iterations or late or bool(stop)
-                judge = self.evaluate is not None and (last or _due(done, options.evaluate_every))
-                if judge:
-                    values |= self._evaluated(state, done)
-                writer.write(done, values)
-                if last or judge or _due(done, options.checkpoint_every):
-                    self._save(done, state, values.get("evaluate/score"))
-                    saved = done
+                last = _agreed(done >= options.iterations or late or bool(stop))
+                self._record(done, state, values, last)
                 bar.set_postfix_str(_postfix(values))
                 bar.update(1)
-                if last:
-                    break
-        if saved < done:
-            self._save(done, state, None)
         return state
+
+    def _record(self, done: int, state: TrainState, values: dict[str, float], last: bool) -> None:
+        """Evaluate if due, write the metrics, and a checkpoint if due."""
+        judged = self.evaluate is not None and (last or _due(done, self.options.evaluate_every))
+        if judged:
+            values |= self._evaluated(state, done)
+        if self.writer is not None:
+            self.writer.write(done, values)
+        if last or judged or _due(done, self.options.checkpoint_every):
+            self._save(done, state, values.get("evaluate/score"))
 
     def policy(self, state: TrainState) -> Policy:
         """The policy of a train state."""
@@ -163,6 +173,8 @@ class Run:
     def _save(self, done: int, state: TrainState, score: float | None) -> None:
         """Checkpoint and policy file."""
         self.checkpoints.save(done, state, self.facts, score)
+        if self.writer is None:
+            return
         meta = {**self.facts["env"], "ppo": self.facts["ppo"], "seed": self.facts["seed"], "iteration": done}
         meta |= {"steps": done * self.config.batch_size, "score": score}
         save_policy(Path(self.options.folder) / "policy.npz", self.policy(state), meta)
@@ -180,7 +192,8 @@ class Run:
         if not wrong:
             return
         term = first_wrong(steps)
-        path = dump_fault(Path(self.options.folder) / f"not_finite_{done}.npz", fault)
+        host = f"_host{jax.process_index()}" if jax.process_count() > 1 else ""
+        path = dump_fault(Path(self.options.folder) / f"not_finite_{done}{host}.npz", fault)
         kept = self.checkpoints.steps
         raise NotFinite(
             f"iteration {done}: {term!r} is not finite (first at {where(term)} {wrong[term]}; also: "
@@ -204,22 +217,35 @@ def where(term: str) -> str:
 
 
 def dump_fault(path: Path, fault: Fault) -> Path:
-    """Write the states before the fault, of the environments that it happened in (of all if it was in the update)."""
-    bad = np.asarray(fault.bad)
+    """Write the states before the fault, of the environments that it happened in (of all if it was in the update).
+
+    Of several processes each writes its own environments.
+    """
+    bad = local(fault.bad)
     chosen = np.flatnonzero(bad) if bad.any() else np.arange(bad.size)
-    arrays = {"environment": chosen, "action": np.asarray(fault.action)[chosen]}
+    arrays = {"environment": chosen, "action": local(fault.action)[chosen]}
     for key_path, leaf in jax.tree_util.tree_leaves_with_path(fault.state):
         if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
-        arrays["state" + jax.tree_util.keystr(key_path)] = np.asarray(leaf)[chosen]
+        arrays["state" + jax.tree_util.keystr(key_path)] = local(leaf)[chosen]
     with atomic_write(path, "wb") as file:
         np.savez_compressed(file, **arrays)
     return path
 
 
 def policy_of(state: TrainState, env: Env, config: PPOConfig) -> Policy:
-    """The deterministic policy of a train state."""
-    return Policy(state.learner.params, state.normalizer.obs["state"], make_networks(env, config), config.obs_clip)
+    """The deterministic policy of a train state, its arrays on the host."""
+    params, statistics = jax.device_get((state.learner.params, state.normalizer.obs["state"]))
+    return Policy(params, statistics, make_networks(env, config), config.obs_clip)
+
+
+def _agreed(stop: bool) -> bool:
+    """The first process's decision to stop, in every process."""
+    if jax.process_count() == 1:
+        return stop
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    return bool(broadcast_one_to_all(np.asarray(stop)))
 
 
 def _sizes(env: Env) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from mjxhuman.envs import State, auto_reset, first_state, split
+from mjxhuman.learning.amp import AMPConfig
 from mjxhuman.learning.ppo import PPOConfig
 
 DT = 0.1
@@ -63,8 +65,7 @@ class PointMass:
 
     def step(self, state: State, action: jax.Array) -> State:
         old = state.task
-        velocity = 0.9 * old.velocity + DT * 5.0 * jnp.clip(action, -1, 1)
-        task = Task(old.position + DT * velocity, velocity, old.phase + 0.1, old.step + 1)
+        task = Task(*self.move(old, action), old.phase + 0.1, old.step + 1)
         distance = jnp.linalg.norm(self.target(task.phase) - task.position, axis=-1)
         failed, timeout = distance > LIMIT, task.step >= 40
         state = dataclasses.replace(
@@ -77,6 +78,10 @@ class PointMass:
             metrics={"distance": distance, "episode/success": 1.0 - failed.astype(jnp.float32), "_place": task.phase},
         )
         return auto_reset(state, self.reset(state.rng))
+
+    def move(self, task: Task, action: jax.Array) -> tuple[jax.Array, jax.Array]:
+        velocity = 0.9 * task.velocity + DT * 5.0 * jnp.clip(action, -1, 1)
+        return task.position + DT * velocity, velocity
 
     def adapt(self, state: State, rollout: dict[str, jax.Array]) -> tuple[PointMass, State]:
         near = jnp.mean(rollout["distance"]) < 0.5
@@ -95,3 +100,37 @@ def small_config(**changes: Any) -> PPOConfig:
         "critic_coef": 1.0, "max_grad_norm": 1.0,
     }  # fmt: skip
     return PPOConfig(**{**values, **changes})
+
+
+def style_config() -> AMPConfig:
+    """A discriminator as small as the toy."""
+    return AMPConfig(hidden=(16,), batch_size=32, replay_size=200, replay_add=20, demo_size=200, demo_add=20)
+
+
+@struct.dataclass
+class CalledBack(PointMass):
+    """The same with its dynamics in NumPy, called back as a physics engine is, and with style windows."""
+
+    @property
+    def observation_sizes(self) -> dict[str, int]:
+        return {"state": 6, "amp": 6}
+
+    def observe(self, task: Task) -> dict[str, jax.Array]:
+        obs = super().observe(task)
+        return {**obs, "amp": obs["state"]}
+
+    def move(self, task: Task, action: jax.Array) -> tuple[jax.Array, jax.Array]:
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (task.position, task.velocity))
+        return jax.pure_callback(_move, shapes, task.position, task.velocity, action)
+
+    def demonstrations(self, rng: jax.Array, n: int) -> jax.Array:
+        return 0.1 * jax.random.normal(rng, (n, 6))
+
+
+def _move(position: np.ndarray, velocity: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    velocity = 0.9 * np.asarray(velocity) + np.float32(0.5) * np.clip(np.asarray(action), -1, 1)
+    return np.asarray(position) + np.float32(DT) * velocity, velocity.astype(np.float32)
+
+
+def called_back() -> CalledBack:
+    return CalledBack(jnp.float32(1.0), jnp.float32(1.0))
