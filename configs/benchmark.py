@@ -1,8 +1,10 @@
-"""How fast kinematics, dynamics and rewards are on this machine, beside plain C MuJoCo.
+"""How fast kinematics, dynamics, rewards and simulation are on this machine, beside plain C MuJoCo.
 
 Command:
     python -m experiments.benchmark reward
     python -m experiments.benchmark reward --config.batches='(1,64)' --config.out=out/quick.json
+    python -m experiments.benchmark simulate
+    python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
 
 Hardware: any; use a quiet machine. Time: about 3 minutes on 2 CPU cores. Every number is explained in
 experiments/benchmark.py.
@@ -14,7 +16,7 @@ from ml_collections import config_dict
 def get_config() -> config_dict.ConfigDict:
     """The values; each can be overridden on the command line."""
     config = config_dict.ConfigDict()
-    config.out = "out/benchmark/reward.json"
+    config.out = ""  # JSON file; "": out/benchmark/<name of the benchmark>.json
     config.frames = 81  # per clip
     config.fps = 30.0
     config.batches = (1, 64, 1024)  # clips per call
@@ -22,4 +24,13 @@ def get_config() -> config_dict.ConfigDict:
     config.fresh_process = True  # also time the first result of new processes, without and with a compilation cache
     config.peer = ""  # MJCF file of the body in the C loop, with hinges; "": the built-in body with hinges
     config.seed = 0
+    config.simulate = config_dict.ConfigDict()
+    config.simulate.engines = ("c",)  # of "c", "jax", "warp"
+    config.simulate.envs = (64, 256, 1024)  # environments per call
+    config.simulate.most_envs = config_dict.ConfigDict({"jax": 256})  # larger batches of an engine are left out
+    config.simulate.contacts = "full"  # "full" or "feet"
+    config.simulate.self_contacts = True
+    config.simulate.target_std = 0.1  # rad
+    config.simulate.control_steps = 30  # per call, 1 s
+    config.simulate.repeats = 5  # calls after the first, of which the fastest counts
     return config

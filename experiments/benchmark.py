@@ -1,10 +1,11 @@
-"""Speed on this machine: ``python -m experiments.benchmark reward`` (values: configs/benchmark.py).
+"""Speed on this machine: ``python -m experiments.benchmark reward|simulate`` (values: configs/benchmark.py).
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
-line: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``. There, fps are
-frames per second of the fastest batch size, ``ratio`` is feasibility_fps over c_loop_fps (one thread),
+line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
+There, fps are frames per second of the fastest batch size, ``ratio`` is feasibility_fps over c_loop_fps (one thread),
 ``single_clip_ms`` the median time of one clip's feasibility reward, ``first_result_s`` the time from the start of a
-new process without any compilation cache to its first score.
+new process without any compilation cache to its first score. For ``simulate``: physics steps per second of each
+engine at its best batch size, and ``c_over_rollout``, engine "c" as a fraction of plain ``mujoco.rollout``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
 import mjxhuman
+from experiments import benchmark_simulate
 from mjxhuman.math import rotation
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
@@ -225,7 +227,11 @@ def headline(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
-BENCHMARKS = {"reward": reward}
+#: What measures, and what summarises the result in one line.
+BENCHMARKS = {
+    "reward": (reward, headline),
+    "simulate": (benchmark_simulate.simulate, benchmark_simulate.headline),
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -238,12 +244,14 @@ def main(argv: Sequence[str]) -> int:
         return 2
     config = flags.FLAGS.config
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are measured
-    result = BENCHMARKS[argv[1]](config)
-    result["headline"] = headline(result)
-    with atomic_write(config.out) as file:
+    run, summarise = BENCHMARKS[argv[1]]
+    result = run(config)
+    result["headline"] = summarise(result)
+    out = config.out or f"out/benchmark/{argv[1]}.json"
+    with atomic_write(out) as file:
         json.dump(result, file, indent=1)
         file.write("\n")
-    print(f"written: {config.out}")
+    print(f"written: {out}")
     print(json.dumps(result["headline"]))
     return 0
 

@@ -85,7 +85,7 @@ def test_engines_agree_in_the_air(simulated, sim, engine):
 
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
 def test_engines_agree_while_standing_firmly(simulated, sim, engine):
-    """Twelve steps with all sole corners pressed into the floor; then float32 and float64 part, as contacts are stiff."""
+    """Twelve steps with all sole corners pressed into the floor; later float32 and float64 part."""
     other = make_simulator(simulated, engine)
     start = sim.init(np.tile(simulated.model.qpos0 - 0.002 * (np.arange(99) == 2), (16, 1)))
     ctrl = targets(1, (3, 16), 0.02)

@@ -1,0 +1,145 @@
+"""The part of the benchmark that measures forward simulation; see experiments/benchmark.py.
+
+The work is the same for all: bodies standing in the T-pose, a millimetre deep in the floor, new random targets (normal, ``target_std`` rad) at every
+control step, for ``control_steps`` steps. Each engine runs it as one jitted scan. Beside them ``mujoco.rollout`` steps
+the same model through the same targets in a single call, with nothing between the steps: the limit on a CPU.
+"""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from ml_collections import config_dict
+from mujoco.rollout import Rollout
+
+import mjxhuman
+from mjxhuman.humanoids.simulated import Simulated, simulated_humanoid
+from mjxhuman.physics.simulate import Simulator, configure_callbacks, make_simulator
+from mjxhuman.runs import describe
+from mjxhuman.runs.environment import cpu_count
+
+
+def resident_mb() -> float:
+    """Resident size of this process now (Linux; 0 elsewhere)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    except OSError:
+        return 0.0
+
+
+def peak_while(call: Callable[[], Any]) -> tuple[Any, float]:
+    """What ``call`` returns, and the largest resident size (MB) seen during it beyond that before it."""
+    before, peak, done = resident_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], resident_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        result = call()
+    finally:
+        done.set()
+        watcher.join()
+    return result, max(0.0, peak[0] - before)
+
+
+def standing(simulated: Simulated, envs: int) -> np.ndarray:
+    """Coordinates (envs, nq) of the T-pose, pressed into the floor as deep as the body settles."""
+    qpos = np.tile(simulated.model.qpos0, (envs, 1)).astype(np.float32)
+    qpos[:, 2] -= 1e-3
+    return qpos
+
+
+def random_targets(simulated: Simulated, envs: int, config: config_dict.ConfigDict) -> np.ndarray:
+    """Targets (control_steps, envs, nu), rad."""
+    rng = np.random.default_rng(config.seed)
+    return rng.normal(0, config.target_std, (config.control_steps, envs, simulated.nu)).astype(np.float32)
+
+
+def engine_call(sim: Simulator, envs: int, config: config_dict.ConfigDict) -> Callable[[], Any]:
+    """A call that simulates the work in one compiled program."""
+    state = sim.init(standing(sim.simulated, envs))
+    ctrl = jnp.asarray(random_targets(sim.simulated, envs, config))
+    program = jax.jit(lambda s, u: jax.lax.scan(lambda s, u: (sim.advance(s, u), None), s, u)[0])
+    return lambda: jax.block_until_ready(program(state, ctrl))
+
+
+def rollout_call(simulated: Simulated, envs: int, substeps: int, config: config_dict.ConfigDict) -> Callable[[], Any]:
+    """A call that simulates the work with ``mujoco.rollout`` on all cores; arrays and threads are made beforehand."""
+    model, threads = simulated.model, cpu_count()
+    data = [mujoco.MjData(model) for _ in range(threads)]
+    size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
+    start, data[0].qpos[:] = np.zeros(size), standing(simulated, 1)[0]
+    mujoco.mj_getState(model, data[0], start, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
+    ctrl = np.repeat(random_targets(simulated, envs, config).swapaxes(0, 1), substeps, axis=1).astype(float)
+    steps, initial = ctrl.shape[1], np.tile(start, (envs, 1))
+    states, sensors = np.empty((envs, steps, size)), np.empty((envs, steps, model.nsensordata))
+    pool, models, unset = Rollout(nthread=threads), [model] * envs, np.zeros((envs, model.nv))
+    return lambda: pool.rollout(
+        models, data, initial, ctrl, nstep=steps, skip_checks=True, initial_warmstart=unset, state=states,
+        sensordata=sensors,
+    )  # fmt: skip
+
+
+def row(name: str, envs: int, call: Callable[[], Any], substeps: int, config: config_dict.ConfigDict) -> dict[str, Any]:
+    """Measure one engine at one batch size: the best of ``repeats`` calls after the first."""
+    start = time.perf_counter()
+    _, memory = peak_while(call)
+    first, times = time.perf_counter() - start, []
+    for _ in range(config.repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    control = envs * config.control_steps / min(times)
+    found = {
+        "engine": name,
+        "envs": envs,
+        "physics_steps_per_s": control * substeps,
+        "control_steps_per_s": control,
+        "compile_s": max(0.0, first - min(times)),
+        "memory_mb": memory,
+    }
+    print(
+        f"{name:8s} {envs:6d} envs  {found['physics_steps_per_s']:10,.0f} physics steps/s  {control:9,.0f} control"
+        f" steps/s  first call +{found['compile_s']:6.2f} s  +{memory:6.0f} MB",
+        flush=True,
+    )
+    return found
+
+
+def simulate(config: config_dict.ConfigDict) -> dict[str, Any]:
+    """All measurements of forward simulation; the keys are those of the JSON file."""
+    if "c" in config.simulate.engines:
+        configure_callbacks()
+    work = config_dict.ConfigDict({**config.simulate.to_dict(), "seed": config.seed})
+    simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"), work.contacts, work.self_contacts)
+    sims = {name: make_simulator(simulated, name) for name in work.engines}
+    substeps = make_simulator(simulated, "c").substeps
+    rows = []
+    for envs in work.envs:
+        rows.append(row("rollout", envs, rollout_call(simulated, envs, substeps, work), substeps, work))
+        for name, sim in sims.items():
+            if envs <= work.most_envs.get(name, envs):
+                rows.append(row(name, envs, engine_call(sim, envs, work), substeps, work))
+    return {"benchmark": "simulate", "environment": describe(), "config": config.to_dict(), "rows": rows}
+
+
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Physics steps per second of each engine at its best batch size, and engine "c" over plain rollout at its best."""
+    best: dict[str, float] = {}
+    for found in result["rows"]:
+        best[found["engine"]] = max(best.get(found["engine"], 0.0), found["physics_steps_per_s"])
+    summary = {f"{name}_physics_steps_per_s": round(speed) for name, speed in best.items()}
+    ratio = round(best["c"] / best["rollout"], 2) if "c" in best else None
+    return {**summary, "c_over_rollout": ratio}
