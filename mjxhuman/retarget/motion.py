@@ -23,7 +23,7 @@ FileMotion = BodyMotion | SkeletonMotion | PointMotion
 
 
 @dataclasses.dataclass
-class _Placed:
+class Placed:
     """A pose path on the chain before grounding, and what is known about how it came about."""
 
     root: np.ndarray  # (T, 3) m
@@ -78,6 +78,14 @@ def retarget_with_report(
         humanoid, placed, scale = _fitted(source, humanoid, what)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
+    motion, report, _ = place(humanoid, placed, valid, source, scale, ground)
+    return motion, report
+
+
+def place(
+    humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, ground: str
+) -> tuple[Motion, dict[str, Any], Ground]:
+    """Ground a pose path and make it a motion with its report; ``source`` gives frame rate and provenance."""
     chain = chain_of(humanoid)
     found = _ground(humanoid, chain, placed, valid, source.fps, ground)
     root, placed.local[:, 0] = move(found, placed.root, placed.local[:, 0])
@@ -89,7 +97,7 @@ def retarget_with_report(
         ground_offset=found.offset,
         retarget=(_body_sentence(report), *quality.sentences(report), found.sentence),
     )
-    return dataclasses.replace(motion, provenance=provenance), report
+    return dataclasses.replace(motion, provenance=provenance), report, found
 
 
 def _checked(source: FileMotion, what: str) -> np.ndarray:
@@ -116,7 +124,7 @@ def _held(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return x[np.where(index < 0, int(np.argmax(valid)), index)]
 
 
-def _direct(source: BodyMotion, humanoid: Humanoid | None) -> tuple[Humanoid, _Placed, float]:
+def _direct(source: BodyMotion, humanoid: Humanoid | None) -> tuple[Humanoid, Placed, float]:
     notes = ["SMPL's local rotations are the joint coordinates, the pelvis joint is the root"]
     own = load_humanoid("smpl")
     humanoid = own if humanoid is None else humanoid
@@ -128,7 +136,7 @@ def _direct(source: BodyMotion, humanoid: Humanoid | None) -> tuple[Humanoid, _P
     valid = np.asarray(source.valid, bool)
     root = _held(source.transl, valid) * scale
     turns = np.concatenate([np.asarray(source.global_orient)[:, None], np.asarray(source.body_pose)], 1)
-    return humanoid, _Placed(root, host.unit(_held(turns, valid)), notes), scale
+    return humanoid, Placed(root, host.unit(_held(turns, valid)), notes), scale
 
 
 def _scale(stature: float, humanoid: Humanoid) -> float:
@@ -138,7 +146,7 @@ def _scale(stature: float, humanoid: Humanoid) -> float:
 
 def _fitted(
     source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str
-) -> tuple[Humanoid, _Placed, float]:
+) -> tuple[Humanoid, Placed, float]:
     # optimistix, lineax and jaxlie take a second to import, and direct retargeting does not need them
     from mjxhuman.retarget import calibrate, markers, optimize, skeleton, stature
 
@@ -167,7 +175,7 @@ def _fitted(
     problem, names = skeleton.build_problem(fit, chain)
     problem = calibrate.calibrate(problem, problem.weight > 0, 3, skeleton.OFFSET_PRIOR)
     poses = optimize.solve(problem)
-    placed = _Placed(poses.root, poses.local, [f"subject's stature estimated at {estimate:.2f} m", *fit.sentences])
+    placed = Placed(poses.root, poses.local, [f"subject's stature estimated at {estimate:.2f} m", *fit.sentences])
     own, fitted = calibrate.points_in_bodies(problem, poses)
     placed.feet = {n: (problem.target[:, k], fitted[:, k]) for k, n in enumerate(names) if n.endswith(("Ankle", "Toe"))}
     if marker_set is None:
@@ -230,7 +238,7 @@ def _marker_residuals(source: PointMotion, markers: Any, chain: Chain, poses: An
     )  # fmt: skip
 
 
-def _ground(humanoid: Humanoid, chain: Chain, placed: _Placed, valid: np.ndarray, fps: float, policy: str) -> Ground:
+def _ground(humanoid: Humanoid, chain: Chain, placed: Placed, valid: np.ndarray, fps: float, policy: str) -> Ground:
     pos, quat = forward_clip(chain, placed.root, placed.local[:, :22])
     ids = np.asarray(humanoid.smpl_body_ids)
     body_pos, body_quat = np.zeros((len(pos), humanoid.nbody, 3)), np.zeros((len(pos), humanoid.nbody, 4))
@@ -243,7 +251,7 @@ def _ground(humanoid: Humanoid, chain: Chain, placed: _Placed, valid: np.ndarray
 
 
 def _report(
-    humanoid: Humanoid, motion: Motion, placed: _Placed, ground: Ground, scale: float, fps: float
+    humanoid: Humanoid, motion: Motion, placed: Placed, ground: Ground, scale: float, fps: float
 ) -> dict[str, Any]:
     valid = np.asarray(motion.valid)
     quat = np.asarray(motion.body_quat, np.float64)[valid]
