@@ -17,6 +17,7 @@ Exit code: 0 all files were evaluated; 1 some could not be loaded (each is named
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -99,9 +100,9 @@ def conclude(evaluation: Evaluation, tracker: Any, out: pathlib.Path) -> None:
     from mjxhuman.report.tracking import tracking_table
 
     width, colour = terminal()
-    evaluation.results.sort(key=lambda r: r.name)
-    numbers = summary(evaluation.results)
-    print(tracking_table(evaluation.results, width=max(width, 110), colour=colour))
+    results = sorted(evaluation.results, key=lambda r: r.name)
+    numbers = summary(results)
+    print(tracking_table(shortly_named(results), width=max(width, 120), colour=colour))
     for path in evaluation.failed:
         print(f"not loaded: {path}")
     print(f"results: {out}")
@@ -110,6 +111,13 @@ def conclude(evaluation: Evaluation, tracker: Any, out: pathlib.Path) -> None:
         file.write(json_line({**numbers, "failed_files": evaluation.failed, **facts, "environment": describe()}) + "\n")
     line = {k: numbers[k] for k in ("clips", "success_rate", "mpjpe_global_mm", "mpjpe_local_mm")}
     print(json_line({**line, "failed_files": list(evaluation.failed)}), flush=True)
+
+
+def shortly_named(results: list[Any]) -> list[Any]:
+    """The results under the part of their paths in which they differ."""
+    files = [pathlib.Path(r.name).absolute() for r in results]
+    root = os.path.commonpath([file.parent for file in files]) if files else ""
+    return [dataclasses.replace(r, name=str(file.relative_to(root))) for r, file in zip(results, files)]
 
 
 def main(argv: Sequence[str]) -> int:

@@ -38,11 +38,13 @@ MIN_FRAMES = 5
 class Effort:
     """What a control step took. N environments: ``(N,)`` each; recorded over steps ``(T, N)``."""
 
-    torque: Array  # N m, mean over the axes of |spring - damping| of the servos, when the step begins
+    torque: Array  # N m, mean over the axes of what the actuators pull with (at most their caps), when the step begins
     peak: Array  # N m, the largest of them
+    net: Array  # N m, mean over the axes of the servos' torque: actuator less damping
+    net_peak: Array  # N m, the largest of them
     capped: Array  # share of the servos whose spring is at its cap
     residual: Array  # rad, mean over the axes of |what the action adds to the target|
-    share: Array  # of the springs' torque, before the cap, that the action asks for; the reference pose asks the rest
+    share: Array  # of the actuators' torque, before the cap, that the action asks for; the reference asks for the rest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +64,13 @@ class ClipResult:
     mpjpe_pa: float  # mm, after Procrustes alignment
     vel_dist: float  # mm per frame
     accel_dist: float  # mm per frame squared
-    torque: float  # N m, mean of |servo torque| per axis
-    torque_peak: float  # N m
-    capped: float  # share of servos at their cap
+    torque: float  # N m, mean of |actuator torque| per axis
+    torque_peak: float  # N m, never above the largest cap
+    net_torque: float  # N m, mean of |actuator torque less the joint's damping|
+    net_torque_peak: float  # N m; in a crash damping exceeds the caps
+    capped: float  # share of actuators at their cap
     residual: float  # rad, mean |action's part of the target| per axis
-    residual_share: float  # 0 the reference's pose is played back, 1 all is the policy's
+    residual_share: float  # of the actuators' torque: 0 the reference is played back, 1 all is the policy's
     score: float | None = None  # feasibility of the simulated motion
     reference_score: float | None = None  # of the motion it tracks
     axes: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -99,7 +103,12 @@ class Tracked:
 
 
 def evaluate(
-    tracker: Tracker, motions: Sequence[Motion], names: Sequence[str] | None = None, *, score: bool = True
+    tracker: Tracker,
+    motions: Sequence[Motion],
+    names: Sequence[str] | None = None,
+    *,
+    score: bool = True,
+    library: ClipLibrary | None = None,
 ) -> Iterator[Tracked]:
     """Track motions from their first frame to their last.
 
@@ -108,6 +117,7 @@ def evaluate(
         motions: of the tracker's humanoid, at any frame rate; the longest valid part of each is used.
         names: for the results; default the paths.
         score: whether to compute the feasibility of both motions, which takes longer than the simulation.
+        library: of these motions, where it is at hand already.
 
     Yields:
         One ``Tracked`` per motion, in the order of their lengths.
@@ -119,7 +129,10 @@ def evaluate(
     clips = [usable(tracker, motion, name) for motion, name in zip(motions, names, strict=True)]
     if not clips:
         return
-    env = make_imitation(make_library(clips, tracker.fps), tracker.simulator, tracker.config)
+    library = make_library(clips, tracker.fps) if library is None else library
+    if np.asarray(library.length).tolist() != [clip.num_frames for clip in clips]:
+        raise ValueError(f"library: expected the {len(clips)} clips of the motions, found {library.num_clips} others")
+    env = make_imitation(library, tracker.simulator, tracker.config)
     for index, qpos, effort, whole in roll_out(env, tracker.policy):
         yield _judged(names[index], clips[index], qpos, effort, whole, score)
 
@@ -243,14 +256,16 @@ def _effort(env: Imitation, state: State, action: Array) -> Effort:
     kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (simulated.kp, simulated.kd, simulated.cap))
     target, base = env.target(state.task, action), env.target(state.task, jnp.zeros_like(action))
     spring = env.simulator.torque(state.sim, target)
-    torque = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
+    net = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
     residual = jnp.abs(target - base)
     asked = jnp.sum(kp * residual, -1)
     played = jnp.sum(kp * jnp.abs(base - env.simulator.joint_rotvec(state.sim.qpos)), -1)
     share = jnp.ones_like(asked) if env.config.action == "absolute" else asked / (asked + played + 1e-9)
     return Effort(
-        torque=jnp.mean(torque, -1),
-        peak=jnp.max(torque, -1),
+        torque=jnp.mean(jnp.abs(spring), -1),
+        peak=jnp.max(jnp.abs(spring), -1),
+        net=jnp.mean(net, -1),
+        net_peak=jnp.max(net, -1),
         capped=jnp.mean((jnp.abs(spring) >= 0.999 * cap).astype(jnp.float32), -1),
         residual=jnp.mean(residual, -1),
         share=share,
@@ -277,7 +292,8 @@ def _judged(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whol
         mpjpe_pa=float(metrics.pa_mpjpe(pos, ref).mean()),
         vel_dist=float(metrics.vel_dist(pos, ref).mean()),
         accel_dist=float(metrics.accel_dist(pos, ref).mean()),
-        torque=float(did.torque.mean()), torque_peak=float(did.peak.max()), capped=float(did.capped.mean()),
+        torque=float(did.torque.mean()), torque_peak=float(did.peak.max()), net_torque=float(did.net.mean()),
+        net_torque_peak=float(did.net_peak.max()), capped=float(did.capped.mean()),
         residual=float(did.residual.mean()), residual_share=float(did.share.mean()),
         score=_total(scores[0]), reference_score=_total(scores[1]),
         axes=_axes(scores[0]), reference_axes=_axes(scores[1]),
@@ -307,9 +323,10 @@ def summary(results: Sequence[ClipResult]) -> dict[str, float]:
     for field, label in {**units, "vel_dist": "vel_dist", "accel_dist": "accel_dist"}.items():
         numbers[label] = _mean(results, field)
         numbers[f"{label}_success"] = _mean(done, field)
-    for field in ("torque", "capped", "residual", "residual_share", "score", "reference_score"):
+    for field in ("torque", "net_torque", "capped", "residual", "residual_share", "score", "reference_score"):
         numbers[field] = _mean(results, field)
-    numbers["torque_peak"] = max((r.torque_peak for r in results), default=float("nan"))
+    for field in ("torque_peak", "net_torque_peak"):
+        numbers[field] = max((getattr(r, field) for r in results), default=float("nan"))
     return numbers
 
 

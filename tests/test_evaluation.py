@@ -115,7 +115,7 @@ def test_the_longest_valid_run_is_tracked(tracker, clips):
 
 
 def test_summary():
-    base = ClipResult("a", 10, 30.0, None, 20.0, 10.0, 5.0, 1.0, 2.0, 30.0, 90.0, 0.0, 0.1, 0.5, 0.9, 0.8)
+    base = ClipResult("a", 10, 30.0, None, 20.0, 10.0, 5.0, 1.0, 2.0, 30.0, 90.0, 20.0, 95.0, 0.0, 0.1, 0.5, 0.9, 0.8)
     worse = dataclasses.replace(base, name="b", frames=30, failed_frame=3, mpjpe_g=60.0, torque_peak=200.0, score=None)
     found = summary([base, worse])
     assert found["clips"] == 2 and found["success_rate"] == 0.5

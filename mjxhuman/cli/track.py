@@ -50,8 +50,9 @@ def report(tracked: Tracked, tracker: Tracker) -> str:
         f"error: {r.mpjpe_g:.1f} mm, {r.mpjpe_l:.1f} mm relative to the root; "
         f"{r.vel_dist:.2f} mm/frame, {r.accel_dist:.2f} mm/frame^2",
         f"torque: {r.torque:.1f} N m per axis on average, {r.torque_peak:.0f} N m at most; "
-        f"{100 * r.capped:.2f} % of the servos at their cap",
-        f"policy: {100 * r.residual_share:.0f} % of the springs' torque, the reference pose asks for the rest; "
+        f"{100 * r.capped:.2f} % of the actuators at their cap; less damping {r.net_torque:.1f} and "
+        f"{r.net_torque_peak:.0f} N m",
+        f"policy: {100 * r.residual_share:.0f} % of the actuators' torque, the reference asks for the rest; "
         "no force acts on the root",
         "",
     ]

@@ -23,13 +23,14 @@ _COLUMNS: tuple[tuple[str, int, Callable[[ClipResult], str]], ...] = (
     ("accel", 5, lambda r: f"{r.accel_dist:.2f}"),
     ("torque", 6, lambda r: f"{r.torque:.1f}"),
     ("peak", 5, lambda r: f"{r.torque_peak:.0f}"),
+    ("net", 5, lambda r: f"{r.net_torque:.1f}"),
     ("policy", 6, lambda r: f"{100 * r.residual_share:.0f} %"),
     ("score", 5, lambda r: _number(r.score)),
     ("mocap", 5, lambda r: _number(r.reference_score)),
 )
 _LEGEND = (
-    "errors: mm; vel, accel: mm per frame and frame squared; torque: N m per axis, mean and peak;\n"
-    "policy: its share of the springs' torque (the rest plays back the reference pose); score: feasibility"
+    "vel, accel: mm per frame, mm per frame squared; torque, peak: of the actuators, N m per axis; net: less damping;\n"
+    "policy: its share of the actuators' torque (the rest follows the reference); score: feasibility"
 )
 
 
@@ -76,6 +77,7 @@ def _together(results: Sequence[ClipResult]) -> ClipResult:
         name="all", frames=sum(r.frames for r in results), fps=results[0].fps, failed_frame=None,
         mpjpe_g=s["mpjpe_global_mm"], mpjpe_l=s["mpjpe_local_mm"], mpjpe_pa=s["mpjpe_pa_mm"],
         vel_dist=s["vel_dist"], accel_dist=s["accel_dist"], torque=s["torque"], torque_peak=s["torque_peak"],
+        net_torque=s["net_torque"], net_torque_peak=s["net_torque_peak"],
         capped=s["capped"], residual=s["residual"], residual_share=s["residual_share"],
         score=s["score"], reference_score=s["reference_score"],
     )  # fmt: skip

@@ -13,18 +13,35 @@ from mjxhuman.report.render import GHOST, render_frames
 from mjxhuman.report.tracking import draw_tracking, tracking_table, verdict
 
 GOOD = ClipResult(
-    "mocap/walk.amc", 100, 30.0, None, 41.2, 22.3, 18.0, 3.1, 1.4, 20.5, 301.0, 0.001, 0.05, 0.31, 0.95, 0.9
+    "mocap/walk.amc",
+    100,
+    30.0,
+    None,
+    41.2,
+    22.3,
+    18.0,
+    3.1,
+    1.4,
+    20.5,
+    301.0,
+    15.5,
+    702.0,
+    0.001,
+    0.05,
+    0.31,
+    0.95,
+    0.9,
 )
 BAD = dataclasses.replace(GOOD, name="mocap/" + "very_" * 30 + "long.amc", failed_frame=57, score=None)
 
 
 def test_table():
-    text = tracking_table([GOOD, BAD], width=110)
+    text = tracking_table([GOOD, BAD], width=120)
     head, good, bad, together, *legend = text.splitlines()
     assert "global mm" in head and "41.2" in good and "tracked" in good and "0.950" in good and "31 %" in good
     assert "lost at 1.90 s" in bad and "long.amc" in bad and "–" in bad and "…" in bad
     assert together.startswith("all") and "1 of 2" in together
-    assert all(len(line) <= 110 for line in text.splitlines()) and len(legend) == 2
+    assert all(len(line) <= 120 for line in text.splitlines()) and len(legend) == 2
     columns = {line.rindex(end) for line, end in ((head, "mocap"), (good, "0.900"), (bad, "0.900"))}
     assert len(columns) == 1
     assert tracking_table([]) == "no clips"
