@@ -1,8 +1,9 @@
 """The part of the benchmark that measures forward simulation; see experiments/benchmark.py.
 
-The work is the same for all: bodies standing in the T-pose, a millimetre deep in the floor, new random targets (normal, ``target_std`` rad) at every
-control step, for ``control_steps`` steps. Each engine runs it as one jitted scan. Beside them ``mujoco.rollout`` steps
-the same model through the same targets in a single call, with nothing between the steps: the limit on a CPU.
+The work is the same for all: bodies standing in the T-pose, a millimetre deep in the floor, with new random targets
+(normal, ``target_std`` rad) at every control step, for ``control_steps`` steps. Each engine runs it as one jitted
+scan. Beside them, in turns, ``mujoco.rollout`` steps the same model through the same targets in a single call, with
+nothing between the steps: the limit on a CPU.
 """
 
 from __future__ import annotations
@@ -92,46 +93,47 @@ def rollout_call(simulated: Simulated, envs: int, substeps: int, config: config_
     )  # fmt: skip
 
 
-def row(name: str, envs: int, call: Callable[[], Any], substeps: int, config: config_dict.ConfigDict) -> dict[str, Any]:
-    """Measure one engine at one batch size: the best of ``repeats`` calls after the first."""
-    start = time.perf_counter()
-    _, memory = peak_while(call)
-    first, times = time.perf_counter() - start, []
-    for _ in range(config.repeats):
+def measure(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, dict[str, float]]:
+    """Of each call: seconds of the first and of the fastest later one, and the memory (MB) the first took.
+
+    The later calls take turns, so that whatever else the machine does hits all of them.
+    """
+    found = {}
+    for name, call in calls.items():
         start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    control = envs * config.control_steps / min(times)
-    found = {
-        "engine": name,
-        "envs": envs,
-        "physics_steps_per_s": control * substeps,
-        "control_steps_per_s": control,
-        "compile_s": max(0.0, first - min(times)),
-        "memory_mb": memory,
-    }
-    print(
-        f"{name:8s} {envs:6d} envs  {found['physics_steps_per_s']:10,.0f} physics steps/s  {control:9,.0f} control"
-        f" steps/s  first call +{found['compile_s']:6.2f} s  +{memory:6.0f} MB",
-        flush=True,
-    )
+        _, memory = peak_while(call)
+        found[name] = {"first": time.perf_counter() - start, "best": np.inf, "memory": memory}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            found[name]["best"] = min(found[name]["best"], time.perf_counter() - start)
     return found
 
 
 def simulate(config: config_dict.ConfigDict) -> dict[str, Any]:
     """All measurements of forward simulation; the keys are those of the JSON file."""
-    if "c" in config.simulate.engines:
+    work, rows = config_dict.ConfigDict({**config.simulate.to_dict(), "seed": config.seed}), []
+    if "c" in work.engines:
         configure_callbacks()
-    work = config_dict.ConfigDict({**config.simulate.to_dict(), "seed": config.seed})
     simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"), work.contacts, work.self_contacts)
     sims = {name: make_simulator(simulated, name) for name in work.engines}
     substeps = make_simulator(simulated, "c").substeps
-    rows = []
     for envs in work.envs:
-        rows.append(row("rollout", envs, rollout_call(simulated, envs, substeps, work), substeps, work))
-        for name, sim in sims.items():
-            if envs <= work.most_envs.get(name, envs):
-                rows.append(row(name, envs, engine_call(sim, envs, work), substeps, work))
+        calls = {"rollout": rollout_call(simulated, envs, substeps, work)}
+        calls |= {n: engine_call(sim, envs, work) for n, sim in sims.items() if envs <= work.most_envs.get(n, envs)}
+        for name, found in measure(calls, work.repeats).items():
+            control = envs * work.control_steps / found["best"]
+            row = {
+                "engine": name, "envs": envs, "physics_steps_per_s": substeps * control, "control_steps_per_s": control,
+                "compile_s": max(0.0, found["first"] - found["best"]), "memory_mb": found["memory"],
+            }  # fmt: skip
+            rows.append(row)
+            print(
+                f"{name:8s} {envs:6d} envs  {row['physics_steps_per_s']:10,.0f} physics steps/s  {control:9,.0f} control"
+                f" steps/s  first call +{row['compile_s']:6.2f} s  +{row['memory_mb']:6.0f} MB",
+                flush=True,
+            )
     return {"benchmark": "simulate", "environment": describe(), "config": config.to_dict(), "rows": rows}
 
 
