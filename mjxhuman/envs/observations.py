@@ -20,7 +20,7 @@ from mjxhuman.rewards.tracking import BODIES, BodyState
 
 PROPRIOCEPTION_SIZE = 358
 TASK_SIZE = 576  # per time step
-TASK_V7_SIZE = 216  # per time step
+KEYPOINT_TASK_SIZE = 216  # per time step
 AMP_SIZE = 196
 COMPACT_SIZE = 256
 
@@ -197,7 +197,7 @@ def _difference(p: Array, q: Array) -> Planes:
     )
 
 
-def imitation_task_v7(state: BodyState, reference: BodyState) -> Array:
+def keypoint_task(state: BodyState, reference: BodyState) -> Array:
     """PHC's task observation v7 ``(*b, 216)``: differences of positions and of linear velocities, reference positions
     relative to the root. The reference's rotations and angular velocities take no part."""
     facing = _facing(state.rot[..., 0, :])

@@ -66,8 +66,8 @@ def test_task(golden, steps):
     assert found.shape == (64, steps, observations.TASK_SIZE)
     expected = golden["outputs"][f"im_obs_v6_T{steps}__up"].reshape(64, steps, -1)
     close(found, expected, slice(216, 360))
-    found = observations.imitation_task_v7(state, reference)
-    assert found.shape == (64, steps, observations.TASK_V7_SIZE)
+    found = observations.keypoint_task(state, reference)
+    assert found.shape == (64, steps, observations.KEYPOINT_TASK_SIZE)
     close(found, golden["outputs"][f"im_obs_v7_T{steps}__up"].reshape(64, steps, -1), slice(72, 144))
 
 
@@ -113,7 +113,7 @@ def every_observation(state, reference, joint_rotvec, joint_vel, ref_joint_rotve
     return {
         "proprioception": observations.proprioception(state),
         "imitation_task": observations.imitation_task(state, reference),
-        "imitation_task_v7": observations.imitation_task_v7(state, reference),
+        "keypoint_task": observations.keypoint_task(state, reference),
         "amp": observations.amp(state, joint_rotvec, joint_vel),
         "compact": observations.compact(state, joint_rotvec, joint_vel, reference, ref_joint_rotvec),
     }

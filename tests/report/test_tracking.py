@@ -13,25 +13,9 @@ from mjxhuman.report.render import GHOST, render_frames
 from mjxhuman.report.tracking import draw_tracking, tracking_table, verdict
 
 GOOD = ClipResult(
-    "mocap/walk.amc",
-    100,
-    30.0,
-    None,
-    41.2,
-    22.3,
-    18.0,
-    3.1,
-    1.4,
-    20.5,
-    301.0,
-    15.5,
-    702.0,
-    0.001,
-    0.05,
-    0.31,
-    0.95,
-    0.9,
-)
+    "mocap/walk.amc", 100, 30.0, None,
+    41.2, 22.3, 18.0, 3.1, 1.4, 20.5, 301.0, 15.5, 702.0, 0.001, 0.05, 0.31, 0.95, 0.9,
+)  # fmt: skip
 BAD = dataclasses.replace(GOOD, name="mocap/" + "very_" * 30 + "long.amc", failed_frame=57, score=None)
 
 
