@@ -35,7 +35,9 @@ def _common() -> config_dict.ConfigDict:
     config.samples = 20_000_000  # control steps to train for, over all environments
     config.evaluate_every = 50  # iterations between evaluations of every clip from its start
     config.checkpoint_every = 20  # iterations
-    config.writers = ("jsonl", "tensorboard")  # also "wandb"
+    config.max_seconds = 0.0  # stop after so long, with a checkpoint; 0: no limit
+    config.tensorboard = True  # event files beside metrics.jsonl
+    config.wandb = ""  # project to log to as well (needs the package wandb)
     config.quiet = False  # no progress bar
 
     config.stature = config_dict.placeholder(float)  # m; unset: 1.71
@@ -55,10 +57,10 @@ def _cpu(config: config_dict.ConfigDict) -> None:
     config.task.reward = (("imitation", 1.0), ("power", 2e-5))
     config.task.termination = (("any_body", 0.4),)
 
-    config.ppo.num_envs = 512
+    config.ppo.num_envs = 1024
     config.ppo.unroll_length = 16
     config.ppo.num_epochs = 4
-    config.ppo.num_minibatches = 8
+    config.ppo.minibatch_size = 4096
     config.ppo.learning_rate = 5e-4
     config.ppo.actor_hidden = (256, 256)
     config.ppo.critic_hidden = (256, 256)
@@ -80,6 +82,6 @@ def _test(config: config_dict.ConfigDict) -> None:
     config.checkpoint_every = 2
     config.ppo.num_envs = 32
     config.ppo.unroll_length = 8
-    config.ppo.num_minibatches = 2
+    config.ppo.minibatch_size = 128
     config.ppo.actor_hidden = (32,)
     config.ppo.critic_hidden = (32,)

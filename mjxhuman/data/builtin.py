@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 from mjxhuman.data.npz import QposMotion
 from mjxhuman.data.read import read_motion
@@ -31,9 +31,17 @@ def load_builtin_clip(name: str = "walk") -> QposMotion:
     Raises:
         ValueError: no clip of that name.
     """
-    if name not in CLIPS:
-        raise ValueError(f"built-in clip: expected one of {', '.join(CLIPS)}, found {name!r}")
-    with resources.as_file(resources.files("mjxhuman.data") / "clips" / f"{name}.npz") as path:
-        motion = read_motion(path)
+    motion = read_motion(builtin_path(name))
     assert isinstance(motion, QposMotion)
     return motion
+
+
+def builtin_path(name: str = "walk") -> Path:
+    """The file of a built-in clip.
+
+    Raises:
+        ValueError: no clip of that name.
+    """
+    if name not in CLIPS:
+        raise ValueError(f"built-in clip: expected one of {', '.join(CLIPS)}, found {name!r}")
+    return Path(__file__).parent / "clips" / f"{name}.npz"

@@ -1,0 +1,141 @@
+"""Train a policy that tracks recorded motion; see configs/imitation.py for the settings.
+
+    python -m experiments.train_imitation --config=configs/imitation.py --config.clips='mocap/**/*.amc'
+
+The same command continues a run that was stopped, killed or interrupted.
+
+Exit code: 0 trained to the end (or to the time limit); 1 some files could not be loaded, training went on with the
+others; 2 nothing to train on, or a configuration that does not fit the run in the folder; 3 a number stopped being
+finite (the message names it and the file with the states).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags, logging
+from ml_collections import config_dict, config_flags
+
+from mjxhuman.runs import expand_inputs, prepare_jax, progress
+
+NOTHING_TO_DO, NOT_FINITE = 2, 3
+
+
+def load(config: config_dict.ConfigDict, humanoid: Any) -> tuple[list[Any], dict[str, str]]:
+    """The motions to train on, and the files that could not be loaded with their errors."""
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.envs.clips import load_clips
+
+    paths = expand_inputs(config.clips) if config.clips else [builtin_path("walk")]
+    with progress(len(paths), unit="clip", label="load", quiet=config.quiet) as bar:
+        loaded = load_clips(paths, humanoid, lambda _: bar.update())
+    for path, error in loaded.failed.items():
+        print(f"train_imitation: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
+    if not loaded.motions:
+        raise ValueError(f"clips: expected at least one motion that can be loaded, found none in {config.clips!r}")
+    return loaded.motions, loaded.failed
+
+
+def environment(config: config_dict.ConfigDict) -> tuple[Any, list[Any], dict[str, str]]:
+    """The environment of a configuration, its motions, and the files that could not be loaded."""
+    from mjxhuman import load_humanoid
+    from mjxhuman.envs.clips import make_library
+    from mjxhuman.envs.imitation import ImitationConfig, make_imitation
+    from mjxhuman.humanoids.simulated import simulated_humanoid
+    from mjxhuman.physics.simulate import make_simulator
+
+    task = dataclass_of(ImitationConfig, config.task, "config.task")
+    body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
+    simulator = make_simulator(simulated_humanoid(body, config.contacts), config.engine)
+    if not config.quiet:
+        print(simulator.simulated.describe(), file=sys.stderr)
+    motions, failed = load(config, simulator.simulated.humanoid)
+    return make_imitation(make_library(motions, 1.0 / simulator.dt), simulator, task), motions, failed
+
+
+def dataclass_of(kind: type, values: Mapping[str, Any], label: str) -> Any:
+    """A configuration dataclass from the values of a ConfigDict.
+
+    Raises:
+        ValueError: a field that the dataclass does not have, or a value that it refuses.
+    """
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    given = {name: _plain(value) for name, value in values.items()}
+    if unknown := sorted(set(given) - set(known)):
+        raise ValueError(f"{label}: expected fields among {', '.join(known)}, found {', '.join(unknown)}")
+    return kind(**given)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(_plain(x) for x in value) if isinstance(value, list | tuple) else value
+
+
+def evaluator(env: Any, motions: list[Any]) -> Any:
+    """The evaluation of a policy on the training clips, each from its start, for the log."""
+    import numpy as np
+
+    from mjxhuman.evaluation import evaluate, summary
+    from mjxhuman.tracker import Tracker
+
+    def judge(policy: Any, _: int) -> dict[str, float]:
+        tracker = Tracker(policy, env.simulator, env.config, {}, Path())
+        numbers = summary([tracked.result for tracked in evaluate(tracker, motions, score=False)])
+        chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
+        kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
+        # success counts first; among equals the smaller error
+        return kept | {"score": numbers["success_rate"] - 1e-4 * min(numbers["mpjpe_global_mm"], 1000.0)}
+
+    return judge
+
+
+def run(config: config_dict.ConfigDict) -> int:
+    """Train as configured; returns the exit code."""
+    prepare_jax()
+    from mjxhuman.learning.amp import AMPConfig
+    from mjxhuman.learning.ppo import PPOConfig
+    from mjxhuman.learning.trainer import NotFinite, TrainOptions, train
+    from mjxhuman.tracker import tracker_facts
+
+    try:
+        values = dict(config.ppo)
+        if config.amp is not None:
+            values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
+        ppo = dataclass_of(PPOConfig, values, "config.ppo")
+        env, motions, failed = environment(config)
+        options = TrainOptions(
+            folder=config.out,
+            iterations=max(1, round(config.samples / ppo.batch_size)),
+            max_seconds=config.max_seconds,
+            checkpoint_every=config.checkpoint_every,
+            evaluate_every=config.evaluate_every,
+            tensorboard=config.tensorboard,
+            wandb=config.wandb,
+            quiet=config.quiet,
+        )
+        facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(name).name for name in env.library.names]}
+        train(env, ppo, options, seed=config.seed, facts=facts, evaluate=evaluator(env, motions))
+    except NotFinite as error:
+        print(f"train_imitation: {error}", file=sys.stderr)
+        return NOT_FINITE
+    except (ValueError, OSError, ImportError) as error:
+        print(f"train_imitation: {error}", file=sys.stderr)
+        return NOTHING_TO_DO
+    print(f"policy: {Path(config.out) / 'best.npz'}")
+    return 1 if failed else 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point of absl."""
+    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
+    if len(argv) > 1:
+        print(f"train_imitation: unexpected arguments {argv[1:]}; name files by --config.clips=...", file=sys.stderr)
+        return NOTHING_TO_DO
+    return run(flags.FLAGS.config)
+
+
+if __name__ == "__main__":
+    config_flags.DEFINE_config_file("config", "configs/imitation.py", "What to train on, how, and where to.")
+    app.run(main)
