@@ -3,8 +3,9 @@
     python -m experiments.evaluate --motions='mocap/**/*.bvh,more/*.npz' --out=out/evaluate
     python -m experiments.evaluate --policy=out/imitation --motions='mocap/*.amc' --draw=20 --film
 
-Every clip is simulated from its first frame to its last with the policy's mean action. A clip fails where the mean
-distance of 20 bodies (all but toes and hands) exceeds 0.5 m in any frame (PHC's criterion).
+Every clip is simulated from its first frame to its last with the policy's mean action; with ``--phases=20`` from twenty
+random frames instead. A clip fails where the mean distance of 20 bodies (all but toes and hands) exceeds 0.5 m in any
+frame (PHC's criterion).
 
 Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
 tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
@@ -19,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -48,18 +50,20 @@ class Evaluation:
         self.worst = sorted([*self.worst, tracked], key=lambda t: -t.result.mpjpe_g)[: self.draw]
 
 
-def run(paths: Sequence[pathlib.Path], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool) -> None:
+def run(
+    paths: Sequence[pathlib.Path], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool, phases: int
+) -> None:
     """Load and track all files, a chunk at a time."""
-    with progress(len(paths), unit="clip", label="evaluate") as bar:
+    with progress(len(paths) * max(phases, 1), unit="clip", label="evaluate") as bar:
         for start in range(0, len(paths), CHUNK):
             motions = {}
             for path in paths[start : start + CHUNK]:
                 try:
-                    motions[str(path)] = load(path, tracker)
+                    motions |= episodes(load(path, tracker), str(path), phases)
                 except (ValueError, OSError, ImportError) as error:
                     evaluation.failed[str(path)] = str(error)
                     bar.write(f"evaluate: {path}: {str(error).removeprefix(f'{path}: ')}", file=sys.stderr)
-                    bar.update()
+                    bar.update(max(phases, 1))
             track(motions, tracker, evaluation, log, score, bar)
 
 
@@ -69,6 +73,15 @@ def load(path: pathlib.Path, tracker: Any) -> Any:
     from mjxhuman.evaluation import usable
 
     return usable(tracker, load_motion(path, tracker.humanoid), str(path))
+
+
+def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:
+    """The whole motion, or its ends from random frames on, under names that say so."""
+    from mjxhuman.evaluation import from_phases
+
+    if not phases:
+        return {name: motion}
+    return {f"{name} {i + 1}: from {k / motion.fps:.2f} s": m for i, (k, m) in enumerate(from_phases(motion, phases))}
 
 
 def track(motions: dict[str, Any], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool, bar: Any) -> None:
@@ -88,8 +101,8 @@ def draw(evaluation: Evaluation, out: pathlib.Path, film: bool) -> None:
     suffix = ".mp4" if film else ".png"
     with progress(len(evaluation.worst), unit="clip", label="draw") as bar:
         for rank, tracked in enumerate(evaluation.worst, start=1):
-            name = pathlib.Path(tracked.result.name).stem
-            draw_tracking(out / "pictures" / f"{rank:02d}_{name}{suffix}", tracked)
+            name = re.sub(r"\.\w+( \d+: from .*)?$", r"\1", pathlib.Path(tracked.result.name).name)
+            draw_tracking(out / "pictures" / f"{rank:02d}_{re.sub('[: ]+', '_', name)}{suffix}", tracked)
             bar.update()
 
 
@@ -145,7 +158,7 @@ def main(argv: Sequence[str]) -> int:
     evaluation = Evaluation(values.draw)
     (out / "clips.jsonl").unlink(missing_ok=True)
     with JsonLines(out / "clips.jsonl") as log:
-        run(paths, tracker, evaluation, log, values.score)
+        run(paths, tracker, evaluation, log, values.score, values.phases)
     draw(evaluation, out, values.film)
     conclude(evaluation, tracker, out)
     return 1 if evaluation.failed else 0
@@ -156,6 +169,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("motions", None, "Comma-separated files and globs (** crosses folders).", required=True)
     flags.DEFINE_string("out", "out/evaluate", "Folder of the results.")
     flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")
+    flags.DEFINE_integer("phases", 0, "Start so many times at random frames of each clip; 0: once at the first.")
     flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
     flags.DEFINE_bool("film", False, "Draw films (.mp4) instead of sheets (.png).")
     flags.DEFINE_bool("score", True, "Score the feasibility of both motions, which takes longer than the simulation.")

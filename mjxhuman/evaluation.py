@@ -165,6 +165,16 @@ def _cut(motion: Motion, first: int, stop: int) -> Motion:
     return dataclasses.replace(motion, **{name: getattr(motion, name)[first:stop] for name in arrays})
 
 
+def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Motion]]:
+    """``count`` ends of a motion, from frames drawn at random, each with its first frame.
+
+    At least a second of each is left, or the whole of a motion shorter than that.
+    """
+    last = max(0, motion.num_frames - round(motion.fps))
+    starts = np.random.default_rng(seed).integers(0, last, size=count, endpoint=True)
+    return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
+
+
 def roll_out(env: Imitation, policy: Policy) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
     """Simulate the policy's mean action on every clip of an environment, from its first frame to its last.
 

@@ -114,6 +114,18 @@ def test_the_longest_valid_run_is_tracked(tracker, clips):
     np.testing.assert_array_equal(usable.qpos, clips[0].qpos[21:62])
 
 
+def test_phases(clips):
+    found = evaluation.from_phases(clips[0], 20)
+    starts = [first for first, _ in found]
+    assert len(found) == 20 and starts == sorted(starts) and len(set(starts)) > 10
+    assert 0 <= starts[0] < 10 and 30 < starts[-1] <= 40
+    for first, motion in found:
+        np.testing.assert_array_equal(motion.qpos, clips[0].qpos[first:])
+        np.testing.assert_array_equal(motion.qvel, clips[0].qvel[first:])  # not differenced anew at the cut
+    short = [first for first, _ in evaluation.from_phases(found[-1][1], 2)]
+    assert short == [0, 0] or max(short) <= 70 - starts[-1] - 30
+
+
 def test_summary():
     base = ClipResult("a", 10, 30.0, None, 20.0, 10.0, 5.0, 1.0, 2.0, 30.0, 90.0, 20.0, 95.0, 0.0, 0.1, 0.5, 0.9, 0.8)
     worse = dataclasses.replace(base, name="b", frames=30, failed_frame=3, mpjpe_g=60.0, torque_peak=200.0, score=None)
