@@ -17,6 +17,8 @@ scored is an error in its own result and stops nothing.
     total, axes, terms   numbers by name (``mjxhuman.types.Scores``)
     humanoid      name, stature (m), mass (kg) of the body that was used
     provenance    format, licence, conventions, ground, ground_offset (m), retarget (``mjxhuman.types.Provenance``)
+    video         of a video or a file of 2D keypoints, else null: encoder, people (found), person_frames (in which the
+                  person was seen), image_size (px), focal (px), reprojection_px (median over the frames)
     seconds       load and score, wall time spent on this file
 
 A path may come up more than once (scored again after a change of file or options): the last line counts.
@@ -42,6 +44,7 @@ from typing import Any
 import numpy as np
 
 import mjxhuman
+from mjxhuman.encoders.load import Recovered, VideoOptions, kind_of, recover
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
@@ -64,6 +67,13 @@ class ScoreOptions:
     unit: str | None = None
     skeleton: str | None = None
     ground: str = "stance"
+    # of videos and files of 2D keypoints (``mjxhuman.encoders.load.VideoOptions``)
+    encoder: str = "blazepose"
+    weights: str | None = None
+    person: str = "largest"
+    region: tuple[float, float, float, float] | None = None
+    camera: str | None = None
+    focal: float | None = None
 
     def digest(self) -> str:
         """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
@@ -72,7 +82,8 @@ class ScoreOptions:
     @functools.cached_property
     def _digest(self) -> str:
         values: dict[str, Any] = {**dataclasses.asdict(self), "schema": SCHEMA, "version": __version__}
-        files = [Path(name) for name in (self.humanoid, self.skeleton) if name and Path(name).is_file()]
+        named = (self.humanoid, self.skeleton, self.camera)
+        files = [Path(name) for name in named if name and Path(name).is_file()]
         values["files"] = [file_sha256(path) for path in files]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -83,10 +94,14 @@ class ScoreOptions:
         given: dict[str, Any] = {"stature": self.stature, "mass": self.mass}
         return mjxhuman.load_humanoid(self.humanoid, **{k: v for k, v in given.items() if v is not None})
 
+    def video(self) -> VideoOptions:
+        """What concerns videos only."""
+        return VideoOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(VideoOptions)})
+
     def load_arguments(self) -> dict[str, Any]:
         """Keyword arguments of ``load_motion``."""
         names = ("fps", "up", "unit", "skeleton", "ground")
-        return {"humanoid": self.body(), **{name: getattr(self, name) for name in names}}
+        return {"humanoid": self.body(), "video": self.video(), **{name: getattr(self, name) for name in names}}
 
 
 @dataclasses.dataclass
@@ -96,6 +111,7 @@ class ScoredFile:
     path: Path
     sha256: str | None = None
     motion: Motion | None = None
+    recovered: Recovered | None = None  # how the motion came about, of a video or 2D keypoints
     scores: Scores | None = None
     error: str = ""
     load_seconds: float = 0.0
@@ -133,7 +149,21 @@ class ScoredFile:
             "terms": {name: float(value) for name, value in scores.terms.items()} if scores else {},
             "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass} if body else None,
             "provenance": provenance,
+            "video": self._video(),
             "seconds": {"load": round(self.load_seconds, 4), "score": round(self.score_seconds, 4)},
+        }
+
+    def _video(self) -> dict[str, Any] | None:
+        if self.recovered is None:
+            return None
+        encoding, person, fit = self.recovered.encoding, self.recovered.person, self.recovered.recovery
+        return {
+            "encoder": encoding.encoder,
+            "people": len(encoding.people),
+            "person_frames": int(person.seen.sum()),
+            "image_size": list(encoding.image_size),
+            "focal": float(np.asarray(fit.camera.intrinsics)[..., 0, 0].mean()) if fit else None,
+            "reprojection_px": float(np.nanmedian(fit.reprojection)) if fit else None,
         }
 
 
@@ -202,7 +232,7 @@ def scored(
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
-            item.motion = mjxhuman.load_motion(path, **arguments)
+            _load(item, arguments)
         except Exception as error:  # a bad file must not stop the others
             item.error = _describe_error(error)
         item.load_seconds = time.perf_counter() - start
@@ -215,6 +245,16 @@ def scored(
             yield item
 
     return results()
+
+
+def _load(item: ScoredFile, arguments: dict[str, Any]) -> None:
+    if kind_of(item.path) == "motion":
+        item.motion = mjxhuman.load_motion(item.path, **arguments)
+        return
+    names = ("humanoid", "fps", "ground")
+    known = {name: arguments[name] for name in names}
+    item.recovered = recover(item.path, **known, options=arguments["video"])
+    item.motion = item.recovered.motion
 
 
 def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None], depth: int) -> Iterator[ScoredFile]:

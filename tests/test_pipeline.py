@@ -12,6 +12,7 @@ import pytest
 
 import mjxhuman
 from experiments import score_motion
+from mjxhuman.encoders.load import VideoOptions
 from mjxhuman.pipeline import SCHEMA, ScoreOptions, score_files, scored
 from mjxhuman.runs import read_json_lines
 from mjxhuman.types import Motion, Provenance, Scores
@@ -99,6 +100,7 @@ def test_records(engine, files, tmp_path):
     assert set(summary.failed) == {str(paths[1]), str(paths[3])}
     assert engine.options[0] == {
         "humanoid": None, "fps": 25.0, "up": None, "unit": None, "skeleton": None, "ground": "none",
+        "video": VideoOptions(),
     }  # fmt: skip
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["scored"], run["options"]["fps"], set(run["failed"])) == (2, 25.0, set(summary.failed))

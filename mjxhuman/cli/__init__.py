@@ -26,6 +26,13 @@ def _reading_options(parser: argparse.ArgumentParser, body: bool = True) -> None
     group.add_argument("--humanoid", default="smpl", metavar="NAME", help="smpl (default) or an MJCF file")
     group.add_argument("--stature", type=float, metavar="M", help="of the body, m (default: the subject's)")
     group.add_argument("--mass", type=float, metavar="KG", help="of the body, kg (default: from the stature)")
+    group = parser.add_argument_group("how people are found in videos and files of 2D keypoints")
+    group.add_argument("--encoder", default="blazepose", metavar="NAME", help="network ('mjxhuman info' lists them)")
+    group.add_argument("--weights", metavar="DIR", help="folder of its weights, where it does not bring its own")
+    group.add_argument("--person", default="largest", metavar="WHO", help="largest (default), or a number from 0")
+    group.add_argument("--region", metavar="X0,Y0,X1,Y1", help="only this part of the pictures is looked at, px")
+    group.add_argument("--camera", metavar="FILE[:NAME]", help="intrinsics, lens and pose (default: a level camera)")
+    group.add_argument("--focal", type=float, metavar="PX", help="focal length (default: the image diagonal)")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,8 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mjxhuman {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    score = commands.add_parser("score", help="score motion files, print a table, write a report")
-    score.add_argument("files", nargs="+", metavar="FILE", help="motion files, folders or patterns")
+    score = commands.add_parser("score", help="score motion files and videos, print a table, write a report")
+    score.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
     score.add_argument("--reward", choices=("feasibility", "phymotion"), default="feasibility")
     score.add_argument("--compare", action="store_true", help="two files: what changed from the first to the second")
     score.add_argument("--out", metavar="DIR", help="write report.html and scores.jsonl there")

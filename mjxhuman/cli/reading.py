@@ -12,15 +12,27 @@ from mjxhuman.runs import enable_compile_cache, expand_inputs
 from mjxhuman.types import Dynamics, Motion
 
 #: Suffixes taken from a folder: of formats that are read, and are nothing else as well.
-FOLDER_SUFFIXES = tuple(
-    suffix for name in ("npz", "bvh", "amc", "trc", "pt") for suffix in SUFFIXES[name] if suffix != ".pth"
+FOLDER_SUFFIXES = (
+    *(suffix for name in ("npz", "bvh", "amc", "trc", "pt") for suffix in SUFFIXES[name] if suffix != ".pth"),
+    *(".mp4", ".mov", ".webm", ".mkv", ".avi"),
 )
 
 
 def score_options(args: argparse.Namespace) -> ScoreOptions:
     """The options of a command line."""
-    names = ("humanoid", "stature", "mass", "fps", "up", "unit", "skeleton", "ground")
-    return ScoreOptions(reward=getattr(args, "reward", "feasibility"), **{n: getattr(args, n) for n in names})
+    names = ("humanoid", "stature", "mass", "fps", "up", "unit", "skeleton", "ground", "encoder", "weights", "person")
+    values = {name: getattr(args, name) for name in (*names, "camera", "focal")}
+    return ScoreOptions(reward=getattr(args, "reward", "feasibility"), region=_region(args.region), **values)
+
+
+def _region(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = map(float, text.split(","))
+    except ValueError:
+        raise ValueError(f"--region: expected X0,Y0,X1,Y1 in pixels, found {text!r}") from None
+    return x0, y0, x1, y1
 
 
 def input_files(names: Sequence[str]) -> list[Path]:

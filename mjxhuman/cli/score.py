@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.cli.reading import display_names, dynamics_of, input_files, score_options
+from mjxhuman.data.detect import SUFFIXES
+from mjxhuman.encoders.load import kind_of
 from mjxhuman.pipeline import ScoredFile, ScoreOptions, score_files, scored
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
@@ -28,6 +30,7 @@ class Results:
 
     def __init__(self, names: dict[Path, str], keep: int) -> None:
         self.items: list[ScoredFile] = []
+        self.video_lines: list[str] = []
         self.conventions: dict[tuple[str, ...], list[str]] = {}  # what had to be assumed -> files it was assumed for
         self._names, self._keep = names, keep
         self._kept: list[ScoredFile] = []
@@ -35,13 +38,15 @@ class Results:
     def add(self, item: ScoredFile) -> None:
         """Take one result."""
         self.items.append(item)
+        if is_film(item.path):
+            self.video_lines.append(video_line(item))
         if item.motion is not None and item.motion.provenance.conventions:
             self.conventions.setdefault(item.motion.provenance.conventions, []).append(self.name(item))
         if item.motion is not None:
             self._kept.append(item)
         if len(self._kept) > self._keep:
             best = self._kept.pop(max(range(len(self._kept)), key=lambda i: _total(self._kept[i].scores)))
-            best.motion = None
+            best.motion = best.recovered = None
             if best.scores is not None:
                 best.scores = dataclasses.replace(best.scores, frames={})
 
@@ -100,9 +105,36 @@ def run(args: argparse.Namespace) -> int:
         report = _write(args, results)
         if not args.json:
             print(f"\nreport: {report}\nscores: {Path(args.out) / 'scores.jsonl'}")
+    if not args.json:
+        for line in results.video_lines:
+            print(line)
     if interrupted:
         return 130
     return 0 if all(i.valid for i in results.items) else 1
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is a video by its content; False for one that cannot be read."""
+    try:
+        return kind_of(path) == "video" or path.suffix.lower() in SUFFIXES["video"]
+    except OSError:
+        return False
+
+
+def video_line(item: ScoredFile) -> str:
+    """The JSON line that scoring a video ends with: path, valid, total, reason, axes, frames, fps."""
+    scores, motion = item.scores, item.motion
+    return json_line(
+        {
+            "path": str(item.path),
+            "valid": item.valid,
+            "total": float(scores.total) if scores else None,
+            "reason": item.trouble.removeprefix(f"{item.path}: "),
+            "axes": {name: float(value) for name, value in scores.axes.items()} if scores else {},
+            "frames": motion.num_frames if motion else None,
+            "fps": round(motion.fps, 6) if motion else None,
+        }
+    )
 
 
 def _score_into(args: argparse.Namespace, paths: list[Path], options: ScoreOptions, results: Results) -> bool:

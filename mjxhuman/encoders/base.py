@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,29 @@ from mjxhuman.encoders.tracking import follow
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Provenance, VideoFeatures
 
 AnyVideo = Video | VideoArray
+
+
+class Film(Protocol):
+    """What ``collect`` wants to know of where pictures came from: a video, or a file in its place."""
+
+    path: Path
+    notes: list[str]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in the file's own pixels."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Own pixels per pixel of a delivered picture."""
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Own pixel at the upper left corner of a delivered picture."""
+
+    def timeline(self, times: Sequence[float]) -> Timeline:
+        """The constant rate for the pictures' times."""
+
 
 #: Who is seen in fewer frames is left out, unless nobody is seen longer: a wrong detection.
 LEAST_FRAMES = 3
@@ -102,7 +126,7 @@ def choose(encoding: Encoding, person: str | int = "largest", path: object = "vi
 
 
 def collect(
-    video: AnyVideo,
+    video: Film,
     encoder: str,
     times: Sequence[float],
     found: Sequence[dict[str, np.ndarray]],
@@ -111,6 +135,7 @@ def collect(
     boxes: bool = False,
     feature_name: str = "",
     notes: Sequence[str] = (),
+    tracks: Sequence[np.ndarray] | None = None,
 ) -> Encoding:
     """The encoding from what was found in each decoded picture.
 
@@ -124,15 +149,14 @@ def collect(
       boxes: ``found`` has ``box (n, 4)`` of the detector; otherwise boxes are drawn around confident points.
       feature_name: of the features.
       notes: on top of the video's own.
+      tracks: who is who, as ``follow`` says it, where that is known.
     """
     line = video.timeline(times)
-    points = [np.concatenate([f["uv"], f["confidence"][..., None]], -1) for f in found]
+    if tracks is None:
+        points = [np.concatenate([f["uv"], f["confidence"][..., None]], -1) for f in found]
+        tracks = follow(times, points, [names.index(mirrored_name(name)) for name in names])
     provenance = Provenance(path=str(video.path), format=encoder)
-    mirror = [names.index(mirrored_name(name)) for name in names]
-    people = [
-        _person(video, line, found, track, names, boxes, feature_name, provenance)
-        for track in follow(times, points, mirror)
-    ]
+    people = [_person(video, line, found, track, names, boxes, feature_name, provenance) for track in tracks]
     people = [p for p in people if p.seen.sum() >= LEAST_FRAMES] or people
     people.sort(key=lambda p: -float((p.box[:, 3] - p.box[:, 1]).sum()))
     said = (*video.notes, *notes)
@@ -140,7 +164,7 @@ def collect(
 
 
 def _person(
-    video: AnyVideo,
+    video: Film,
     line: Timeline,
     found: Sequence[dict[str, np.ndarray]],
     track: np.ndarray,
@@ -172,12 +196,12 @@ def _person(
     return Person(box.astype(np.float32), known, keypoints, features)
 
 
-def to_file_pixels(video: AnyVideo, uv: np.ndarray) -> np.ndarray:
+def to_file_pixels(video: Film, uv: np.ndarray) -> np.ndarray:
     """Pixels of the delivered pictures ``(..., 2)`` as pixels of the file's upright pictures."""
     return (uv + 0.5) * np.asarray(video.scale) - 0.5 + np.asarray(video.origin)
 
 
-def _corners(video: AnyVideo, box: np.ndarray) -> np.ndarray:
+def _corners(video: Film, box: np.ndarray) -> np.ndarray:
     return to_file_pixels(video, box.reshape(-1, 2, 2)).reshape(-1, 4)
 
 

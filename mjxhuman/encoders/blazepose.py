@@ -30,10 +30,7 @@ from mjxhuman.types import Camera
 
 _SCRIPT = Path(__file__).with_name("blazepose_worker.py")
 _NAMES = LAYOUTS["blazepose"]
-_NOTE = (
-    "3D landmarks relative to the middle of the hips, of a person of average size as the network imagines it; "
-    "confidence is the network's visibility"
-)
+_NOTE = "BlazePose's 3D landmarks are those of a person of average size"
 
 
 class BlazePose:

@@ -113,6 +113,6 @@ def _person(arrays: Any, index: int, parts: dict[str, Any], path: str) -> Person
         prefix = f"{index}.{part}."
         fields = {name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)}
         plain = {k: tuple(v) if isinstance(v, list) else v for k, v in static.items()}
-        source = {k: tuple(v) if isinstance(v, list) else v for k, v in static["provenance"].items()}
+        source: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in static["provenance"].items()}
         made[part] = _PARTS[part](**fields, **plain | {"provenance": Provenance(**source | {"path": path})})
     return Person(arrays[f"{index}.box"], arrays[f"{index}.seen"], **made)

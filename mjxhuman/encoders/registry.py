@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -70,3 +71,13 @@ def make_encoder(name: str, **options: Any) -> Encoder:
         module, _, attribute = factory.partition(":")
         factory = getattr(importlib.import_module(module), attribute)
     return factory(**options)
+
+
+@functools.lru_cache(maxsize=4)
+def shared_encoder(name: str, weights: str | None = None) -> Encoder:
+    """One encoder for all callers that ask for the same: its processes and weights are loaded once.
+
+    Args:
+      name: as for ``make_encoder``. weights: folder of its weights, None for encoders that bring their own.
+    """
+    return make_encoder(name) if weights is None else make_encoder(name, weights=weights)

@@ -1,0 +1,226 @@
+"""Any file to a ``Motion``: motion files as they are, videos and files of 2D keypoints by recovery."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mjxhuman.data.cameras import level_camera, read_camera
+from mjxhuman.data.detect import is_video
+from mjxhuman.data.errors import MotionFileError
+from mjxhuman.encoders.base import Encoding, Person, choose
+from mjxhuman.encoders.cache import encode_video
+from mjxhuman.encoders.precomputed import read_encoding
+from mjxhuman.encoders.registry import shared_encoder
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.physics.motion import MIN_FRAMES
+from mjxhuman.retarget import load as motion_files
+from mjxhuman.retarget.ground import POLICIES
+from mjxhuman.retarget.motion import retarget_motion
+from mjxhuman.types import Camera, Motion
+
+if TYPE_CHECKING:
+    from mjxhuman.retarget.keypoints import Recovery
+
+# Share by which a camera's image size may differ from the video's: codecs crop 1088 rows to 1080.
+_SAME_SIZE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoOptions:
+    """How people are found in videos and files of keypoints."""
+
+    encoder: str = "blazepose"  # a name of ``encoder_table()``
+    weights: str | None = None  # folder of the encoder's weights, where it does not bring its own
+    person: str = "largest"  # or a number in ``Encoding.people``
+    region: tuple[float, float, float, float] | None = None  # x0, y0, x1, y1 px: only this part is looked at
+    camera: str | None = None  # file, or file:name; None: level, of the focal length below
+    focal: float | None = None  # px; None: the image diagonal
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovered:
+    """A motion from a video or keypoints, and how it came about."""
+
+    motion: Motion
+    encoding: Encoding
+    person: Person
+    camera: Camera  # as given
+    recovery: Recovery | None  # of the fit to keypoints; None where the encoder gives body motion
+    path: Path
+    is_video: bool
+
+
+def load_motion(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    up: str | None = None,
+    unit: str | float | None = None,
+    skeleton: str | os.PathLike[str] | None = None,
+    ground: str = "stance",
+    video: VideoOptions = VideoOptions(),
+) -> Motion:
+    """The motion in a file of any known format, on a humanoid.
+
+    Args:
+      path: a motion file (``mjxhuman.data.read_motion`` has the formats), a video, or 2D keypoints (a .json or .npz, or
+        a folder of OpenPose's .json).
+      humanoid: the body; None takes the built-in one at the subject's stature, or the body that a file of joint
+        coordinates names.
+      fps: frames per second, where the file does not say or says it wrong (slow motion).
+      up, unit, skeleton: of motion files, see ``read_motion``.
+      ground: "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``). Files of joint coordinates are taken
+        as they are.
+      video: of videos and keypoints: encoder, person, camera.
+
+    Raises:
+      FileNotFoundError, MotionFileError, ImportError: as ``read_motion``, ``Video`` and ``read_detections``.
+      ValueError: as ``retarget_motion`` and ``recover_motion``; nobody in the video.
+      RuntimeError: the encoder cannot run; the message says why.
+    """
+    if kind_of(path) != "motion":
+        return recover(path, humanoid, fps=fps, ground=ground, options=video).motion
+    return motion_files.load_motion(path, humanoid, fps=fps, up=up, unit=unit, skeleton=skeleton, ground=ground)
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Whether a file is a "video", holds 2D "keypoints" (a folder does, if it has .json in it), or "motion".
+
+    Raises:
+      FileNotFoundError: no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return "keypoints" if any(path.glob("*.json")) else "motion"
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if is_video(head):
+        return "video"
+    if path.suffix.lower() == ".json":
+        return "motion" if b'"Frames"' in head else "keypoints"
+    if path.suffix.lower() == ".npz" and head.startswith(b"PK"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = {name.removesuffix(".npy") for name in archive.namelist()}
+        except (zipfile.BadZipFile, OSError):
+            return "motion"
+        return "keypoints" if "keypoints" in names or {"uv", "confidence"} <= names else "motion"
+    return "motion"
+
+
+def recover(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    ground: str = "stance",
+    options: VideoOptions = VideoOptions(),
+    cache: bool = True,
+) -> Recovered:
+    """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
+    return recover_all(path, humanoid, fps=fps, ground=ground, options=options, cache=cache, everyone=False)[0]
+
+
+def recover_all(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    ground: str = "stance",
+    options: VideoOptions = VideoOptions(),
+    cache: bool = True,
+    everyone: bool = True,
+) -> list[Recovered]:
+    """The motions of everyone, or of the one that ``options.person`` names."""
+    path = Path(path)
+    if ground not in POLICIES:
+        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
+    camera, film = _given_camera(options), kind_of(path) == "video"
+    if film:
+        encoder = shared_encoder(options.encoder, options.weights)
+        encoding = encode_video(path, encoder, camera, fps=fps, region=options.region, cache=cache)
+    else:
+        encoding = read_encoding(path, fps=fps, image_size=camera.image_size if camera else None)
+    if encoding.frames < MIN_FRAMES:
+        raise MotionFileError(path, "frames", encoding.frames, f"at least {MIN_FRAMES}")
+    camera = _fitting(camera, options, encoding, path)
+    chosen = [choose(encoding, options.person, path)]
+    if everyone:
+        chosen = [choose(encoding, k, path) for k in range(len(encoding.people))]
+    return [_recovered(path, film, encoding, person, said, camera, humanoid, ground) for person, said in chosen]
+
+
+def from_encoding(
+    encoding: Encoding, path: str | os.PathLike[str], humanoid: Humanoid | None = None, ground: str = "stance"
+) -> Recovered:
+    """The motion of the largest person of an encoding, seen by a level camera."""
+    person, said = choose(encoding, "largest", path)
+    camera = _fitting(None, VideoOptions(), encoding, Path(path))
+    return _recovered(Path(path), True, encoding, person, said, camera, humanoid, ground)
+
+
+def _recovered(
+    path: Path,
+    film: bool,
+    encoding: Encoding,
+    person: Person,
+    said: str,
+    camera: Camera,
+    humanoid: Humanoid | None,
+    ground: str,
+) -> Recovered:
+    recovery = None
+    try:
+        if person.body is not None:
+            motion = retarget_motion(person.body, humanoid, ground=ground)
+        elif person.keypoints is not None:
+            from mjxhuman.retarget.keypoints import recover_with_report  # its solver takes a second to import
+
+            estimate = ("stature", "gravity") if _is_tilt_unknown(camera) else ("stature",)
+            motion, recovery = recover_with_report(person.keypoints, camera, humanoid, estimate=estimate, ground=ground)
+        else:
+            raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    before = motion.provenance
+    assumed = camera.provenance.conventions if recovery is not None else ()
+    conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
+    kind = f"video, {encoding.encoder}" if film else "keypoints"
+    motion = dataclasses.replace(motion, provenance=before.with_(path=str(path), format=kind, conventions=conventions))
+    return Recovered(motion, encoding, person, camera, recovery, path, film)
+
+
+def _given_camera(options: VideoOptions) -> Camera | None:
+    """The camera of ``file`` or ``file:name``."""
+    if options.camera is None:
+        return None
+    file, _, name = options.camera.rpartition(":")
+    return read_camera(file, name) if file and not Path(options.camera).exists() else read_camera(options.camera)
+
+
+def _fitting(camera: Camera | None, options: VideoOptions, encoding: Encoding, path: Path) -> Camera:
+    if camera is None:
+        return level_camera(encoding.image_size, options.focal)
+    if options.focal is not None:
+        raise ValueError(
+            f"focal: expected a camera file or a focal length, found {options.camera} and {options.focal:g}"
+        )
+    frames = np.shape(camera.intrinsics)[0]
+    if frames not in (1, encoding.frames):
+        raise ValueError(f"{options.camera}: found {frames} frames, expected 1 or {encoding.frames} as in {path}")
+    if not np.allclose(camera.image_size, encoding.image_size, rtol=_SAME_SIZE):
+        found, expected = ("x".join(map(str, size)) for size in (camera.image_size, encoding.image_size))
+        raise ValueError(f"{options.camera}: image_size: found {found}, expected {expected} as in {path}")
+    return camera
+
+
+def _is_tilt_unknown(camera: Camera) -> bool:
+    return any(sentence.startswith("camera taken as level") for sentence in camera.provenance.conventions)
