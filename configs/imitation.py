@@ -54,18 +54,21 @@ def _cpu(config: config_dict.ConfigDict) -> None:
     config.task.action = "residual"
     config.task.action_scale = 0.5
     config.task.state_terms = ("compact",)
-    config.task.reward = (("imitation", 1.0), ("power", 2e-5))
+    config.task.reward = (("imitation", 1.0), ("power", 1e-5))
     config.task.termination = (("any_body", 0.4),)
 
-    config.ppo.num_envs = 1024
+    config.ppo.num_envs = 512
     config.ppo.unroll_length = 16
-    config.ppo.num_epochs = 4
-    config.ppo.minibatch_size = 4096
-    config.ppo.learning_rate = 5e-4
+    config.ppo.num_epochs = 5
+    config.ppo.minibatch_size = 2048
+    config.ppo.learning_rate = 3e-4
+    config.ppo.gamma = 0.98
+    config.ppo.log_std = -2.3
     config.ppo.actor_hidden = (256, 256)
     config.ppo.critic_hidden = (256, 256)
-    config.ppo.log_std = -1.6
-    config.ppo.gamma = 0.97
+    config.ppo.critic_coef = 1.0
+    config.ppo.bounds_coef = 1.0
+    config.ppo.max_grad_norm = 1.0
 
 
 def _gpu(config: config_dict.ConfigDict) -> None:

@@ -71,7 +71,7 @@ class Task:
     heading: Array  # (*b) rad, by which the clip is turned about the vertical
     steps: Array  # (*b) int32 since the start
     action: Array  # (*b, nu) of the last step
-    style: Array  # (*b, STYLE_FRAMES, 196), latest first; (*b, 0, 0) without style
+    style: Array | None  # (*b, STYLE_FRAMES, 196), latest first; None without style
 
 
 @struct.dataclass
@@ -110,7 +110,8 @@ class Imitation:
         heading = jnp.zeros(clip.shape) if heading is None else heading
         qpos, qvel = self.reference(clip, frame, heading)
         action = jnp.zeros((*clip.shape, self.action_size))
-        task = Task(clip, frame, heading, jnp.zeros_like(frame), action, self._past_style(clip, frame))
+        style = self._past_style(clip, frame) if self.config.style else None
+        task = Task(clip, frame, heading, jnp.zeros_like(frame), action, style)
         sim = self.simulator.init(qpos, qvel)
         moment = self._moment(sim, task, jnp.zeros_like(action), action)
         return first_state(rng, obs=self._observe(moment, task), sim=sim, task=task, metrics=self._metric_names())
@@ -136,20 +137,18 @@ class Imitation:
     def target(self, task: Task, action: Array) -> Array:
         """Rotation vectors ``(*b, nu)`` the position actuators pull towards.
 
-        "residual" adds the action to the next frame of the reference, ahead of it by what a damped spring lags behind
-        a moving target (``kd / kp`` seconds) and gives way under the torque that inverse dynamics asks of the joint.
-        Action 0 is then feed-forward control with a servo around it.
+        "residual" adds the action to feed-forward control: the target is where the springs, at the reference's pose
+        halfway through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
         """
         offset = self.config.action_scale * action
         if self.config.action == "absolute":
             return offset
-        index = self.library.index(task.clip, task.frame + 1)
-        qpos, qvel, torque = self.library.qpos[index], self.library.qvel[index], self.library.torque[index]
-        kp, kd = (jnp.asarray(x, qpos.dtype) for x in (self.simulator.simulated.kp, self.simulator.simulated.kd))
-        shape = (*qpos.shape[:-1], -1)
-        lead = rotation.exp((kd / kp * qvel[..., 6:]).reshape(*shape, 3))
-        quats = rotation.multiply(qpos[..., 7:].reshape(*shape, 4), lead).reshape(shape)
-        return self.simulator.joint_rotvec(jnp.concatenate([qpos[..., :7], quats], -1)) + torque / kp + offset
+        kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.simulated.kp, self.simulator.simulated.kd))
+        ends = [self.library.index(task.clip, task.frame + step) for step in (0, 1)]
+        first, last = (self.simulator.joint_rotvec(self.library.qpos[i]) for i in ends)
+        middle = 0.5 * (first + nearest_turn(last, first))
+        torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., 6:] for i in ends)
+        return middle + torque / kp + offset
 
     def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
         """qpos and qvel of the reference, turned about the vertical through the origin."""
@@ -246,8 +245,6 @@ class Imitation:
 
     def _past_style(self, clip: Array, frame: Array) -> Array:
         """Style windows ``(*b, STYLE_FRAMES, 196)`` of the reference up to ``frame``, latest first."""
-        if not self.config.style:
-            return jnp.zeros((*clip.shape, 0, 0))
         frames = jnp.maximum(frame[..., None] - jnp.arange(STYLE_FRAMES), 0)
         index = self.library.index(clip[..., None], frames)
         qpos, qvel = self.library.qpos[index], self.library.qvel[index]
@@ -261,6 +258,19 @@ class Imitation:
 
     def _style(self, body: BodyState, rotvec: Array, joint_vel: Array) -> Array:
         return observations.amp(body, rotvec, joint_vel)
+
+
+def nearest_turn(rotvec: Array, near: Array) -> Array:
+    """The same rotations ``(*b, 3 n)``, as rotation vectors at most half a turn from those of ``near``.
+
+    Past half a turn the shortest rotation vector jumps to the other side; a mean across the jump means nothing.
+    """
+    shape = (*rotvec.shape[:-1], -1, 3)
+    vector, goal = rotvec.reshape(shape), near.reshape(shape)
+    angle = rotation.safe_norm(vector)[..., None]
+    other = vector * jnp.where(angle > 0, 1.0 - 2.0 * np.pi / jnp.where(angle > 0, angle, 1.0), 1.0)
+    closer = jnp.sum(jnp.square(other - goal), -1) < jnp.sum(jnp.square(vector - goal), -1)
+    return jnp.where(closer[..., None], other, vector).reshape(rotvec.shape)
 
 
 def _body_states(humanoid: Any, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
