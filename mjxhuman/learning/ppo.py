@@ -17,7 +17,7 @@ from mjxhuman.envs import Env, State
 from mjxhuman.learning.amp import NAME, AMPConfig, ExtraLoss, init_amp, minibatch_loss, remember, style_reward
 from mjxhuman.learning.networks import ACTIVATIONS, Networks
 from mjxhuman.learning.normalization import new_statistics, update_statistics
-from mjxhuman.learning.rollout import Actors, Fault, Normalizer, Rollout, collect, start
+from mjxhuman.learning.rollout import Actors, Fault, Normalizer, Rollout, collect, first_true, start
 from mjxhuman.learning.update import Learner, Metrics, optimizer, pmean, prepare, update
 
 PHC_HIDDEN = (2048, 1536, 1024, 1024, 512, 512)
@@ -210,7 +210,11 @@ def iteration_body(env: Env, config: PPOConfig, axis: str | None = None) -> Iter
             curriculum=getattr(env, "curriculum", None),
         )
         metrics = {**rollout_metrics(collected, axis), **style_metrics, **value_metrics, **update_metrics}
-        return train, metrics, dataclasses.replace(fault, step={**fault.step, **update_fault})
+        return (
+            train,
+            metrics,
+            dataclasses.replace(fault, step={**fault.step, **update_fault, **curriculum_fault(train.curriculum)}),
+        )
 
     return iteration
 
@@ -245,6 +249,14 @@ def rollout_metrics(rollout: Rollout, axis: str | None) -> Metrics:
         else:
             metrics[name] = pmean(jnp.mean(values), axis)
     return metrics
+
+
+def curriculum_fault(curriculum: Any) -> dict[str, jax.Array]:
+    """{"curriculum": 0 if it holds numbers that are not finite, else -1}; empty without a curriculum."""
+    leaves = [x for x in jax.tree.leaves(curriculum) if jnp.issubdtype(x.dtype, jnp.floating)]
+    if not leaves:
+        return {}
+    return {"curriculum": first_true(jnp.any(jnp.stack([jnp.any(~jnp.isfinite(x)) for x in leaves]))[None])}
 
 
 def adapt(env: Env, state: State, rollout: Rollout, axis: str | None) -> tuple[Env, State]:

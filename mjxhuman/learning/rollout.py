@@ -60,7 +60,9 @@ class Fault:
 
     Attributes:
         step: term -> step of the roll-out at which it was first not finite in any environment, () int32, -1 for never;
-            terms are "action", leaves of the physics state ("sim.qpos"), metrics, "reward", observation groups.
+            terms are, in causal order: what the policy saw ("obs.state"), "action", leaves of the physics state after
+            the step ("sim.qpos"), metrics, "reward", what the step led to ("final_obs.state"); then the update's
+            metrics, counted in minibatches.
         found: any of them was not finite, () bool.
         state, action: of all environments before the first such step (meaningless unless found).
         bad: environments that it happened in, (N,) bool.
@@ -113,7 +115,7 @@ def collect(
         judged = normalize(normalizer.obs[critic_group], after.final_obs[critic_group], clip)
         next_value = unstandardize(normalizer.value, networks.value(params, judged))
         returned, length = actors.returned + after.reward, actors.length + 1
-        bad, terms = not_finite(after, action)
+        bad, terms = not_finite(state, action, after)
         fault = _first(fault, jnp.any(bad), state, action, bad)
         out = Rollout(
             obs={name: state.obs[name] for name in dict.fromkeys(groups)},
@@ -135,14 +137,15 @@ def collect(
     return actors, rollout, dataclasses.replace(fault, step=steps_of)
 
 
-def not_finite(state: State, action: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Which environments (*b), and which terms () hold numbers that are not finite, in the order they are computed."""
-    named = {"action": action}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state.sim):
+def not_finite(state: State, action: jax.Array, after: State) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Which environments (*b), and which terms () of a step hold numbers that are not finite, in causal order."""
+    named = {**{f"obs.{name}": x for name, x in state.obs.items()}, "action": action}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(after.sim):
         if jnp.issubdtype(leaf.dtype, jnp.floating):
             named["sim" + jax.tree_util.keystr(path)] = leaf
-    named |= {**state.metrics, "reward": state.reward, **{f"obs.{k}": v for k, v in state.final_obs.items()}}
-    batch = state.done.ndim
+    named |= {**after.metrics, "reward": after.reward}
+    named |= {f"final_obs.{name}": x for name, x in after.final_obs.items()}
+    batch = after.done.ndim
     flags = {k: jnp.any(~jnp.isfinite(v), axis=tuple(range(batch, v.ndim))) for k, v in named.items()}
     return jnp.any(jnp.stack(list(flags.values())), axis=0), {k: jnp.any(v) for k, v in flags.items()}
 

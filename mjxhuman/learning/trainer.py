@@ -171,15 +171,14 @@ class Run:
         return {f"evaluate/{name}": float(value) for name, value in self.evaluate(self.policy(state), done).items()}
 
     def _save(self, done: int, state: TrainState, score: float | None) -> None:
-        """Checkpoint and policy file."""
+        """Policy files, then the checkpoint: a run killed in between writes the same files again."""
+        if self.writer is not None:
+            meta = {**self.facts["env"], "ppo": self.facts["ppo"], "seed": self.facts["seed"], "iteration": done}
+            meta |= {"steps": done * self.config.batch_size, "score": score}
+            names = ("policy.npz", "best.npz") if self.checkpoints.is_best(score) else ("policy.npz",)
+            for name in names:
+                save_policy(Path(self.options.folder) / name, self.policy(state), meta)
         self.checkpoints.save(done, state, self.facts, score)
-        if self.writer is None:
-            return
-        meta = {**self.facts["env"], "ppo": self.facts["ppo"], "seed": self.facts["seed"], "iteration": done}
-        meta |= {"steps": done * self.config.batch_size, "score": score}
-        save_policy(Path(self.options.folder) / "policy.npz", self.policy(state), meta)
-        if score is not None and self.checkpoints.best == done:
-            save_policy(Path(self.options.folder) / "best.npz", self.policy(state), meta)
 
     def _check(self, done: int, fault: Fault) -> None:
         """Stop at the first number that is not finite.
@@ -202,13 +201,21 @@ class Run:
         )
 
 
+UPDATE = ("loss/", "policy/", "amp/", "curriculum")  # terms that are computed after the roll-out
+
+
 def first_wrong(steps: Mapping[str, int]) -> str:
-    """The term that went wrong first: earliest step of the roll-out, in order of computation; then the update's."""
-    wrong = [(name.startswith(UPDATE), step, i, name) for i, (name, step) in enumerate(steps.items()) if step >= 0]
+    """The term that went wrong first: earliest step of the roll-out, within it causes first; then the update's."""
+    wrong = [(name.startswith(UPDATE), step, _rank(name), name) for name, step in steps.items() if step >= 0]
     return min(wrong)[-1]
 
 
-UPDATE = ("loss/", "policy/", "amp/", "curriculum")  # terms that are computed after the roll-out
+def _rank(name: str) -> int:
+    """Place of a term in the order in which a step computes them (the names of a jitted dict come back sorted)."""
+    places = {"obs.": 0, "action": 1, "sim": 2, "final_obs.": 5}
+    if name == "reward":
+        return 4
+    return next((place for start, place in places.items() if name.startswith(start)), 3)  # 3: metrics
 
 
 def where(term: str) -> str:

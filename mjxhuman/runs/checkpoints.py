@@ -61,6 +61,12 @@ class Checkpoints:
         """Step of the best-scored checkpoint; None if none was scored."""
         return self._manager.best_step()
 
+    def is_best(self, score: float | None) -> bool:
+        """Whether a checkpoint of this score would be the best (a tie goes to the newer)."""
+        if score is None or self.best is None:
+            return score is not None
+        return score >= self._manager.metrics(self.best)[BEST]
+
     def save(self, step: int, tree: Any, facts: Mapping[str, Any], score: float | None = None) -> None:
         """Write a checkpoint; it is on disk when this returns.
 

@@ -67,12 +67,12 @@ def test_a_style_is_learned_from_demonstrations_alone() -> None:
     state = ppo.init(env, config)
     iteration = ppo.make_iteration(env, config)
     history = []
-    for _ in range(150):
+    for _ in range(100):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
         history.append({name: float(value) for name, value in metrics.items()})
     assert not bool(fault.found)
     assert history[0]["error"] > 0.55
-    assert np.mean([h["error"] for h in history[-20:]]) < 0.35  # noise of the actions alone: 0.28
+    assert np.mean([h["error"] for h in history[-10:]]) < 0.35  # noise of the actions alone: 0.28
     assert history[0]["reward"] == 0.0  # the environment's own is logged as it is
     assert all(h["reward/style"] > 0 for h in history)
     assert int(state.amp.replay.count) == 2000

@@ -32,7 +32,7 @@ def sharded(out: Path, processes: int) -> dict[str, np.ndarray]:
         for index in range(processes)
     ]  # fmt: skip
     try:
-        errors = [process.communicate(timeout=180)[1].decode() for process in running]
+        errors = [process.communicate(timeout=500)[1].decode() for process in running]
     finally:
         for process in running:
             process.kill()  # a process that hangs in a collective does not end for less

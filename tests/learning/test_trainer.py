@@ -37,7 +37,7 @@ def run_toy(folder: Path, iterations: int = ITERATIONS, every: int = 3) -> subpr
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=400)
     assert process.returncode == 0, stderr.decode()
 
 
@@ -59,6 +59,7 @@ def learned(folder: Path) -> list[dict]:
     return [{k: v for k, v in record.items() if not k.startswith("speed/")} for record in records]
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_bit_for_bit(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(run_toy(whole))
@@ -133,6 +134,21 @@ def test_not_a_number_stops_the_run_and_is_named(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path / "checkpoints").steps == []
 
 
+@struct.dataclass
+class BadStart(PointMass):
+    """Its new episodes begin with what is not a number."""
+
+    def reset(self, rng: jax.Array) -> State:
+        state = super().reset(rng)
+        return dataclasses.replace(state, obs={"state": jnp.full_like(state.obs["state"], jnp.inf)})
+
+
+def test_what_causes_it_is_named_not_what_follows(tmp_path: Path) -> None:
+    env = BadStart(jnp.float32(1.0), jnp.float32(1.0))
+    with pytest.raises(NotFinite, match=r"'obs\.state' is not finite \(first at step 0; also: action"):
+        train(env, small_config(), options(tmp_path, 5), facts=TOY)
+
+
 def test_a_loss_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFinite, match=r"'(loss|policy)/\w+' is not finite \(first at minibatch"):
         train(point_mass(), small_config(learning_rate=1e30, max_grad_norm=1e30), options(tmp_path, 5), facts=TOY)
@@ -156,6 +172,6 @@ def test_evaluation_scores_choose_what_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_first_wrong_term_is_the_earliest_then_the_first_computed() -> None:
-    steps = {"action": -1, "reward/position": 4, "reward": 4, "obs.state": 4, "loss/actor": 0, "sim.qpos": 5}
+    steps = {"action": -1, "sim.qpos": 5, "reward/position": 4, "reward": 4, "final_obs.state": 4, "loss/actor": 0}
     assert trainer.first_wrong(steps) == "reward/position"
     assert trainer.first_wrong({"action": -1, "loss/critic": 3, "loss/actor": 2}) == "loss/actor"
