@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,6 +105,9 @@ class _System(NamedTuple):
     corner: Array  # (5, 5)
     gradient: Array  # (T, n)
     gradient_shared: Array  # (5,)
+
+
+_Part = dict[str, Array]  #: what one kind of residual adds: fields of ``_System``, ``diagonal``, ``first``, ``second``
 
 
 @dataclasses.dataclass
@@ -248,7 +251,8 @@ def _linearise(path: Path, frames: Frames, body: Body) -> _System:
     pose = _pose(path, body)
     scale = jnp.exp(path.shared[_SCALE])
     points = _place(pose, scale, body.body, body.point)
-    turns = _jacobian(pose, body.body, points)
+    # computed once, not again inside everything that reads it
+    points, turns = jax.lax.optimization_barrier((points, _jacobian(pose, body.body, points)))
     parts = [
         _pixels(path, frames, body, points, turns),
         _landmarks(pose, scale, frames, body, points, turns),
@@ -257,23 +261,12 @@ def _linearise(path: Path, frames: Frames, body: Body) -> _System:
         _accelerations(path, frames, body),
     ]
     pull = body.shared_precision
-    total = jax.tree.map(lambda *x: sum(x[1:], x[0]), *parts)
-    return total._replace(
-        corner=total.corner + jnp.diag(pull), gradient_shared=total.gradient_shared + pull * (path.shared - body.shared)
-    )
-
-
-def _zeros(length: int, **given: Any) -> _System:
-    n, s = UNKNOWNS, len(SHARED)
-    block = jnp.zeros((length, n, n))
-    matrix = banded.Banded(
-        given.pop("diagonal", block), given.pop("first", block), given.pop("second", block)
-    )  # blocks nobody fills in are folded away by the compiler
-    empty = {
-        "cost": jnp.zeros(length), "border": jnp.zeros((length, n, s)), "corner": jnp.zeros((s, s)),
-        "gradient": jnp.zeros((length, n)), "gradient_shared": jnp.zeros(s),
-    }  # fmt: skip
-    return _System(matrix=matrix, **(empty | given))
+    shared = {"corner": jnp.diag(pull), "gradient_shared": pull * (path.shared - body.shared)}
+    total = {}
+    for name in (*_System._fields[:1], "diagonal", "first", "second", *_System._fields[2:]):
+        total[name] = functools.reduce(jnp.add, [part[name] for part in (*parts, shared) if name in part])
+    matrix = banded.Banded(total.pop("diagonal"), total.pop("first"), total.pop("second"))
+    return _System(matrix=matrix, **total)
 
 
 def _robust(square: Array, scale: Array) -> tuple[Array, Array]:
@@ -282,7 +275,7 @@ def _robust(square: Array, scale: Array) -> tuple[Array, Array]:
     return square * ratio, ratio * ratio
 
 
-def _pixels(path: Path, frames: Frames, body: Body, points: Array, turns: Array) -> _System:
+def _pixels(path: Path, frames: Frames, body: Body, points: Array, turns: Array) -> _Part:
     tilt = jnp.concatenate([path.shared[_TILT], jnp.zeros(1)])
     level = jaxlie.SO3.exp(tilt).as_matrix()
     turned = jnp.einsum("ij,tkj->tki", level, points)
@@ -312,13 +305,13 @@ def _pixels(path: Path, frames: Frames, body: Body, points: Array, turns: Array)
     information = jnp.einsum("tvkia,tvkib->tkab", by_point, by_point)
     force = jnp.einsum("tvkia,tvki->tka", by_point, residual)
     mixed = jnp.einsum("tvkia,tvkis->tkas", by_point, by_shared)
-    return _zeros(
-        len(points), cost=jnp.sum(cost, (1, 2)),
-        diagonal=_gram(turns, jnp.einsum("tkab,tkbn->tkan", information, turns)),
-        border=_gram(turns, mixed), corner=jnp.einsum("tvkia,tvkib->ab", by_shared, by_shared),
-        gradient=jnp.einsum("tkan,tka->tn", turns, force),
-        gradient_shared=jnp.einsum("tvkis,tvki->s", by_shared, residual),
-    )  # fmt: skip
+    return {
+        "cost": jnp.sum(cost, (1, 2)),
+        "diagonal": _gram(turns, jnp.einsum("tkab,tkbn->tkan", information, turns)),
+        "border": _gram(turns, mixed), "corner": jnp.einsum("tvkia,tvkib->ab", by_shared, by_shared),
+        "gradient": jnp.einsum("tkan,tka->tn", turns, force),
+        "gradient_shared": jnp.einsum("tvkis,tvki->s", by_shared, residual),
+    }  # fmt: skip
 
 
 def _gram(a: Array, b: Array) -> Array:
@@ -327,7 +320,7 @@ def _gram(a: Array, b: Array) -> Array:
     return jnp.swapaxes(rows(a), 1, 2) @ rows(b)
 
 
-def _landmarks(pose: _Pose, scale: Array, frames: Frames, body: Body, points: Array, turns: Array) -> _System:
+def _landmarks(pose: _Pose, scale: Array, frames: Frames, body: Body, points: Array, turns: Array) -> _Part:
     pelvis = jnp.zeros(1, jnp.int32)
     anchor = _place(pose, scale, pelvis, body.anchor[None])
     relative = turns - _jacobian(pose, pelvis, anchor)
@@ -336,10 +329,10 @@ def _landmarks(pose: _Pose, scale: Array, frames: Frames, body: Body, points: Ar
     cost, share = _robust(jnp.sum(residual * residual, -1), body.landmark_scale)
     slope = (jnp.sqrt(share) * weight / scale)[..., None, None] * relative
     residual = residual * jnp.sqrt(share)[..., None]
-    return _zeros(
-        len(points), cost=jnp.sum(cost, 1), diagonal=_gram(slope, slope),
-        gradient=jnp.einsum("tkan,tka->tn", slope, residual),
-    )  # fmt: skip
+    return {
+        "cost": jnp.sum(cost, 1), "diagonal": _gram(slope, slope),
+        "gradient": jnp.einsum("tkan,tka->tn", slope, residual),
+    }  # fmt: skip
 
 
 def _joint_blocks(blocks: Array) -> Array:
@@ -350,7 +343,7 @@ def _joint_blocks(blocks: Array) -> Array:
     return full.at[:, index, :, index].set(jnp.swapaxes(blocks, 0, 1)).reshape(length, UNKNOWNS, UNKNOWNS)
 
 
-def _priors(path: Path, body: Body) -> _System:
+def _priors(path: Path, body: Body) -> _Part:
     """Neutral pose, and the soft ranges of ``optimize``."""
     turn, turn_map = chord(jaxlie.SO3(body.reference), jaxlie.SO3(path.local))
     residual = body.reference_weight * turn
@@ -364,14 +357,14 @@ def _priors(path: Path, body: Body) -> _System:
     force = jnp.einsum("tjxa,tjx->tja", slope, residual)
     force = force.at[:, RANGE_INDEX].add(jnp.einsum("tjxa,tjx->tja", beyond_slope, beyond))
     length = len(force)
-    return _zeros(
-        length, cost=jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2)),
-        diagonal=_joint_blocks(jnp.concatenate([jnp.zeros((length, 1, 3, 3)), blocks], 1)),
-        gradient=jnp.concatenate([jnp.zeros((length, 3)), force.reshape(length, -1)], 1),
-    )  # fmt: skip
+    return {
+        "cost": jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2)),
+        "diagonal": _joint_blocks(jnp.concatenate([jnp.zeros((length, 1, 3, 3)), blocks], 1)),
+        "gradient": jnp.concatenate([jnp.zeros((length, 3)), force.reshape(length, -1)], 1),
+    }  # fmt: skip
 
 
-def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) -> _System:
+def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) -> _Part:
     """Sole points: not under the floor, on it where they touch, and in place where they hold."""
     points = _place(pose, scale, body.foot_body, body.foot)
     turns = _jacobian(pose, body.foot_body, points)
@@ -400,14 +393,14 @@ def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) ->
     border = border.at[1:, :, _SCALE].add(jnp.einsum("tfan,tfa->tn", after, by_scale))
     gradient = gradient.at[:-1].add(jnp.einsum("tfan,tfa->tn", before, step))
     gradient = gradient.at[1:].add(jnp.einsum("tfan,tfa->tn", after, step))
-    return _zeros(
-        len(points), cost=cost.at[:-1].add(jnp.sum(step * step, (1, 2))), diagonal=diagonal, first=first,
-        border=border, corner=corner.at[_SCALE, _SCALE].add(jnp.sum(by_scale * by_scale)), gradient=gradient,
-        gradient_shared=gradient_shared.at[_SCALE].add(jnp.sum(by_scale * step)),
-    )  # fmt: skip
+    return {
+        "cost": cost.at[:-1].add(jnp.sum(step * step, (1, 2))), "diagonal": diagonal, "first": first,
+        "border": border, "corner": corner.at[_SCALE, _SCALE].add(jnp.sum(by_scale * by_scale)), "gradient": gradient,
+        "gradient_shared": gradient_shared.at[_SCALE].add(jnp.sum(by_scale * step)),
+    }  # fmt: skip
 
 
-def _accelerations(path: Path, frames: Frames, body: Body) -> _System:
+def _accelerations(path: Path, frames: Frames, body: Body) -> _Part:
     """Second differences of the root's place and of the joints' turns, about frames 1 ... T - 2."""
     turn = (jaxlie.SO3(path.local[:-1]).inverse() @ jaxlie.SO3(path.local[1:])).log()  # (T - 1, 22, 3)
     move = jnp.concatenate([jnp.diff(path.root, axis=0)[:, None], turn], 1)  # (T - 1, 23, 3)
@@ -436,7 +429,7 @@ def _accelerations(path: Path, frames: Frames, body: Body) -> _System:
     near = near.at[1:-1].add(product(1, 0)).at[2:].add(product(2, 1))
     far = far.at[2:].set(product(2, 0))
     cost = jnp.zeros(length).at[1:-1].set(jnp.sum(residual * residual, (1, 2)))
-    return _zeros(
-        length, cost=cost, diagonal=_joint_blocks(blocks), first=_joint_blocks(near), second=_joint_blocks(far),
-        gradient=gradient.reshape(length, UNKNOWNS),
-    )  # fmt: skip
+    return {
+        "cost": cost, "diagonal": _joint_blocks(blocks), "first": _joint_blocks(near), "second": _joint_blocks(far),
+        "gradient": gradient.reshape(length, UNKNOWNS),
+    }  # fmt: skip

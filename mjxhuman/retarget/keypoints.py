@@ -54,8 +54,8 @@ _KERNEL = (10.0, 4.0, 3.0)
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the
 #: second.
 _SLOW, _NEAR = (0.2, 0.5), (0.05, 0.12)
-#: The places of points are estimated as from so many frames: errors of a detector repeat themselves.
-_FRAMES_FOR_PLACES = 10.0
+#: Errors of a detector repeat themselves: what a whole clip has in common is estimated as from so many frames.
+_INDEPENDENT = 10.0
 #: A mixed-up limb: beyond so many standard deviations a point counts no more; what an exchange must gain in all.
 _SWAP_KERNEL, _SWAP_GAIN = 6.0, 10.0
 _OVERLAP = 64  # frames that two windows of a long clip share
@@ -143,8 +143,8 @@ def recover_with_report(
     valid, known = fit.judge()
     if not valid.any():
         raise ValueError(
-            f"{keypoints.provenance.path or 'keypoints'}: found no frame in which {_ENOUGH} of {len(_JUDGED)} joints from "
-            "shoulders to ankles can be told, expected a person seen from head to foot"
+            f"{keypoints.provenance.path or 'keypoints'}: found no frame in which {_ENOUGH} of {len(_JUDGED)} joints "
+            "from shoulders to ankles can be told, expected a person seen from head to foot"
         )
     return _finished(fit, keypoints, camera, valid, known, ground)
 
@@ -198,6 +198,7 @@ class _Fit:
             _STATURE if "stature" in estimate else 1e-6, _FOCAL if "focal" in estimate else 1e-6,
             *[_TILT if "gravity" in estimate else 1e-6] * 2, _FLOOR if floor is None else 0.01,
         ])  # fmt: skip
+        spread[:4] /= np.sqrt(max(1.0, count / _INDEPENDENT))
         shared = np.array([0.0, 0.0, 0.0, 0.0, floor or 0.0])
         pose = np.array([_POSE.get(_bare(name), (1e3, 1e3, 1e3)) for name in BODIES])
         turning = np.array([[_ROOT_ACCELERATION], *[[_ACCELERATION[_bare(name)]] for name in BODIES]])
@@ -319,7 +320,7 @@ class _Fit:
         nominal = self.seen.points.point
         offset = self.body.point - nominal
         both = pull + np.where(paired, (flip * pull)[mirror], 0.0)
-        share = min(1.0, _FRAMES_FOR_PLACES / self.seen.frames)
+        share = min(1.0, _INDEPENDENT / self.seen.frames)
         prior = 1.0 / self.seen.points.prior[:, None] ** 2
         step = np.linalg.solve(
             share * normal + prior[..., None] * np.eye(3), (share * both - prior * offset)[..., None]

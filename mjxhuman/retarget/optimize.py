@@ -28,6 +28,7 @@ import jaxlie
 import lineax
 import numpy as np
 import optimistix
+import scipy.linalg  # noqa: F401  # JAX's linear algebra calls its BLAS, which must be there to be held to one thread
 import threadpoolctl
 from jax import Array
 
