@@ -53,17 +53,23 @@ def _common() -> config_dict.ConfigDict:
 def _cpu(config: config_dict.ConfigDict) -> None:
     config.task.action = "residual"
     config.task.action_scale = 0.5
-    config.task.state_terms = ("compact",)
+    config.task.joint_scale = (
+        ("Torso", 0.6), ("Spine", 0.6), ("Chest", 0.6), ("Toe", 0.4), ("Thorax", 0.3), ("Shoulder", 0.5),
+        ("Elbow", 0.4), ("Wrist", 0.2), ("Hand", 0.2), ("Neck", 0.2), ("Head", 0.2),
+    )  # fmt: skip
+    config.task.smoothing = 0.8
+    config.task.state_terms = ("compact", "previous_action")
     config.task.reward = (("imitation", 1.0), ("power", 1e-5))
-    config.task.termination = (("any_body", 0.4),)
+    config.task.termination = (("any_body", 0.25),)
 
     config.ppo.num_envs = 512
     config.ppo.unroll_length = 16
-    config.ppo.num_epochs = 5
+    config.ppo.num_epochs = 4
     config.ppo.minibatch_size = 2048
     config.ppo.learning_rate = 3e-4
-    config.ppo.gamma = 0.98
-    config.ppo.log_std = -2.3
+    config.ppo.gamma = 0.97
+    config.ppo.desired_kl = 0.03
+    config.ppo.log_std = -1.0
     config.ppo.actor_hidden = (256, 256)
     config.ppo.critic_hidden = (256, 256)
     config.ppo.critic_coef = 1.0

@@ -264,7 +264,7 @@ def _advance(env: Imitation, policy: Policy, state: State) -> tuple[State, tuple
 def _effort(env: Imitation, state: State, action: Array) -> Effort:
     simulated = env.simulator.simulated
     kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (simulated.kp, simulated.kd, simulated.cap))
-    target, base = env.target(state.task, action), env.target(state.task, jnp.zeros_like(action))
+    target, base = env.target(state.task, env.smoothed(state.task, action)), env.target(state.task, jnp.zeros_like(action))
     spring = env.simulator.torque(state.sim, target)
     net = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
     residual = jnp.abs(target - base)

@@ -25,8 +25,11 @@ from mjxhuman.math import rotation
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.simulate import SimState, Simulator
+from mjxhuman.rewards.tracking import BODIES, BodyState, body_distance
 from mjxhuman.rewards.tracking import EVAL_BODIES as EVALUATED
-from mjxhuman.rewards.tracking import BodyState, body_distance
+
+#: Names of the joints, sides left out.
+JOINTS = frozenset(name.split("_")[-1] for name in BODIES[1:])
 
 #: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
 STYLE_FRAMES = 10
@@ -37,7 +40,9 @@ class ImitationConfig:
     """The task's choices. Terms are named entries of ``mjxhuman.envs.terms``."""
 
     action: str = "absolute"  # PHC's targets, scale * action; or "residual": around the reference pose
-    action_scale: float = np.pi  # rad of target per unit of action (physhmr spec 1.3: pi; residual: about 0.5)
+    action_scale: float = np.pi  # rad of target per unit of action (PHC: pi; around the reference about 0.5 is enough)
+    joint_scale: tuple[tuple[str, float], ...] = ()  # factors on it, ("Hip", 1.0): joints that balance explore more
+    smoothing: float = 0.0  # share of the last offset kept each step: exploration that lasts long enough to matter
     state_terms: tuple[str, ...] = ("proprioception", "imitation_task")  # what the policy sees, 358 + 576 numbers
     critic_terms: tuple[str, ...] = ()  # what the critic sees besides; empty: a symmetric critic
     reward: tuple[tuple[str, float], ...] = (("imitation", 1.0), ("power", 5e-4))
@@ -52,14 +57,22 @@ class ImitationConfig:
     push_speed: float = 0.5  # m/s, largest horizontal velocity a push adds
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.smoothing < 1.0:
+            raise ValueError(f"smoothing: expected a share in [0, 1), found {self.smoothing}")
         if self.action not in ("absolute", "residual"):
             raise ValueError(f"action: expected 'absolute' or 'residual', found {self.action!r}")
         if not self.state_terms:
             raise ValueError("state_terms: expected at least one observation term, found none")
+        terms.check_names("joint_scale", tuple(name for name, _ in self.joint_scale), JOINTS)
         terms.check_names("state_terms", self.state_terms, terms.OBSERVATIONS)
         terms.check_names("critic_terms", self.critic_terms, terms.OBSERVATIONS)
         terms.check_names("reward", tuple(name for name, _ in self.reward), terms.REWARDS)
         terms.check_names("termination", tuple(name for name, _ in self.termination), terms.TERMINATIONS)
+
+    def scales(self) -> np.ndarray:
+        """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint."""
+        factor = dict(self.joint_scale)
+        return self.action_scale * np.repeat([factor.get(name.split("_")[-1], 1.0) for name in BODIES[1:]], 3)
 
 
 @struct.dataclass
@@ -70,7 +83,7 @@ class Task:
     frame: Array  # (*b) int32, of the reference at the present time
     heading: Array  # (*b) rad, by which the clip is turned about the vertical
     steps: Array  # (*b) int32 since the start
-    action: Array  # (*b, nu) of the last step
+    action: Array  # (*b, nu) of the last step, smoothed
     style: Array | None  # (*b, STYLE_FRAMES, 196), latest first; None without style
 
 
@@ -119,7 +132,7 @@ class Imitation:
     def step(self, state: State, action: Array) -> State:
         """One control step (1/30 s) with ``action`` ``(*b, nu)``, clipped to [-1, 1]."""
         rng, push = split(state.rng)
-        action = jnp.clip(action, -1.0, 1.0)
+        action = self.smoothed(state.task, action)
         sim = self._pushed(state.sim, push)
         ctrl = self.target(state.task, action)
         damping = jnp.asarray(self.simulator.simulated.kd, ctrl.dtype) * sim.qvel[..., 6:]
@@ -134,13 +147,18 @@ class Imitation:
         stepped = self._judged(state, moment, sim, task, diverged).replace(rng=rng)
         return auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped
 
+    def smoothed(self, task: Task, action: Array) -> Array:
+        """What an action amounts to after clipping to [-1, 1] and smoothing over time."""
+        keep = self.config.smoothing
+        return keep * task.action + (1.0 - keep) * jnp.clip(action, -1.0, 1.0)
+
     def target(self, task: Task, action: Array) -> Array:
-        """Rotation vectors ``(*b, nu)`` the position actuators pull towards.
+        """Rotation vectors ``(*b, nu)`` the position actuators pull towards, for smoothed actions ``(*b, nu)``.
 
         "residual" adds the action to feed-forward control: the target is where the springs, at the reference's pose
         halfway through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
         """
-        offset = self.config.action_scale * action
+        offset = jnp.asarray(self.config.scales(), action.dtype) * action
         if self.config.action == "absolute":
             return offset
         kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.simulated.kp, self.simulator.simulated.kd))

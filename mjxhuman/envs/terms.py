@@ -6,7 +6,7 @@ sign live in the configuration), ``TERMINATIONS`` ``(*b)`` bool with their thres
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import jax.numpy as jnp
 from flax import struct
@@ -29,7 +29,7 @@ class Moment:
     joint_vel: Array  # (*b, nu) rad/s
     target_joint_vel: Array  # (*b, nu) rad/s
     torque: Array  # (*b, nu) N m, of the servos at the start of the step: capped spring and damping
-    action: Array  # (*b, nu) clipped action of this step
+    action: Array  # (*b, nu) action of this step, clipped and smoothed
     previous_action: Array  # (*b, nu) of the step before
     steps: Array  # (*b) control steps since the episode began
 
@@ -66,7 +66,7 @@ TERMINATIONS: dict[str, Callable[[Moment, float], Array]] = {
 }
 
 
-def check_names(kind: str, names: tuple[str, ...], table: dict[str, Callable]) -> None:
+def check_names(kind: str, names: tuple[str, ...], table: Collection[str]) -> None:
     """Raise ValueError for a name that is in no table, saying which there are."""
     for name in names:
         if name not in table:
