@@ -59,7 +59,7 @@ def _cpu(config: config_dict.ConfigDict) -> None:
     )  # fmt: skip
     config.task.smoothing = 0.8
     config.task.state_terms = ("compact", "previous_action")
-    config.task.reward = (("imitation", 1.0), ("power", 1e-5))
+    config.task.reward = (("imitation", 1.0), ("power", 1e-5), ("foot_slip", 0.5))
     config.task.termination = (("any_body", 0.25),)
 
     config.ppo.num_envs = 512

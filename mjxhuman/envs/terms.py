@@ -38,6 +38,18 @@ def _compact(m: Moment) -> Array:
     return observations.compact(m.body, m.rotvec, m.joint_vel, m.target, m.target_rotvec)
 
 
+#: Bodies of the feet, and the speed (m/s) below which one of the reference counts as standing.
+FEET = tuple(tracking.BODIES.index(name) for name in ("L_Ankle", "L_Toe", "R_Ankle", "R_Toe"))
+STANDING_SPEED = 0.3
+
+
+def _foot_slip(m: Moment) -> Array:
+    """Minus the mean speed (m/s) of the feet that stand still in the reference."""
+    feet = jnp.asarray(FEET)
+    speed, wanted = (jnp.linalg.norm(body.vel[..., feet, :] + 1e-6, axis=-1) for body in (m.body, m.reference))
+    return -jnp.mean(jnp.where(wanted < STANDING_SPEED, speed, 0.0), -1)
+
+
 def _joint_velocity_error(m: Moment) -> Array:
     return 0.1 * (m.target_joint_vel - m.joint_vel)
 
@@ -55,6 +67,7 @@ REWARDS: dict[str, Callable[[Moment], Array]] = {
     "imitation": lambda m: tracking.imitation_reward(m.body, m.reference)[0],
     "power": lambda m: tracking.power_penalty(m.torque, m.joint_vel, m.steps, 1.0),
     "action_rate": lambda m: -jnp.mean(jnp.square(m.action - m.previous_action), -1),
+    "foot_slip": _foot_slip,
     "alive": lambda m: jnp.ones_like(m.steps, jnp.float32),
 }
 
