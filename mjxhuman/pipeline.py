@@ -232,7 +232,7 @@ def scored(
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
-            _load(item, arguments)
+            load_into(item, arguments)
         except Exception as error:  # a bad file must not stop the others
             item.error = _describe_error(error)
         item.load_seconds = time.perf_counter() - start
@@ -247,7 +247,8 @@ def scored(
     return results()
 
 
-def _load(item: ScoredFile, arguments: dict[str, Any]) -> None:
+def load_into(item: ScoredFile, arguments: dict[str, Any]) -> None:
+    """Load the motion of ``item.path`` with ``ScoreOptions.load_arguments``, and how it came about."""
     if kind_of(item.path) == "motion":
         item.motion = mjxhuman.load_motion(item.path, **arguments)
         return

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mjxhuman.data.detect import SUFFIXES
-from mjxhuman.pipeline import ScoreOptions
+from mjxhuman.pipeline import ScoredFile, ScoreOptions, load_into
+from mjxhuman.report.film import Film, film_of
 from mjxhuman.runs import enable_compile_cache, expand_inputs
 from mjxhuman.types import Dynamics, Motion
 
@@ -42,10 +43,20 @@ def input_files(names: Sequence[str]) -> list[Path]:
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:
     """One motion, read with the options of the command line."""
-    import mjxhuman
+    return load_item(path, args).motion
 
+
+def load_item(path: str | Path, args: argparse.Namespace) -> ScoredFile:
+    """One motion with what it was recovered from, read with the options of the command line; not scored."""
     enable_compile_cache()
-    return mjxhuman.load_motion(path, **score_options(args).load_arguments())
+    item = ScoredFile(Path(path))
+    load_into(item, score_options(args).load_arguments())
+    return item
+
+
+def film(item: ScoredFile) -> Film | None:
+    """The film of a motion that comes from a video."""
+    return film_of(item.recovered) if item.recovered is not None and item.recovered.is_video else None
 
 
 def display_names(paths: Sequence[Path]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.cli.reading import display_names, dynamics_of, input_files, score_options
+from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, score_options
 from mjxhuman.data.detect import SUFFIXES
 from mjxhuman.encoders.load import kind_of
 from mjxhuman.pipeline import ScoredFile, ScoreOptions, score_files, scored
@@ -68,7 +68,12 @@ class Results:
         """For the report: forces and torques are computed for the motions that were kept."""
         return [
             ClipReport(
-                self.name(i), i.scores, i.motion, None if i.motion is None else dynamics_of(i.motion), _notes(i.scores)
+                self.name(i),
+                i.scores,
+                i.motion,
+                None if i.motion is None else dynamics_of(i.motion),
+                _notes(i.scores),
+                film(i),
             )
             for i in self.items
             if i.scores is not None

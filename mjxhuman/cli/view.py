@@ -7,7 +7,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from mjxhuman.cli.reading import display_names, input_files, load
+from mjxhuman.cli.reading import display_names, film, input_files, load_item
 from mjxhuman.report.viewer import view_live, write_playback
 
 
@@ -16,11 +16,13 @@ def run(args: argparse.Namespace) -> int:
     paths = input_files(args.files)
     if args.viser and len(paths) != 1:
         raise ValueError(f"--viser: expected one file, found {len(paths)}")
-    motions = [(name, load(path, args)) for name, path in zip(display_names(paths), paths, strict=True)]
+    items = [load_item(path, args) for path in paths]
+    motions = [(name, item.motion) for name, item in zip(display_names(paths), items, strict=True)]
     if args.viser:
         view_live(motions[0][1])
         return 0
-    page = write_playback(args.out or Path(tempfile.mkdtemp(prefix="mjxhuman-")) / "view.html", motions)
+    out = args.out or Path(tempfile.mkdtemp(prefix="mjxhuman-")) / "view.html"
+    page = write_playback(out, motions, films=[film(item) for item in items])
     print(page)
     if not args.no_browser and not webbrowser.open(page.resolve().as_uri()):
         print("no browser was found: open this file in one")

@@ -73,6 +73,7 @@ class Encoding:
     frames: int  # T
     image_size: tuple[int, int]  # width, height in px
     encoder: str
+    position: np.ndarray  # (N,) where each decoded picture lies among the T frames
     notes: tuple[str, ...] = ()  # what was noticed about the video and assumed by the encoder
 
 
@@ -160,7 +161,7 @@ def collect(
     people = [p for p in people if p.seen.sum() >= LEAST_FRAMES] or people
     people.sort(key=lambda p: -float((p.box[:, 3] - p.box[:, 1]).sum()))
     said = (*video.notes, *notes)
-    return Encoding(tuple(people), line.fps, line.length, video.size, encoder, said)
+    return Encoding(tuple(people), line.fps, line.length, video.size, encoder, line.position, said)
 
 
 def _person(

@@ -22,7 +22,7 @@ from mjxhuman.runs.files import atomic_write, file_sha256
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Provenance, VideoFeatures
 
 #: Counted up whenever the meaning of an encoding changes.
-_VERSION = 1
+_VERSION = 2
 _PARTS: dict[str, type] = {"keypoints": Keypoints, "features": VideoFeatures, "body": BodyMotion}
 
 
@@ -69,7 +69,7 @@ def _camera_digest(camera: Camera | None) -> str | None:
 
 
 def _write(file: Path, encoding: Encoding) -> None:
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {"position": encoding.position}
     people = []
     for i, person in enumerate(encoding.people):
         arrays[f"{i}.box"], arrays[f"{i}.seen"] = person.box, person.seen
@@ -101,10 +101,11 @@ def _read(file: Path, path: str) -> Encoding | None:
         with np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             people = tuple(_person(arrays, i, parts, path) for i, parts in enumerate(about["people"]))
+            position = arrays["position"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    size = tuple(about["image_size"])
-    return Encoding(people, about["fps"], about["frames"], size, about["encoder"], tuple(about["notes"]))
+    size, notes = tuple(about["image_size"]), tuple(about["notes"])
+    return Encoding(people, about["fps"], about["frames"], size, about["encoder"], position, notes)
 
 
 def _person(arrays: Any, index: int, parts: dict[str, Any], path: str) -> Person:

@@ -22,6 +22,7 @@ class Entry:
     needs: str
     available: Callable[[], bool]  # whether what it needs is installed; weights are the user's matter
     proven: bool  # whether it was run on its real weights
+    processes: bool = False  # whether it takes ``processes``, to encode several videos at the same time
 
 
 def _installed(*modules: str) -> Callable[[], bool]:
@@ -33,8 +34,9 @@ _ENTRIES: dict[str, Entry] = {
         "mjxhuman.encoders.blazepose:BlazePose",
         "33 keypoints in 2D and 3D",
         "MediaPipe, which contains the weights: make venv-video",
-        lambda: mediapipe_home.is_installed() and _installed("av")(),
-        True,
+        mediapipe_home.is_installed,
+        proven=True,
+        processes=True,
     ),
 }
 

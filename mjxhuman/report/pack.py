@@ -18,6 +18,7 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
+from mjxhuman.report.film import Film
 from mjxhuman.types import Dynamics, Motion, Scores
 
 GRAVITY = 9.81
@@ -34,7 +35,8 @@ Json = dict[str, Any]
 class ClipReport:
     """One clip of a report: unbatched scores and, for playback and charts, the motion and its dynamics.
 
-    ``notes`` are sentences shown under the clip's title (where it stands among clean motion, what was damaged, ...).
+    ``notes`` are sentences shown under the clip's title (where it stands among clean motion, what was damaged, ...);
+    ``film`` is the video that the motion was recovered from, shown beside the body.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ClipReport:
     motion: Motion | None = None
     dynamics: Dynamics | None = None
     notes: tuple[str, ...] = ()
+    film: Film | None = None
 
 
 def encode_array(values: np.ndarray) -> Json:
@@ -266,10 +269,28 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "gaps": invalid_ranges(np.asarray(motion.valid, bool)),
         "com": encode_array(centre_of_mass(motion.humanoid, pos[::stride], quat[::stride])),
         "dynamics": None,
+        "film": film_payload(clip.film, stride) if clip.film is not None else None,
     }
     if clip.dynamics is not None:
         payload["dynamics"] = dynamics_payload(motion.humanoid, clip.dynamics, stride)
     return payload
+
+
+def film_payload(film: Film, stride: int) -> Json:
+    """Pictures in base64, and skeletons in their pixels at the frames that are played."""
+    return {
+        "pictures": [base64.b64encode(picture).decode() for picture in film.pictures],
+        "stride": film.stride,
+        "size": list(film.size),
+        "layers": [
+            {
+                "name": layer.name,
+                "points": encode_array(layer.points[::stride]),
+                "edges": [list(edge) for edge in layer.edges],
+            }
+            for layer in film.layers
+        ],
+    }
 
 
 def provenance_payload(motion: Motion) -> Json:

@@ -30,7 +30,7 @@ MAX_FRAMES = 1200
 #: Clips with playback and charts in one page; all clips are in the table.
 MAX_DETAILS = 24
 
-_SCRIPTS = ("codec.js", "stage.js", "charts.js", "state.js", "summary.js", "clip.js", "player.js", "main.js")
+_SCRIPTS = ("codec.js", "stage.js", "charts.js", "state.js", "summary.js", "film.js", "clip.js", "player.js", "main.js")
 
 
 def report_payload(

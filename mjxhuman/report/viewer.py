@@ -11,6 +11,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from mjxhuman.report.film import Film
 from mjxhuman.report.pack import ClipReport, drawable_geoms, geom_shape, side_of
 from mjxhuman.report.page import write_report
 from mjxhuman.report.render import COLOURS
@@ -22,9 +23,19 @@ def unscored(motion: Motion, why: str = "shown only, not scored") -> Scores:
     return Scores(np.float32(np.nan), {}, {}, {}, np.bool_(False), why, "", motion.humanoid.name)
 
 
-def write_playback(path: str | Path, motions: Sequence[tuple[str, Motion]], *, autoplay: bool = True) -> Path:
-    """A page that plays motions, (name, motion) each, without scoring them."""
-    clips = [ClipReport(name, unscored(motion), motion) for name, motion in motions]
+def write_playback(
+    path: str | Path,
+    motions: Sequence[tuple[str, Motion]],
+    *,
+    films: Sequence[Film | None] | None = None,
+    autoplay: bool = True,
+) -> Path:
+    """A page that plays motions, (name, motion) each, without scoring them; with the films they come from."""
+    films = [None] * len(motions) if films is None else films
+    clips = [
+        ClipReport(name, unscored(motion), motion, film=film)
+        for (name, motion), film in zip(motions, films, strict=True)
+    ]
     title = motions[0][0] if len(motions) == 1 else f"{len(motions)} motions"
     return write_report(path, clips, title=title, autoplay=autoplay, max_details=len(clips))
 

@@ -84,6 +84,7 @@ function buildClip() {
   axis = new TimeAxis(data.count, data.step);
   Object.assign(orbit, { yaw: headingOf(data) - 0.95, pitch: 0.14, distance: 2.25 * Math.max(data.humanoid.stature, 0.5), pan: [0, 0, 0] });
   state.target = null;
+  buildFilm(data);
   Object.assign($("scrub"), { max: data.count - 1 });
   buildCharts(data);
   buildDifference();

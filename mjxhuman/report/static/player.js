@@ -118,6 +118,7 @@ function showFrame(frame = state.frame) {
   updateRows(frame);
   drawScene();
   drawTop();
+  drawFilm();
 }
 
 function seek(frame) {
