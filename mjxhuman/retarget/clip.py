@@ -49,6 +49,9 @@ UNKNOWNS = 3 + 3 * JOINTS
 SHARED = ("log scale", "log focal length", "tilt about x", "tilt about y", "floor height")
 #: Damping is relative to the curvature, which may vanish (twist of a straight limb): at least this, 1/m^2 or 1/rad^2.
 _LEAST_CURVATURE = 10.0
+#: Standard deviations at which a sole's height or step loses its say.
+_SOLE_SCALE = 3.0
+_LEAN = 0.5  # sine of the lean at which a trunk tells nothing about up
 _LONGEST_TURN = 0.5  # rad, of a joint in one step
 _SCALE, _FOCAL, _TILT, _FLOOR = 0, 1, slice(2, 4), 4
 
@@ -79,6 +82,7 @@ class Body(NamedTuple):
     foot: Array  # (F, 3) m
     reference: Array  # (22, 4) neutral local rotations; the pelvis' is not read
     reference_weight: Array  # (22, 3) 1/rad
+    upright_weight: Array  # () of the trunk's lean (sine of the angle): how people stand tells where up is
     bend_weight: Array  # (23, 3) root in 1/m, joints in 1/rad: of second differences
     floor_weight: Array  # () 1/m, of touching and of being under the floor
     hold_weight: Array  # () 1/m, of a step between frames
@@ -271,7 +275,7 @@ def _linearise(path: Path, frames: Frames, body: Body) -> _System:
 
 def _robust(square: Array, scale: Array) -> tuple[Array, Array]:
     """Cost and weight of squared residuals under the Geman-McClure kernel (Geman and McClure 1987)."""
-    ratio = 1.0 / (1.0 + square / (scale * scale))
+    ratio = 1.0 / (1.0 + square / jnp.maximum(scale * scale, 1e-12))
     return square * ratio, ratio * ratio
 
 
@@ -344,7 +348,7 @@ def _joint_blocks(blocks: Array) -> Array:
 
 
 def _priors(path: Path, body: Body) -> _Part:
-    """Neutral pose, and the soft ranges of ``optimize``."""
+    """Neutral pose, the soft ranges of ``optimize``, and an upright trunk."""
     turn, turn_map = chord(jaxlie.SO3(body.reference), jaxlie.SO3(path.local))
     residual = body.reference_weight * turn
     slope = body.reference_weight[:, :, None] * turn_map
@@ -356,22 +360,35 @@ def _priors(path: Path, body: Body) -> _Part:
     blocks = blocks.at[:, RANGE_INDEX].add(jnp.einsum("tjxa,tjxb->tjab", beyond_slope, beyond_slope))
     force = jnp.einsum("tjxa,tjx->tja", slope, residual)
     force = force.at[:, RANGE_INDEX].add(jnp.einsum("tjxa,tjx->tja", beyond_slope, beyond))
+    # lean: horizontal part of the pelvis' y axis, by the pelvis' own turn
+    world = jaxlie.SO3(path.local[:, 0]).as_matrix()
+    lean = body.upright_weight * world[:, :2, 1]
+    lean_cost, share = _robust(jnp.sum(lean * lean, -1), body.upright_weight * _LEAN)
+    lean = lean * jnp.sqrt(share)[:, None]
+    lean_slope = (
+        -body.upright_weight * jnp.sqrt(share)[:, None, None] * (world @ skew(jnp.array([0.0, 1.0, 0.0])))[:, :2]
+    )
+    blocks = blocks.at[:, 0].add(jnp.einsum("txa,txb->tab", lean_slope, lean_slope))
+    force = force.at[:, 0].add(jnp.einsum("txa,tx->ta", lean_slope, lean))
     length = len(force)
+    cost = jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2)) + lean_cost
     return {
-        "cost": jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2)),
-        "diagonal": _joint_blocks(jnp.concatenate([jnp.zeros((length, 1, 3, 3)), blocks], 1)),
+        "cost": cost, "diagonal": _joint_blocks(jnp.concatenate([jnp.zeros((length, 1, 3, 3)), blocks], 1)),
         "gradient": jnp.concatenate([jnp.zeros((length, 3)), force.reshape(length, -1)], 1),
     }  # fmt: skip
 
 
 def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) -> _Part:
-    """Sole points: not under the floor, on it where they touch, and in place where they hold."""
+    """Sole points: not under the floor, on it where they touch, and in place where they hold; robust, since floors have
+    steps and feet that seem to stand may slide."""
     points = _place(pose, scale, body.foot_body, body.foot)
     turns = _jacobian(pose, body.foot_body, points)
     growth = points - path.root[:, None]
     height = points[..., 2] - path.shared[_FLOOR]
     under = (height < 0).astype(height.dtype)
     strength = body.floor_weight * jnp.sqrt(frames.touch + (1.0 - frames.touch) * under)
+    cost, share = _robust(jnp.square(strength * height), jnp.asarray(_SOLE_SCALE))
+    strength = strength * jnp.sqrt(share)
     residual = strength * height
     slope = strength[..., None] * turns[:, :, 2]
     by_shared = jnp.zeros((*height.shape, len(SHARED)))
@@ -381,9 +398,10 @@ def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) ->
     corner = jnp.einsum("tfr,tfs->rs", by_shared, by_shared)
     gradient = jnp.einsum("tfn,tf->tn", slope, residual)
     gradient_shared = jnp.einsum("tfs,tf->s", by_shared, residual)
-    cost = jnp.sum(residual * residual, 1)
     # steps between frames: blocks (t, t), (t + 1, t + 1) and (t + 1, t)
     hold = body.hold_weight * jnp.sqrt(frames.hold[:-1])[..., None]
+    step_cost, share = _robust(jnp.sum(jnp.square(hold * (points[1:] - points[:-1])), -1), jnp.asarray(_SOLE_SCALE))
+    hold = hold * jnp.sqrt(share)[..., None]
     step = hold * (points[1:] - points[:-1])
     before, after = -hold[..., None] * turns[:-1], hold[..., None] * turns[1:]
     by_scale = hold * (growth[1:] - growth[:-1])
@@ -394,7 +412,7 @@ def _soles(pose: _Pose, path: Path, scale: Array, frames: Frames, body: Body) ->
     gradient = gradient.at[:-1].add(jnp.einsum("tfan,tfa->tn", before, step))
     gradient = gradient.at[1:].add(jnp.einsum("tfan,tfa->tn", after, step))
     return {
-        "cost": cost.at[:-1].add(jnp.sum(step * step, (1, 2))), "diagonal": diagonal, "first": first,
+        "cost": jnp.sum(cost, 1).at[:-1].add(jnp.sum(step_cost, 1)), "diagonal": diagonal, "first": first,
         "border": border, "corner": corner.at[_SCALE, _SCALE].add(jnp.sum(by_scale * by_scale)), "gradient": gradient,
         "gradient_shared": gradient_shared.at[_SCALE].add(jnp.sum(by_scale * step)),
     }  # fmt: skip

@@ -45,10 +45,11 @@ _ACCELERATION = {
     "Neck": 20.0, "Head": 20.0, "Thorax": 20.0, "Shoulder": 70.0, "Elbow": 80.0, "Wrist": 40.0,
 }  # fmt: skip
 #: Standard deviations of 3D landmarks (m), of a sole on the floor (m) and of the speed of a foot that stands (m/s).
-_LANDMARK, _ON_FLOOR, _STANDING = 0.06, 0.01, 0.05
+_LANDMARK, _ON_FLOOR, _STANDING = 0.06, 0.05, 0.1
 #: Standard deviations of a priori knowledge: stature (share), focal length (share), tilt of a camera nobody levelled
 #: (rad), height of the floor where nothing is known (m).
 _STATURE, _FOCAL, _TILT, _FLOOR = 0.06, 0.2, 0.15, 100.0
+_UPRIGHT = 0.15  # of the trunk's lean, where the vertical is not known
 #: Standard deviations at which a pixel loses its say in the three rounds.
 _KERNEL = (10.0, 4.0, 3.0)
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the
@@ -207,8 +208,9 @@ class _Fit:
             offsets=chain.offsets[: len(BODIES)], body=seen.points.body, point=seen.points.point,
             anchor=seen.points.point[hips].mean(0) if hips else np.zeros(3), foot_body=foot_body, foot=foot,
             reference=neutral_pose(), reference_weight=1.0 / pose,
+            upright_weight=np.array("gravity" in estimate) / _UPRIGHT * np.sqrt(min(1.0, _INDEPENDENT / count)),
             bend_weight=np.repeat(seen.fps**2 / turning, 3, 1), floor_weight=np.array(0.0),
-            hold_weight=np.array(seen.fps / _STANDING), pixel_scale=np.array(_KERNEL[0]),
+            hold_weight=np.array(seen.fps / _STANDING / np.sqrt(len(foot) / 2)), pixel_scale=np.array(_KERNEL[0]),
             landmark_scale=np.array(3.0), shared=shared, shared_precision=1.0 / spread**2,
         )  # fmt: skip
         frames = frames._replace(weight=seen.confidence / seen.sigma(False)[..., None])
@@ -300,7 +302,7 @@ class _Fit:
         hold[:-1] = np.minimum(touch[:-1], touch[1:])
         self.path = self.path._replace(shared=np.array([*self.path.shared[:4], floor]))
         self.frames = self.frames._replace(touch=touch, hold=hold)
-        self.body = self.body._replace(floor_weight=np.array(1.0 / _ON_FLOOR))
+        self.body = self.body._replace(floor_weight=np.array(1.0 / _ON_FLOOR / np.sqrt(self.body.foot.shape[0] / 2)))
 
     def place_points(self) -> None:
         """Move every point to where on this body the detector sees it, the same on both sides."""

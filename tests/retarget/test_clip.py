@@ -41,7 +41,8 @@ def make_clip(chain, frames: int = 40, views: int = 2, noise: float = 0.15, path
     body = clip.Body(
         offsets=chain.offsets[:22], body=np.arange(22), point=np.zeros((22, 3)), anchor=np.array([0.0, -0.06, 0.0]),
         foot_body=np.array([7, 8]), foot=foot, reference=np.tile([1.0, 0.0, 0.0, 0.0], (22, 1)),
-        reference_weight=np.full((22, 3), 0.03), bend_weight=np.full((23, 3), 1e-2), floor_weight=np.array(0.0),
+        reference_weight=np.full((22, 3), 0.03), upright_weight=np.array(0.0),
+        bend_weight=np.full((23, 3), 1e-2), floor_weight=np.array(0.0),
         hold_weight=np.array(0.0), pixel_scale=np.array(100.0), landmark_scale=np.array(100.0), shared=np.zeros(5),
         shared_precision=np.full(5, 1e12),
     )  # fmt: skip
@@ -58,8 +59,9 @@ def heavy(given, body, start):
     frames = len(given.bend)
     given = given._replace(touch=rng.uniform(0, 1, (frames, 2)), hold=rng.uniform(0, 1, (frames, 2)))
     body = body._replace(
-        floor_weight=np.array(5.0), hold_weight=np.array(7.0), bend_weight=np.full((23, 3), 3.0),
-        reference_weight=np.full((22, 3), 0.7), pixel_scale=np.array(6.0), landmark_scale=np.array(2.0),
+        floor_weight=np.array(5.0), hold_weight=np.array(7.0), upright_weight=np.array(4.0),
+        bend_weight=np.full((23, 3), 3.0), reference_weight=np.full((22, 3), 0.7), pixel_scale=np.array(6.0),
+        landmark_scale=np.array(2.0),
         shared_precision=np.array([30.0, 20.0, 10.0, 15.0, 40.0]),
     )  # fmt: skip
     return given, body, start._replace(shared=np.array([0.1, -0.05, 0.08, -0.03, 0.7]))
