@@ -82,7 +82,7 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
 
     def judge(policy: Any, _: int) -> dict[str, float]:
         tracker = Tracker(policy, env.simulator, env.config, {}, Path())
-        numbers = summary([tracked.result for tracked in evaluate(tracker, motions, score=False)])
+        numbers = summary([tracked.result for tracked in evaluate(tracker, motions, score=False, library=env.library)])
         chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
         kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
         # success counts first; among equals the smaller error

@@ -2,6 +2,9 @@
 
 Only coordinates, velocities and joint torques are kept (243 numbers a frame, 105 MB per hour of motion at 30 Hz); body
 poses are recomputed by forward kinematics, which costs a hundredth of a simulation step.
+
+Every device holds the whole library: training on several devices or hosts splits the environments, not the clips, so
+that any environment can start on any clip. The 40 hours of AMASS take 4.2 GB of each device.
 """
 
 from __future__ import annotations
@@ -124,10 +127,10 @@ def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float]
                 f"{motion.humanoid.description}; load all files with the same humanoid"
             )
         arrays.append(_longest_run(motion if abs(motion.fps - fps) < 1e-6 else resample(motion, fps), name))
-    weights = np.ones(len(arrays)) if weights is None else np.asarray(weights, float)
-    if weights.shape != (len(arrays),) or not (np.all(weights >= 0) and np.sum(weights) > 0):
-        raise ValueError(f"weights: expected {len(arrays)} numbers >= 0, not all zero, found {weights.tolist()}")
-    return _pack(arrays, weights, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps)
+    weight = np.ones(len(arrays)) if weights is None else np.asarray(weights, float)
+    if weight.shape != (len(arrays),) or not (np.all(weight >= 0) and np.sum(weight) > 0):
+        raise ValueError(f"weights: expected {len(arrays)} numbers >= 0, not all zero, found {weight.tolist()}")
+    return _pack(arrays, weight, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps)
 
 
 def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,10 +163,14 @@ def _pack(
             clip.append(c)
             first.append(begin)
             size.append(end - begin)
-    integers = (jnp.asarray(np.asarray(x, np.int32)) for x in (start, length, clip, first, size, of))
+    qpos, qvel, torque = (jnp.asarray(np.concatenate(parts)) for parts in zip(*arrays))
+    integers = {
+        "start": start, "length": length, "segment_clip": clip, "segment_start": first, "segment_length": size,
+        "segment_of": of,
+    }  # fmt: skip
     return ClipLibrary(
-        *(jnp.asarray(np.concatenate(parts)) for parts in zip(*arrays)),
-        *integers, jnp.asarray(weights, jnp.float32), fps=float(fps), names=tuple(names),
+        qpos=qpos, qvel=qvel, torque=torque, weight=jnp.asarray(weights, jnp.float32), fps=float(fps),
+        names=tuple(names), **{name: jnp.asarray(np.asarray(x, np.int32)) for name, x in integers.items()},
     )  # fmt: skip
 
 

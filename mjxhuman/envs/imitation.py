@@ -141,10 +141,10 @@ class Imitation:
         diverged = ~jnp.all(jnp.isfinite(after.qpos), -1)
         sim = where_done(diverged, sim, after)  # a state no engine could step counts as a failure, seen from before it
         before = state.task
-        task = before.replace(frame=before.frame + 1, steps=before.steps + 1, action=action)
+        task = dataclasses.replace(before, frame=before.frame + 1, steps=before.steps + 1, action=action)
         moment = self._moment(sim, task, torque, before.action)
         task = self._with_style(task, moment)
-        stepped = self._judged(state, moment, sim, task, diverged).replace(rng=rng)
+        stepped = dataclasses.replace(self._judged(state, moment, sim, task, diverged), rng=rng)
         return auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped
 
     def smoothed(self, task: Task, action: Array) -> Array:
@@ -188,7 +188,7 @@ class Imitation:
         """Count where episodes failed, so that hard segments are drawn more often."""
         failed = rollout["done"] & ~rollout["truncation"]
         counted = self.curriculum.update(rollout["_segment"].astype(jnp.int32), failed, self.config.memory)
-        return self.replace(curriculum=counted), state
+        return dataclasses.replace(self, curriculum=counted), state
 
     def demonstrations(self, rng: Array, n: int) -> Array:
         """Windows ``(n, STYLE_FRAMES * 196)`` of the clips for the style discriminator."""
@@ -201,7 +201,7 @@ class Imitation:
         uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (3,)), signature="()->(n)")(rng)
         kick = self.config.push_speed * (2.0 * uniform[..., :2] - 1.0)
         now = uniform[..., 2:] < self.config.push_rate / self.library.fps
-        return sim.replace(qvel=sim.qvel.at[..., :2].add(jnp.where(now, kick, 0.0)))
+        return dataclasses.replace(sim, qvel=sim.qvel.at[..., :2].add(jnp.where(now, kick, 0.0)))
 
     def _moment(self, sim: SimState, task: Task, torque: Array, previous_action: Array) -> Moment:
         present = self.reference(task.clip, task.frame, task.heading)
@@ -246,9 +246,9 @@ class Imitation:
             ),
         }
         obs = self._observe(moment, task)
-        return state.replace(
-            sim=sim, task=task, obs=obs, final_obs=obs, reward=sum(weighted.values()), done=failed | ended,
-            truncation=ended & ~failed, metrics=metrics,
+        return dataclasses.replace(
+            state, sim=sim, task=task, obs=obs, final_obs=obs, reward=sum(weighted.values(), jnp.zeros_like(error)),
+            done=failed | ended, truncation=ended & ~failed, metrics=metrics,
         )  # fmt: skip
 
     def _metric_names(self) -> tuple[str, ...]:
@@ -272,7 +272,7 @@ class Imitation:
         if not self.config.style:
             return task
         latest = self._style(moment.body, moment.rotvec, moment.joint_vel)
-        return task.replace(style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))
+        return dataclasses.replace(task, style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))
 
     def _style(self, body: BodyState, rotvec: Array, joint_vel: Array) -> Array:
         return observations.amp(body, rotvec, joint_vel)
