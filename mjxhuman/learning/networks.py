@@ -57,7 +57,6 @@ class Networks:
         activation: a name of ``ACTIVATIONS``.
         log_std: logarithm of the standard deviation of the actions; where it is learned, its first value.
         learn_std: one parameter per action component instead of the constant.
-        mean_in_std: the network's output is the mean divided by exp(log_std) (of the constant or first value).
     """
 
     observation: tuple[int, int]
@@ -67,7 +66,6 @@ class Networks:
     activation: str
     log_std: float
     learn_std: bool
-    mean_in_std: bool = False
 
     def init(self, rng: jax.Array) -> Params:
         """Fresh parameters from one key."""
@@ -83,22 +81,12 @@ class Networks:
     def policy(self, params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean (*b, action_size) and log standard deviation (action_size,) for normalised observations."""
         mean = apply(self._actor, params["actor"], observation)
-        if self.mean_in_std:
-            mean = mean * math.exp(self.log_std)
         constant = jnp.full(self.action_size, self.log_std, jnp.float32)
         return mean, params["log_std"] if self.learn_std else constant
 
     def value(self, params: Params, observation: jax.Array) -> jax.Array:
         """Normalised value (*b) of normalised observations of the critic's group."""
         return apply(self._critic, params["critic"], observation)[..., 0]
-
-    def folded(self, params: Params) -> tuple[Networks, Params]:
-        """The same policy with the factor of ``mean_in_std`` inside its last layer: nothing but layers to export."""
-        if not self.mean_in_std:
-            return self, params
-        actor = params["actor"]
-        out = jax.tree.map(lambda x: x * math.exp(self.log_std), actor["out"])
-        return dataclasses.replace(self, mean_in_std=False), {**params, "actor": {**actor, "out": out}}
 
     @property
     def _actor(self) -> MLP:

@@ -31,19 +31,14 @@ class PPOConfig:
         num_envs: environments. unroll_length: steps of each per iteration.
         num_epochs: passes over the batch of num_envs * unroll_length samples. minibatch_size: samples per gradient.
         gamma, gae_lambda: discount, and decay of the advantage's trace, per control step.
-        learning_rate: of Adam.
-        desired_kl: where above 0, the divergence of the policy from that of the roll-out is kept near it: a minibatch
-            that finds more than twice of it leaves the policy unchanged, and after each iteration whose largest
-            divergence was above twice or below half of it the learning rate is divided or multiplied by 1.5, within
-            ``learning_rate_range`` (rsl_rl does so after each minibatch, which swings once the rate is high).
+        learning_rate: of Adam; where ``desired_kl`` is above 0 only the first one: it is then divided or multiplied
+            by 1.5 after each minibatch whose KL divergence is above twice or below half of it, within
+            ``learning_rate_range`` (rsl_rl).
         clip: the probability ratio counts within 1 +- clip.
         critic_coef, entropy_coef, bounds_coef: weights of the losses; bounds: squares of the mean beyond +-1.
         max_grad_norm: the gradient of all parameters together is scaled down to this norm.
         log_std: logarithm of the standard deviation of the actions. learn_std: adapt it, per action component.
         actor_hidden, critic_hidden, activation: the networks.
-        mean_in_std: the actor's network gives the mean in units of exp(log_std), so that one learning rate moves the
-            policy equally far for wide and narrow distributions. Without, narrow ones over many action components
-            need tiny rates (PHC: 2e-5).
         critic_obs: observation group of the critic; the actor sees "state".
         obs_clip: bound of normalised observations.
         normalize_value: the critic predicts the return in units of its running standard deviation.
@@ -70,7 +65,6 @@ class PPOConfig:
     actor_hidden: tuple[int, ...] = PHC_HIDDEN
     critic_hidden: tuple[int, ...] = PHC_HIDDEN
     activation: str = "silu"
-    mean_in_std: bool = False
     critic_obs: str = "state"
     obs_clip: float = 5.0
     normalize_value: bool = True
@@ -143,7 +137,6 @@ def make_networks(env: Env, config: PPOConfig) -> Networks:
         activation=config.activation,
         log_std=config.log_std,
         learn_std=config.learn_std,
-        mean_in_std=config.mean_in_std,
     )
 
 

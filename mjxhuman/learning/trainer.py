@@ -102,7 +102,7 @@ def train(
     else:
         iteration = make_iteration(env, config)
     if checkpoints.steps:
-        _, state = checkpoints.restore(state, shared, absent={"ppo": dataclasses.asdict(PPOConfig())})
+        _, state = checkpoints.restore(state, shared)
     with ExitStack() as stack:
         stack.callback(checkpoints.close)
         writer = None
@@ -243,8 +243,7 @@ def dump_fault(path: Path, fault: Fault) -> Path:
 def policy_of(state: TrainState, env: Env, config: PPOConfig) -> Policy:
     """The deterministic policy of a train state, its arrays on the host."""
     params, statistics = jax.device_get((state.learner.params, state.normalizer.obs["state"]))
-    networks, params = make_networks(env, config).folded(params)
-    return Policy(params, statistics, networks, config.obs_clip)
+    return Policy(params, statistics, make_networks(env, config), config.obs_clip)
 
 
 def _agreed(stop: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from mjxhuman.learning.ppo import PPOConfig
 
 Metrics = dict[str, jax.Array]
-LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate, as in rsl_rl
+LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate (rsl_rl)
 
 
 @struct.dataclass
@@ -167,40 +166,16 @@ def update(
     metrics = {name: values.reshape(-1) for name, values in metrics.items()}
     fault = {name: first_true(~jnp.isfinite(values)) for name, values in metrics.items()}
     means = {name: jnp.mean(values) for name, values in metrics.items()}
-    rate = adapted(config, learner.learning_rate, jnp.max(metrics["policy/kl"]))
-    learner = dataclasses.replace(learner, learning_rate=rate)
     return learner, {**means, "policy/learning_rate": learner.learning_rate}, fault
 
 
 def step(config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics) -> tuple[Learner, Metrics]:
-    """One step of Adam, and the norm of the gradient added to the metrics.
-
-    Where the divergence is controlled, a minibatch that finds the policy already more than twice ``desired_kl`` away
-    leaves it as it is, and only the critic learns: over many action components a few steps can carry a policy out of
-    the clip range, from where no gradient leads back.
-    """
+    """One step of Adam, and of the adaptive learning rate where it is on."""
     direction, opt_state = optimizer(config).update(grads, learner.opt_state, learner.params)
-    params = jax.tree.map(lambda p, d: p - learner.learning_rate * d, learner.params, direction)
-    metrics = {**metrics, "loss/gradient_norm": optax.tree.norm(grads)}
+    rate = learner.learning_rate
     if config.desired_kl > 0:
-        held = metrics["policy/kl"] > 2 * config.desired_kl
-        old = (learner.params, learner.opt_state)
-        params, opt_state = jax.tree_util.tree_map_with_path(
-            lambda path, before, after: jnp.where(held & _acts(path), before, after), old, (params, opt_state)
-        )
-        metrics["policy/held"] = held.astype(jnp.float32)
-    return Learner(params, opt_state, learner.learning_rate), metrics
-
-
-def adapted(config: PPOConfig, rate: jax.Array, divergence: jax.Array) -> jax.Array:
-    """The learning rate after an iteration whose largest divergence was this."""
-    if config.desired_kl <= 0:
-        return rate
-    too_far, too_near = divergence > 2 * config.desired_kl, divergence < config.desired_kl / 2
-    factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
-    return jnp.clip(rate * factor, *config.learning_rate_range)
-
-
-def _acts(path: tuple[Any, ...]) -> bool:
-    """Whether a leaf of the parameters, or of what Adam keeps for it, belongs to the policy."""
-    return any(getattr(entry, "key", None) in ("actor", "log_std") for entry in path)
+        too_far, too_near = metrics["policy/kl"] > 2 * config.desired_kl, metrics["policy/kl"] < config.desired_kl / 2
+        factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
+        rate = jnp.clip(rate * factor, *config.learning_rate_range)
+    params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
+    return Learner(params, opt_state, rate), {**metrics, "loss/gradient_norm": optax.tree.norm(grads)}

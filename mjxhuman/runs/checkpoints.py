@@ -93,16 +93,13 @@ class Checkpoints:
         except Exception as error:  # a full disk shows as OSError, ValueError or Orbax's own, as the file system has it
             raise self._unwritten(step, str(error).splitlines()[0][:300]) from error
 
-    def restore(
-        self, like: Tree, facts: Mapping[str, Any], step: int | None = None, absent: Mapping[str, Any] | None = None
-    ) -> tuple[int, Tree]:
+    def restore(self, like: Tree, facts: Mapping[str, Any], step: int | None = None) -> tuple[int, Tree]:
         """The latest checkpoint, or the one of ``step``, and its number.
 
         Args:
             like: pytree whose structure, shapes, types and placement on devices the result takes.
             facts: what this run holds true; must equal the facts saved.
             step: which; None for the latest.
-            absent: what facts count as that the checkpoint lacks (defaults of fields younger than it); nested.
 
         Raises:
             FileNotFoundError: there is none.
@@ -114,7 +111,6 @@ class Checkpoints:
                                     f"{self.steps or 'none'}")  # fmt: skip
         saved = dict(self._manager.restore(step, args=self._args.Composite(facts=self._args.JsonRestore()))["facts"])
         template = _without_keys(like)
-        saved = _completed(saved, _json_like(absent or {}))
         here = {**_json_like(facts), "arrays": _layout(template)}
         if different := differences(saved, here):
             raise CheckpointMismatch(
@@ -142,16 +138,6 @@ def differences(saved: Mapping[str, Any], here: Mapping[str, Any], prefix: str =
         elif a != b:
             lines.append(f"{prefix}{key}: saved {a!r}, here {b!r}")
     return lines
-
-
-def _completed(saved: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str, Any]:
-    """``saved`` with the entries of ``absent`` that it lacks, in nested dicts too."""
-    inner = {
-        k: _completed(v, absent[k])
-        for k, v in saved.items()
-        if isinstance(v, Mapping) and isinstance(absent.get(k), Mapping)
-    }
-    return {**absent, **saved, **inner}
 
 
 def _json_like(facts: Mapping[str, Any]) -> dict[str, Any]:

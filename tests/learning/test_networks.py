@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,20 +35,6 @@ def test_the_first_policy_hardly_moves_and_the_critic_sees_its_own_group() -> No
     value = net.value(params, jnp.asarray(RNG.normal(size=(4, 6, 7)), jnp.float32))
     assert value.shape == (4, 6)
     assert float(jnp.std(value)) > 0.1
-
-
-def test_a_mean_in_deviations_can_be_folded_into_the_last_layer() -> None:
-    plain = networks()
-    scaled = dataclasses.replace(plain, mean_in_std=True)
-    params = plain.init(jax.random.key(1))
-    params["actor"]["out"]["bias"] = jnp.asarray([0.3, -0.4, 2.0])
-    x = RNG.normal(size=(6, 5)).astype(np.float32)
-    expected = plain.policy(params, x)[0] * math.exp(-1.0)
-    np.testing.assert_allclose(scaled.policy(params, x)[0], expected, rtol=1e-6)
-    folded, folded_params = scaled.folded(params)
-    assert not folded.mean_in_std
-    np.testing.assert_allclose(folded.policy(folded_params, x)[0], expected, rtol=1e-5)
-    np.testing.assert_array_equal(params["actor"]["out"]["bias"], np.float32([0.3, -0.4, 2.0]))  # untouched
 
 
 def test_a_learned_deviation_is_a_parameter() -> None:

@@ -99,52 +99,32 @@ def test_gradients_reach_every_parameter(critic_obs: str) -> None:
         assert bool(jnp.all(jnp.any(leaf != 0, axis=-1))), jax.tree_util.keystr(path)
 
 
-def test_the_learning_rate_follows_the_divergence() -> None:
+def test_adaptive_learning_rate_follows_the_divergence() -> None:
     config = small_config(desired_kl=0.01, learning_rate_range=(1e-4, 2e-3))
-    rates = {kl: float(update.adapted(config, jnp.float32(1e-3), jnp.float32(kl))) for kl in (0.1, 0.01, 0.001)}
-    assert rates == pytest.approx({0.1: 1e-3 / 1.5, 0.01: 1e-3, 0.001: 1.5e-3})
-    assert float(update.adapted(config, jnp.float32(1.9e-3), jnp.float32(0.0))) == pytest.approx(2e-3)
-    assert float(update.adapted(small_config(), jnp.float32(1e-3), jnp.float32(9.0))) == pytest.approx(1e-3)
-
-
-def test_the_first_step_of_adam_is_the_learning_rate() -> None:
-    config = small_config()
     params = {"w": jnp.ones(3)}
-    learner = update.Learner(params, update.optimizer(config).init(params), jnp.float32(2e-3))
-    after, metrics = update.step(config, learner, {"w": jnp.asarray([3.0, -4.0, 0.0])}, {})
-    np.testing.assert_allclose(after.params["w"], [1 - 2e-3, 1 + 2e-3, 1.0], rtol=1e-5)
-    assert float(metrics["loss/gradient_norm"]) == pytest.approx(5.0)
-
-
-def test_a_policy_that_went_too_far_is_held_and_the_critic_is_not() -> None:
-    config = small_config(desired_kl=0.01)
-    params = {"actor": {"w": jnp.ones(3)}, "critic": {"w": jnp.ones(3)}, "log_std": jnp.ones(2)}
-    gradient = jax.tree.map(jnp.ones_like, params)
     learner = update.Learner(params, update.optimizer(config).init(params), jnp.float32(1e-3))
-    for kl, held in ((0.019, False), (0.021, True)):
-        after, metrics = update.step(config, learner, gradient, {"policy/kl": jnp.float32(kl)})
-        moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params, params)
-        assert moved == {"actor": {"w": not held}, "critic": {"w": True}, "log_std": not held}
-        moments = after.opt_state[1].mu
-        assert (float(moments["actor"]["w"][0]) == 0.0) == held
-        assert float(moments["critic"]["w"][0]) > 0
-        assert float(metrics["policy/held"]) == held
-    free, metrics = update.step(small_config(), learner, gradient, {"policy/kl": jnp.float32(9.0)})
-    assert bool(jnp.all(free.params["actor"]["w"] < 1))
-    assert "policy/held" not in metrics
+    rates = {
+        kl: float(update.step(config, learner, {"w": jnp.ones(3)}, {"policy/kl": jnp.float32(kl)})[0].learning_rate)
+        for kl in (0.1, 0.01, 0.001)
+    }
+    assert rates == pytest.approx({0.1: 1e-3 / 1.5, 0.01: 1e-3, 0.001: 1.5e-3})
+    fast = dataclasses.replace(learner, learning_rate=jnp.float32(1.9e-3))
+    after, _ = update.step(config, fast, {"w": jnp.ones(3)}, {"policy/kl": jnp.float32(0.0)})
+    assert float(after.learning_rate) == pytest.approx(2e-3)
+    np.testing.assert_allclose(after.params["w"], 1 - 2e-3, rtol=1e-4)  # Adam's first step is the rate itself
 
 
 def test_ppo_follows_the_target() -> None:
     env = point_mass(privileged=True)
     config = small_config(num_envs=256, minibatch_size=1024, critic_obs="privileged_state")
-    began = time.process_time()
+    began = time.monotonic()
     state = ppo.init(env, config)
     iteration = ppo.make_iteration(env, config)
     first: dict[str, float] = {}
     for _ in range(80):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
         first = first or {k: float(v) for k, v in metrics.items()}
-    assert time.process_time() - began < 60  # of the processor: others may use the machine too
+    assert time.monotonic() - began < 60
     assert not bool(fault.found)
     assert first["distance"] > 0.8
     assert evaluated_distance(state, env, config) < 0.15

@@ -80,15 +80,6 @@ def test_every_difference_is_named(tmp_path: Path) -> None:
     assert "seed" not in message
 
 
-def test_fields_younger_than_the_checkpoint_count_as_their_defaults(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(1, thing(1), FACTS)
-    here = {**FACTS, "config": {**FACTS["config"], "new": 3}}
-    assert checkpoints.restore(thing(0), here, absent={"config": {"new": 3, "rate": 7.0}})[0] == 1
-    with pytest.raises(CheckpointMismatch, match=r"config\.new: saved 3, here 4"):
-        checkpoints.restore(thing(0), {**FACTS, "config": {**FACTS["config"], "new": 4}}, absent={"config": {"new": 3}})
-
-
 def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="expected a checkpoint, found none"):
