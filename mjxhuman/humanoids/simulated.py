@@ -118,8 +118,8 @@ def simulated_humanoid(
         contacts: what may touch the floor: "feet", six spheres in the corners of each sole; "full", the points of
             ``Humanoid.contacts`` on the rest of the body as well.
         self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs.
-        iterations: of the contact solver. With 1 the engine "jax" can be differentiated in reverse mode; contacts are
-            then soft and may fail under violent targets.
+        iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
+            with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
 
     Raises:
         ValueError: not a body of SMPL's topology, or unknown ``contacts``.

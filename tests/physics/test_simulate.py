@@ -230,11 +230,11 @@ def test_mjx_is_differentiable(mode):
         slope = jax.jit(lambda x, d, h: jnp.sum(d * jax.grad(value)(x, h)))
     else:
         slope = jax.jit(lambda x, d, h: jax.jvp(lambda x: value(x, h), (x,), (d,))[1])
-    eps = 1e-3
-    for height in (2.0, -0.003):
+    eps = 3e-4
+    for height in (2.0, -0.001):
         found = [slope(x, d, height) for d in directions]
         expected = [(run(x + eps * d, height) - run(x - eps * d, height)) / (2 * eps) for d in directions]
-        np.testing.assert_allclose(found, expected, rtol=0.02, atol=2e-3)
+        np.testing.assert_allclose(found, expected, rtol=0.02, atol=5e-3)
 
 
 def test_bad_arguments_are_named(simulated, sim, monkeypatch):

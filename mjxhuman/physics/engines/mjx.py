@@ -48,7 +48,11 @@ def _quiet(model: Any) -> Any:
 
 
 class MjxEngine:
-    """Steps states with ``mjx.step``; ``implementation`` is "jax" or "warp"."""
+    """Steps states with ``mjx.step``; ``implementation`` is "jax" (differentiable) or "warp".
+
+    MJX's derivative of a servo's length is zero where its ball joint is at exactly no rotation: differentiate at a pose
+    a little off the T-pose.
+    """
 
     def __init__(self, models: Sequence[mujoco.MjModel], substeps: int, implementation: str) -> None:
         if implementation == "warp":
@@ -81,7 +85,7 @@ class MjxEngine:
         if self._implementation == "warp":
             placed = [_quiet(p) for p in placed]
         flat = [jax.tree.flatten(p) for p in placed]
-        if any(structure != flat[0][1] for _, structure in flat):
+        if len({structure for _, structure in flat}) != 1:
             raise ValueError("variants: expected models that differ in numbers alone, found other sizes or options")
         columns = [[np.asarray(x) for x in leaves] for leaves in zip(*(leaves for leaves, _ in flat), strict=True)]
         shared = [c[0] if all(np.array_equal(c[0], x) for x in c[1:]) else None for c in columns]
