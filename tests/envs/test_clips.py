@@ -116,15 +116,15 @@ def test_ten_thousand_clips_are_packed_and_drawn_within_seconds():
     """Clips of 1 to 11 seconds, 17 hours in all; three numbers a frame, for the bookkeeping does not look at them."""
     lengths = np.random.default_rng(0).integers(30, 330, 10_000)
     arrays = [(np.full((n, 1), i, np.float32),) * 3 for i, n in enumerate(lengths)]
-    began = time.monotonic()
+    began = time.process_time()
     library = _pack(arrays, np.ones(10_000), [f"clip{i}" for i in range(10_000)], 30.0)
-    packed = time.monotonic()
+    packed = time.process_time()
     probability = Curriculum.zeros(library).probability(library, 0.5)
     clip, frame = library.draw(jax.random.split(jax.random.key(0), 100_000), probability)
     clip, row = np.asarray(clip), np.asarray(library.index(clip, frame))
-    assert time.monotonic() - packed < 20 and packed - began < 20
+    assert time.process_time() - packed < 20 and packed - began < 10  # of a core: 0.2 and 2 usually
     np.testing.assert_array_equal(np.asarray(library.qpos)[row, 0], clip)
-    assert len(np.unique(clip)) > 9900
+    assert len(np.unique(clip)) > 9800  # the shortest expect two draws
     seconds = np.bincount(clip, minlength=10_000) / 100_000
     shares = [seconds[part].sum() / (lengths[part] - 1).sum() for part in np.array_split(np.argsort(lengths), 10)]
     assert np.ptp(shares) < 0.1 * np.mean(shares)  # every second of motion is as likely as any other
