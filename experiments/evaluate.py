@@ -2,10 +2,12 @@
 
     python -m experiments.evaluate --motions='mocap/**/*.bvh,more/*.npz' --out=out/evaluate
     python -m experiments.evaluate --policy=out/imitation --motions='mocap/*.amc' --draw=20 --film
+    python -m experiments.evaluate --policy=reference --motions='mocap/*.amc'
 
 Every clip is simulated from its first frame to its last with the policy's mean action; with ``--phases=20`` from twenty
-random frames instead. A clip fails where the mean distance of 20 bodies (all but toes and hands) exceeds 0.5 m in any
-frame (PHC's criterion).
+random frames instead. ``--policy=zero``, ``random`` and ``reference`` are agents without training: servos that hold the
+T-pose, servos with random targets, and feed-forward playback of the clip. A clip fails where the mean distance of 20
+bodies (all but toes and hands) exceeds 0.5 m in any frame (PHC's criterion).
 
 Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
 tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
@@ -165,7 +167,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("policy", "", "Policy file or run folder; default the tracker that is shipped.")
+    flags.DEFINE_string("policy", "", "Policy file, run folder, zero, random or reference; default: the shipped one.")
     flags.DEFINE_string("motions", None, "Comma-separated files and globs (** crosses folders).", required=True)
     flags.DEFINE_string("out", "out/evaluate", "Folder of the results.")
     flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")

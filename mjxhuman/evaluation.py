@@ -19,6 +19,7 @@ from jax import Array
 from mjxhuman.envs.clips import ClipLibrary, Curriculum, make_library
 from mjxhuman.envs.env import State
 from mjxhuman.envs.imitation import Imitation, make_imitation
+from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.rewards import metrics
@@ -175,7 +176,7 @@ def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Mo
     return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
 
 
-def roll_out(env: Imitation, policy: Policy) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
+def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
     """Simulate the policy's mean action on every clip of an environment, from its first frame to its last.
 
     What the environment randomises, and where it ends episodes, is switched off.
@@ -209,7 +210,7 @@ _PLAIN: dict[str, Any] = {
 _FRAME_ARRAYS = ("qpos", "qvel", "torque")
 
 
-def _play(env: Imitation, policy: Policy, clips: np.ndarray) -> tuple[np.ndarray, Effort, np.ndarray]:
+def _play(env: Imitation, policy: Policy | Agent, clips: np.ndarray) -> tuple[np.ndarray, Effort, np.ndarray]:
     """qpos (T, N, nq), effort and whether the simulation broke down (T - 1, N) of clips (N,), window by window."""
     start, length = (np.asarray(x)[clips] for x in (env.library.start, env.library.length))
     state, parts = None, []
@@ -251,7 +252,7 @@ def _again(state: State) -> State:
 
 
 @jax.jit
-def _advance(env: Imitation, policy: Policy, state: State) -> tuple[State, tuple[Array, Effort, Array]]:
+def _advance(env: Imitation, policy: Policy | Agent, state: State) -> tuple[State, tuple[Array, Effort, Array]]:
     def step(state: State, _: None) -> tuple[State, tuple[Array, Effort, Array]]:
         action = jnp.clip(policy(state.obs), -1.0, 1.0)
         effort = _effort(env, state, action)
@@ -264,7 +265,8 @@ def _advance(env: Imitation, policy: Policy, state: State) -> tuple[State, tuple
 def _effort(env: Imitation, state: State, action: Array) -> Effort:
     simulated = env.simulator.simulated
     kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (simulated.kp, simulated.kd, simulated.cap))
-    target, base = env.target(state.task, env.smoothed(state.task, action)), env.target(state.task, jnp.zeros_like(action))
+    target = env.target(state.task, env.smoothed(state.task, action))
+    base = env.target(state.task, jnp.zeros_like(action))
     spring = env.simulator.torque(state.sim, target)
     net = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
     residual = jnp.abs(target - base)

@@ -1,4 +1,4 @@
-"""A trained tracker: a policy together with the body, the engine and the task that it was trained for."""
+"""A tracker: a policy together with the body, the engine and the task that it was trained for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.simulated import simulated_humanoid
+from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy, load_policy
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.version import __version__
 
 #: The tracker that is part of the package.
 SHIPPED = Path(__file__).parent / "trackers" / "smpl.npz"
+
+#: Trackers without a policy, by name: the kind of agent and the action it takes. "zero" holds the T-pose, "random" has
+#: random targets for its servos, and "reference" plays the motion back: feed-forward torques and servos, no feedback
+#: on where the body is.
+UNTRAINED = {"zero": ("zero", "absolute"), "random": ("random", "absolute"), "reference": ("zero", "residual")}
 
 _TASK = "imitation"
 
@@ -25,7 +31,7 @@ _TASK = "imitation"
 class Tracker:
     """What ``load_tracker`` returns."""
 
-    policy: Policy
+    policy: Policy | Agent
     simulator: Simulator
     config: ImitationConfig
     facts: dict[str, Any]  # all of the policy file, how it was trained included
@@ -64,7 +70,8 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
     """A tracker from a policy file.
 
     Args:
-        path: the file, or the folder of a training run (its best policy); None: the one that is shipped.
+        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``, for the default
+            body; None: the one that is shipped.
         engine: of the simulation; None: the fastest here.
 
     Raises:
@@ -72,6 +79,8 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
         ValueError: not a policy file, or one that was not trained to track, or whose facts this version does not know
             (file, field, expected and found are named).
     """
+    if path in UNTRAINED:
+        return _untrained(str(path), engine)
     path = Path(path) if path is not None else SHIPPED
     if path.is_dir():
         best, latest = path / "best.npz", path / "policy.npz"
@@ -94,6 +103,15 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
             f"{policy.networks.action_size}"
         )
     return Tracker(policy, simulator, config, facts, path)
+
+
+def _untrained(name: str, engine: str | None) -> Tracker:
+    kind, action = UNTRAINED[name]
+    simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), engine)
+    # the observations are the smallest: no network sees them
+    config = ImitationConfig(action=action, state_terms=("compact",))
+    facts = tracker_facts(simulator, config) | {"agent": name}
+    return Tracker(Agent(kind, simulator.simulated.nu), simulator, config, facts, Path(name))
 
 
 def _config(path: Path, values: Any) -> ImitationConfig:

@@ -67,6 +67,20 @@ def test_a_servo_stands(tracker):
     assert r.score == pytest.approx(float(tracked.scores.total)) and set(r.axes) == set(r.reference_axes)
 
 
+def test_agents_without_training(tracker, clips):
+    """None can walk. Playing the clip back keeps the pose best; random targets fall first, with the largest torques."""
+    found = {}
+    for name in ("zero", "random", "reference"):
+        (tracked,) = evaluate(load_tracker(name, "c"), clips[:1], score=False)
+        found[name] = tracked.result
+    assert not any(r.success for r in found.values())
+    assert found["reference"].mpjpe_l < min(found["zero"].mpjpe_l, found["random"].mpjpe_l)
+    assert found["random"].failed_frame < min(found["zero"].failed_frame, found["reference"].failed_frame)
+    assert found["random"].torque > 2 * found["zero"].torque
+    assert found["reference"].residual_share == pytest.approx(0.0, abs=1e-5)
+    assert all(np.isfinite(r.mpjpe_g) for r in found.values())
+
+
 def test_a_fall_is_found(tracker, clips):
     (tracked,) = evaluate(tracker, clips[:1], score=False)
     r, pos, ref = tracked.result, *(np.asarray(m.body_pos)[:, 1:] for m in (tracked.motion, tracked.reference))

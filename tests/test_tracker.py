@@ -11,7 +11,7 @@ from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.simulated import simulated_humanoid
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.tracker import load_tracker, tracker_facts
+from mjxhuman.tracker import UNTRAINED, load_tracker, tracker_facts
 
 
 def changed(path, out, **changes):
@@ -70,3 +70,20 @@ def test_other_files_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(ValueError, match=r"other\.npz: expected a policy file"):
         load_tracker(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_untrained_trackers(name):
+    tracker = load_tracker(name, "c")
+    obs = {"state": np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)}
+    action = np.asarray(tracker.policy(obs))
+    assert action.shape == (5, 69) and tracker.facts["agent"] == name
+    assert tracker.config.action == ("residual" if name == "reference" else "absolute")
+    if name != "random":
+        assert not action.any()
+        return
+    np.testing.assert_array_equal(action, tracker.policy(obs))  # a roll-out can be repeated
+    assert np.all(np.abs(action) <= 1) and np.abs(action.mean()) < 0.1 and 0.5 < action.std() < 0.65
+    nudged = {"state": obs["state"] * np.float32(1 + 1e-6)}
+    assert np.abs(np.asarray(tracker.policy(nudged)) - action).mean() > 0.5  # and yet every step draws anew
+    assert np.abs(np.corrcoef(action)[0, 1:]).max() < 0.4

@@ -88,7 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
     track = commands.add_parser("track", help="simulate a body that follows a motion, and score what it did")
     track.add_argument("file", metavar="FILE")
     track.add_argument("--out", default="out/track", metavar="DIR", help="for motion and film (default out/track)")
-    track.add_argument("--policy", metavar="FILE", help="a policy file or run folder (default: the shipped tracker)")
+    track.add_argument(
+        "--policy", metavar="FILE",
+        help="a policy file or run folder, or zero, random, reference: agents without training (default: the shipped "
+        "tracker)",
+    )  # fmt: skip
     track.add_argument(
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
