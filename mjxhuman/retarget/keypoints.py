@@ -26,7 +26,8 @@ from mjxhuman.retarget.chain import BODIES, INDEX, Chain, chain_of, forward_clip
 from mjxhuman.retarget.ground import POLICIES, Ground, find_ground
 from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.retarget.motion import SAME_SIZE, Placed, place
-from mjxhuman.retarget.sightings import GROUPS, Sightings, sightings
+from mjxhuman.retarget.sides import exchanged_by_fit, exchanged_in_time
+from mjxhuman.retarget.sightings import Sightings, sightings
 from mjxhuman.retarget.start import neutral_pose, starting_path
 from mjxhuman.types import Camera, Keypoints, Motion
 
@@ -57,8 +58,6 @@ _KERNEL = (10.0, 4.0, 3.0)
 _SLOW, _NEAR = (0.2, 0.5), (0.05, 0.12)
 #: Errors of a detector repeat themselves: what a whole clip has in common is estimated as from so many frames.
 _INDEPENDENT = 10.0
-#: A mixed-up limb: beyond so many standard deviations a point counts no more; what an exchange must gain in all.
-_SWAP_KERNEL, _SWAP_GAIN = 6.0, 10.0
 _OVERLAP = 64  # frames that two windows of a long clip share
 #: s that a point may be out of sight while its joint still counts as known.
 HORIZON = 0.25
@@ -183,16 +182,16 @@ class _Fit:
     def begin(cls, seen: Sightings, humanoid: Humanoid, estimate: tuple[str, ...], floor: float | None) -> _Fit:
         """The problem without feet and with points at their nominal places, and a path to start from."""
         chain = chain_of(humanoid)
-        count, views = seen.size.shape
+        seen, swapped = exchanged_in_time(seen)
+        count = seen.frames
         foot_body, foot = _soles(humanoid)
         bend = np.ones(count)
         bend[[0, -1]] = 0.0
         ratio = _landmark_ratio(seen, chain)
         landmark = np.zeros((count, len(seen.points.names), 3)) if seen.landmark is None else ratio * seen.landmark
-        known = np.zeros(landmark.shape[:2]) if seen.landmark is None else seen.confidence.max(1)
         frames = clip.Frames(
-            view=seen.view, lens=seen.lens, uv=seen.uv, weight=np.zeros((count, views, len(seen.points.names))),
-            landmark=landmark, landmark_weight=known / _LANDMARK, bend=bend, touch=np.zeros((count, len(foot))),
+            view=seen.view, lens=seen.lens, uv=seen.uv, weight=seen.confidence / seen.sigma(False)[..., None],
+            landmark=landmark, landmark_weight=_landmark_weight(seen), bend=bend, touch=np.zeros((count, len(foot))),
             hold=np.zeros((count, len(foot))), segment=np.zeros(count, int),
         )  # fmt: skip
         spread = np.array([
@@ -213,9 +212,8 @@ class _Fit:
             hold_weight=np.array(seen.fps / _STANDING / np.sqrt(len(foot) / 2)), pixel_scale=np.array(_KERNEL[0]),
             landmark_scale=np.array(3.0), shared=shared, shared_precision=1.0 / spread**2,
         )  # fmt: skip
-        frames = frames._replace(weight=seen.confidence / seen.sigma(False)[..., None])
         path = starting_path(seen, chain, frames, body)
-        return cls(seen, humanoid, chain, frames, body, path, np.zeros((count, views), bool))
+        return cls(seen, humanoid, chain, frames, body, path, swapped)
 
     def solve(self, kernel: float, steps: int) -> None:
         """Least squares on all frames from the path so far."""
@@ -270,24 +268,10 @@ class _Fit:
         return np.where(self.seen.confidence > 0, distance / self.seen.sigma(True)[..., None], np.nan)
 
     def untangle(self) -> None:
-        """Exchange left and right of legs or arms in frames where that fits the path much better."""
-        wanted, sigma, mirror = self.project(self.places())[0], self.seen.sigma(True)[..., None], self.seen.mirror()
-        uv, confidence = self.seen.uv.copy(), self.seen.confidence.copy()
-
-        def cost(index: np.ndarray) -> np.ndarray:
-            square = np.sum((wanted - uv[:, :, index]) ** 2, -1) / sigma**2
-            return confidence[:, :, index] * square / (1.0 + square / _SWAP_KERNEL**2)
-
-        as_is, exchanged = cost(np.arange(len(mirror))), cost(mirror)
-        for name in GROUPS:
-            rows = self.seen.group(name)
-            before, after = as_is[..., rows].sum(-1), exchanged[..., rows].sum(-1)
-            swap = (after < 0.5 * before) & (before - after > _SWAP_GAIN)
-            index = np.where(swap[..., None] & rows, mirror, np.arange(len(mirror)))
-            uv = np.take_along_axis(uv, index[..., None], 2)
-            confidence = np.take_along_axis(confidence, index, 2)
-            self.swapped ^= swap
-        self.seen = dataclasses.replace(self.seen, uv=uv, confidence=confidence)
+        """Exchange left and right of legs, arms or face in frames where that fits the path much better."""
+        self.seen, swap = exchanged_by_fit(self.seen, self.project(self.places())[0])
+        self.swapped ^= swap
+        self.frames = self.frames._replace(landmark_weight=_landmark_weight(self.seen))
 
     def stand(self) -> None:
         """Find the floor and the sole points that touch it and stay."""
@@ -410,9 +394,16 @@ def _floor_of(soles: np.ndarray, fps: float) -> float:
     return -find_ground(soles, np.ones(soles.shape[1], bool), fps, "stance").offset
 
 
+def _landmark_weight(seen: Sightings) -> np.ndarray:
+    """1/m, (T, K)."""
+    if seen.landmark_known is None:
+        return np.zeros((seen.frames, len(seen.points.names)))
+    return seen.landmark_known * seen.confidence.max(1) / _LANDMARK
+
+
 def _landmark_ratio(seen: Sightings, chain: Chain) -> float:
     """Size of the body relative to the 3D landmarks': median over the frames of the ratio of summed segment lengths."""
-    if seen.landmark is None:
+    if seen.landmark is None or seen.landmark_known is None:
         return 1.0
     place = {name: chain.rest[seen.points.body[k]] + seen.points.point[k] for k, name in enumerate(seen.points.names)}
     own, theirs = 0.0, np.zeros(seen.frames)
@@ -422,7 +413,8 @@ def _landmark_ratio(seen: Sightings, chain: Chain) -> float:
                 own += float(np.linalg.norm(place[side + a] - place[side + b]))
                 first, second = (seen.landmark[:, seen.points.names.index(side + x)] for x in (a, b))
                 theirs += np.linalg.norm(first - second, axis=-1)
-    used = theirs[seen.seen.all(1)] if seen.seen.all(1).any() else theirs[theirs > 0]
+    whole = seen.landmark_known.all(1)
+    used = theirs[whole] if whole.any() else theirs[theirs > 0]
     return own / float(np.median(used)) if used.size else 1.0
 
 

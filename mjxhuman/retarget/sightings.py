@@ -18,10 +18,6 @@ NOISE, MISPLACED = 0.008, 0.012
 _SIZE_WINDOW = 1.0  # s over which the person's size in the picture is taken
 #: Confidences are relative to what the source says of its better points; below this share a point counts as not seen.
 _USUAL, _LEAST = 90.0, 0.2
-#: Points that a detector mixes up together.
-_LEG = ("Hip", "Knee", "Ankle", "Heel", "BigToe", "SmallToe", "FootIndex")
-_ARM = ("Shoulder", "Elbow", "Wrist", "Index", "Pinky", "Thumb")
-GROUPS = {"legs": _LEG, "arms": _ARM}
 
 
 @dataclasses.dataclass
@@ -35,6 +31,7 @@ class Sightings:
     confidence: np.ndarray  # (T, V, K) 0..1, 0 where not seen
     size: np.ndarray  # (T, V) px, diagonal of the box around the person
     landmark: np.ndarray | None  # (T, K, 3) m in world axes relative to the middle of the hips
+    landmark_known: np.ndarray | None  # (T, K) bool
     fps: float
 
     @property
@@ -59,12 +56,6 @@ class Sightings:
         """For each point (K,) the index of the one on the other side; its own where there is none."""
         index = {name: k for k, name in enumerate(self.points.names)}
         return np.array([index.get(mirrored_name(name), k) for name, k in index.items()])
-
-    def group(self, name: str) -> np.ndarray:
-        """Points (K,) bool of a group whose sides get mixed up; one-sided points are not in it."""
-        mirror = self.mirror()
-        bare = [p.landmark for p in self.points.places]
-        return np.array([bare[k] in GROUPS[name] and mirror[k] != k for k in range(len(bare))])
 
 
 def sightings(keypoints: Keypoints, camera: Camera, chain: Chain) -> Sightings:
@@ -114,13 +105,13 @@ def sightings(keypoints: Keypoints, camera: Camera, chain: Chain) -> Sightings:
     if not (confidence > 0).any():
         raise ValueError("keypoints: confidence: found no point above 0 in any frame, expected a person")
     size = np.stack([_size(ideal[v], confidence[v], keypoints.fps) for v in range(views)], 1)
-    landmark = None
+    landmark = known = None
     if keypoints.pos3d is not None:
-        landmark = _landmarks(np.asarray(keypoints.pos3d, np.float64), points, turn, uv.ndim)
+        landmark, known = _landmarks(np.asarray(keypoints.pos3d, np.float64), points, turn), confidence[0] > 0
     swap = lambda x: np.moveaxis(x, 0, 1)  # noqa: E731  views after frames
     return Sightings(
         points, swap(np.broadcast_to(view, (views, frames, 3, 4))), swap(lens), swap(ideal), swap(confidence), size,
-        landmark, float(keypoints.fps),
+        landmark, known, float(keypoints.fps),
     )  # fmt: skip
 
 
@@ -148,7 +139,7 @@ def _size(uv: np.ndarray, confidence: np.ndarray, fps: float) -> np.ndarray:
     return np.maximum(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1), axis=-1), 10.0)
 
 
-def _landmarks(pos3d: np.ndarray, points: MarkerSet, turn: np.ndarray, ndim: int) -> np.ndarray:
+def _landmarks(pos3d: np.ndarray, points: MarkerSet, turn: np.ndarray) -> np.ndarray:
     """Landmarks ``(T, K, 3)`` in world axes, relative to the middle of the hips."""
     if pos3d.ndim != 3:
         raise ValueError(f"keypoints: pos3d: expected (T, K, 3) of one camera, found shape {pos3d.shape}")

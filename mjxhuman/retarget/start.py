@@ -48,7 +48,7 @@ def starting_path(seen: Sightings, chain: Chain, frames: clip.Frames, body: clip
       seen: the sightings. chain: the body.
       frames, body: the problem as it will be solved; here every frame of it stands alone.
     """
-    if seen.landmark is not None and _landmarks_suffice(seen):
+    if _landmarks_suffice(seen):
         return _from_landmarks(seen, chain)
     # the solver's programs are compiled for a few lengths: use as many frames as the clip's own holds
     length = next(size for size in clip.LENGTHS if size >= seen.frames)
@@ -143,8 +143,11 @@ def _filled(root: np.ndarray, local: np.ndarray, chosen: np.ndarray, frames: int
 
 
 def _landmarks_suffice(seen: Sightings) -> bool:
-    names = set(seen.points.names)
-    return all(joint.replace("_", "") in names for joint in REQUIRED)
+    """Whether the joints without which no pose can be told have landmarks, each in some frame."""
+    if seen.landmark_known is None:
+        return False
+    known = {name for name, some in zip(seen.points.names, seen.landmark_known.any(0), strict=True) if some}
+    return {joint.replace("_", "") for joint in REQUIRED} <= known
 
 
 def _from_landmarks(seen: Sightings, chain: Chain) -> clip.Path:
@@ -177,7 +180,8 @@ def _from_landmarks(seen: Sightings, chain: Chain) -> clip.Path:
 
 def _bridged(path: np.ndarray, seen: Sightings, column: int) -> np.ndarray:
     """A point's path ``(T, 3)`` with frames in which it was not seen interpolated: a start needs something."""
-    known = np.flatnonzero(seen.seen[:, column])
+    assert seen.landmark_known is not None
+    known = np.flatnonzero(seen.landmark_known[:, column])
     if not known.size:
         return path
     return np.stack([np.interp(np.arange(len(path)), known, path[known, k]) for k in range(3)], -1)
