@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
+import mjxhuman
 from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.simulated import simulated_humanoid
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.tracker import UNTRAINED, load_tracker, tracker_facts
+from mjxhuman.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
 
 
 def changed(path, out, **changes):
@@ -87,3 +88,18 @@ def test_untrained_trackers(name):
     nudged = {"state": obs["state"] * np.float32(1 + 1e-6)}
     assert np.abs(np.asarray(tracker.policy(nudged)) - action).mean() > 0.5  # and yet every step draws anew
     assert np.abs(np.corrcoef(action)[0, 1:]).max() < 0.4
+
+
+def test_the_shipped_tracker_follows_the_built_in_walk():
+    """The package's policy loads, fits the default body, and tracks a clip that is no part of its training set."""
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.evaluation import evaluate, usable
+
+    tracker = load_tracker()
+    assert tracker.path == SHIPPED
+    assert tracker.facts["clips"]
+    motion = usable(tracker, mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid), "walk")
+    result = next(evaluate(tracker, [motion], score=False)).result
+    assert result.frames > 100
+    assert result.failed_frame is None or result.failed_frame > 30
+    assert result.torque_peak <= 1.001 * tracker.simulator.simulated.cap.max()

@@ -92,6 +92,9 @@ def load_policy(path: str | os.PathLike[str], expect: Mapping[str, Any] | None =
         if meta.get(name) != value:
             raise ValueError(f"{path}: {name}: expected {value!r}, the policy was trained with {meta.get(name)!r}")
     shapes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["networks"].items()}
+    known = [field.name for field in dataclasses.fields(Networks)]
+    if set(shapes) != set(known):
+        raise ValueError(f"{path}: networks: expected the fields {', '.join(known)}, found {', '.join(shapes)}")
     policy = Policy(
         params=traverse_util.unflatten_dict(_part(arrays, "params"), sep="/"),
         statistics=Statistics(*(jax.numpy.asarray(arrays[f"statistics/{k}"]) for k in STATISTICS)),
