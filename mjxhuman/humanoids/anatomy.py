@@ -1,4 +1,4 @@
-"""From a model description to a ``Humanoid``: which layout it has, whether it is SMPL's body, and its anatomy tables."""
+"""From a model description to a ``Humanoid``: its layout, whether it is SMPL's body, and its anatomy tables."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _solve(frames: Frames, body: Body, start: Path, max_steps: Array, tolerance:
         return path, system, damping, done | small | stuck, count + 1
 
     used = per_segment(jnp.sum(frames.weight, (1, 2)) + jnp.sum(frames.landmark_weight, 1)) > 0
-    first = (start, _linearise(start, frames, body), jnp.full(length, 1e-2), ~used, 0)
+    first = (start, _linearise(start, frames, body), jnp.full(length, 1e-2), ~used, jnp.zeros((), jnp.int32))
     go_on = lambda carry: (~jnp.all(carry[3])) & (carry[4] < max_steps)  # noqa: E731
     path, system, _, _, count = jax.lax.while_loop(go_on, step, first)
     return path, system.cost, count
@@ -211,9 +211,9 @@ def _newton_step(system: _System, damping: Array) -> tuple[Array, Array]:
 
 
 def _retract(path: Path, change: Array, shared: Array) -> Path:
-    turn = change[:, 3:].reshape(-1, JOINTS, 3)
-    size = jnp.sqrt(jnp.sum(turn * turn, -1, keepdims=True) + 1e-12)
-    turn = jaxlie.SO3.exp(turn * jnp.minimum(1.0, _LONGEST_TURN / size))
+    rotvec = change[:, 3:].reshape(-1, JOINTS, 3)
+    size = jnp.sqrt(jnp.sum(rotvec * rotvec, -1, keepdims=True) + 1e-12)
+    turn = jaxlie.SO3.exp(rotvec * jnp.minimum(1.0, _LONGEST_TURN / size))
     local = (jaxlie.SO3(path.local) @ turn).wxyz
     return Path(path.root + change[:, :3], local / jnp.linalg.norm(local, axis=-1, keepdims=True), path.shared + shared)
 

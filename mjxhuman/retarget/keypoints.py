@@ -329,7 +329,7 @@ class _Fit:
             self.frames = self.frames._replace(landmark=self.frames.landmark * grown)
             scale = 0.0
         else:
-            scale = 0.0 if abs(self.scale - 1.0) <= SAME_SIZE else self.path.shared[0]
+            scale = 0.0 if abs(self.scale - 1.0) <= SAME_SIZE else float(self.path.shared[0])
         self.path = self.path._replace(shared=np.array([scale, *self.path.shared[1:]]))
         precision = self.body.shared_precision.copy()
         precision[0] = 1e12
