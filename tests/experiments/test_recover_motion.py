@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from configs import video
 
 import mjxhuman
+from configs import video
 from experiments import recover_motion
 
 
