@@ -122,7 +122,7 @@ def test_strength_goes_with_weight_and_stature(humanoid: Humanoid) -> None:
 
 
 def test_what_cannot_be_simulated_is_refused(humanoid: Humanoid) -> None:
-    with pytest.raises(ValueError, match="contacts: expected one of .* found 'some'"):
+    with pytest.raises(ValueError, match=r"contacts: expected one of .* found 'some'"):
         simulated_humanoid(humanoid, "some")
     spec = mujoco.MjSpec.from_string(
         "<mujoco><worldbody><body><freejoint/><geom size='1'/></body></worldbody></mujoco>"
