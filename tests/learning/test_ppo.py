@@ -117,14 +117,14 @@ def test_adaptive_learning_rate_follows_the_divergence() -> None:
 def test_ppo_follows_the_target() -> None:
     env = point_mass(privileged=True)
     config = small_config(num_envs=256, minibatch_size=1024, critic_obs="privileged_state")
-    began = time.monotonic()
+    began = time.process_time()
     state = ppo.init(env, config)
     iteration = ppo.make_iteration(env, config)
     first: dict[str, float] = {}
     for _ in range(80):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
         first = first or {k: float(v) for k, v in metrics.items()}
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60  # of the processor: others may use the machine too
     assert not bool(fault.found)
     assert first["distance"] > 0.8
     assert evaluated_distance(state, env, config) < 0.15
