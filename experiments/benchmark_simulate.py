@@ -24,8 +24,8 @@ from mujoco.rollout import Rollout
 
 import mjxhuman
 from mjxhuman.humanoids.simulated import Simulated, simulated_humanoid
-from mjxhuman.physics.simulate import Simulator, configure_callbacks, make_simulator
-from mjxhuman.runs import describe
+from mjxhuman.physics.simulate import Simulator, make_simulator
+from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count
 
 
@@ -115,7 +115,7 @@ def simulate(config: config_dict.ConfigDict) -> dict[str, Any]:
     """All measurements of forward simulation; the keys are those of the JSON file."""
     work, rows = config_dict.ConfigDict({**config.simulate.to_dict(), "seed": config.seed}), []
     if "c" in work.engines:
-        configure_callbacks()
+        prepare_jax()
     simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"), work.contacts, work.self_contacts)
     sims = {name: make_simulator(simulated, name) for name in work.engines}
     substeps = make_simulator(simulated, "c").substeps

@@ -143,12 +143,3 @@ def make_simulator(
     models = tuple(variants) if variants else (simulated.model,)
     backend = CEngine(models, substeps, cpu_count()) if engine == "c" else MjxEngine(models, substeps, engine)
     return Simulator(simulated, models, engine, substeps, backend)
-
-
-def configure_callbacks() -> None:
-    """Let compiled programs run in the calling thread, so that engine ``c`` cannot block them.
-
-    To be called by launchers before the first JAX computation: a program that waits in a callback holds one of the few
-    threads of JAX's CPU client, and the copies of the callback's arguments may need that thread.
-    """
-    jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -22,7 +22,7 @@ def config():
 
 
 def test_simulation_benchmark(config, monkeypatch):
-    monkeypatch.setattr(benchmark_simulate, "configure_callbacks", lambda: None)  # of the whole process
+    monkeypatch.setattr(benchmark_simulate, "prepare_jax", lambda: None)  # of the whole process
     result = json.loads(json.dumps(benchmark_simulate.simulate(config)))
     assert [(r["engine"], r["envs"]) for r in result["rows"]] == [("rollout", 2), ("c", 2), ("rollout", 4), ("c", 4)]
     for row in result["rows"]:
