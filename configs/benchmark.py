@@ -4,6 +4,7 @@ Command:
     python -m experiments.benchmark reward
     python -m experiments.benchmark reward --config.batches='(1,64)' --config.out=out/quick.json
     python -m experiments.benchmark simulate
+    python -m experiments.benchmark video --config.video.file=dance.mp4
     python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
 
 Hardware: any; use a quiet machine. Time: about 3 minutes on 2 CPU cores. Every number is explained in
@@ -33,4 +34,12 @@ def get_config() -> config_dict.ConfigDict:
     config.simulate.target_std = 0.1  # rad
     config.simulate.control_steps = 30  # per call, 1 s
     config.simulate.repeats = 5  # calls after the first, of which the fastest counts
+    config.video = config_dict.ConfigDict()
+    config.video.file = ""  # a video of a person
+    config.video.encoder = "blazepose"
+    config.video.repeats = 3  # calls after the first, of which the fastest counts
+    config.video.videos = 8  # of the reward's batch,
+    config.video.frames = 45  # of so many frames,
+    config.video.side = 832  # px of the longer side,
+    config.video.fps = 16.0  # as generators make them
     return config

@@ -1,11 +1,12 @@
-"""Speed on this machine: ``python -m experiments.benchmark reward|simulate`` (values: configs/benchmark.py).
+"""Speed on this machine: ``python -m experiments.benchmark reward|simulate|video`` (values: configs/benchmark.py).
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
 line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
 There, fps are frames per second of the fastest batch size, ``ratio`` is feasibility_fps over c_loop_fps (one thread),
 ``single_clip_ms`` the median time of one clip's feasibility reward, ``first_result_s`` the time from the start of a
 new process without any compilation cache to its first score. For ``simulate``: physics steps per second of each
-engine at its best batch size, and ``c_over_rollout``, engine "c" as a fraction of plain ``mujoco.rollout``.
+engine at its best batch size, and ``c_over_rollout``, engine "c" as a fraction of plain ``mujoco.rollout``. For
+``video``: frames per second of each stage from a video file to its score.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
 import mjxhuman
-from experiments import benchmark_simulate
+from experiments import benchmark_simulate, benchmark_video
 from mjxhuman.math import rotation
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
@@ -231,6 +232,7 @@ def headline(result: dict[str, Any]) -> dict[str, float]:
 BENCHMARKS = {
     "reward": (reward, headline),
     "simulate": (benchmark_simulate.simulate, benchmark_simulate.headline),
+    "video": (benchmark_video.video, benchmark_video.headline),
 }
 
 
@@ -245,7 +247,11 @@ def main(argv: Sequence[str]) -> int:
     config = flags.FLAGS.config
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are measured
     run, summarise = BENCHMARKS[argv[1]]
-    result = run(config)
+    try:
+        result = run(config)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return 2
     result["headline"] = summarise(result)
     out = config.out or f"out/benchmark/{argv[1]}.json"
     with atomic_write(out) as file:

@@ -8,6 +8,7 @@ import importlib.util
 from typing import Any
 
 from mjxhuman.cli.reading import load
+from mjxhuman.encoders import encoder_table
 from mjxhuman.runs import describe, json_line
 
 #: Format, suffix, what it holds, whether its reader was run on real files of that kind.
@@ -23,9 +24,16 @@ FORMATS = (
     ("OpenSim markers", ".trc", "labelled markers", True),
     ("joint positions", ".npy, .npz", "22 or 24 SMPL joints, by inverse kinematics", False),
     ("coordinates", ".csv", "qpos of a MuJoCo model", True),
+    ("video", ".mp4, .mov, .webm, ...", "whatever FFmpeg decodes; needs the extra 'video' and an encoder", True),
+    (
+        "2D keypoints",
+        ".json, .npz",
+        "OpenPose (also a folder), COCO, MMPose, AlphaPose; with frame rate and size",
+        True,
+    ),
 )
 
-EXTRAS = {"torch": "torch", "video": "imageio_ffmpeg", "view": "viser", "smplx": "smplx"}
+EXTRAS = {"torch": "torch", "video": "av", "encoders": "transformers", "view": "viser", "smplx": "smplx"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +51,11 @@ def installation() -> dict[str, Any]:
     """Versions, devices, formats and extras."""
     formats = [dict(zip(("name", "suffix", "holds", "tested"), row, strict=True)) for row in FORMATS]
     extras = {name: importlib.util.find_spec(module) is not None for name, module in EXTRAS.items()}
-    return describe() | {"formats": formats, "extras": extras}
+    encoders = {
+        name: {"gives": e.gives, "needs": e.needs, "installed": e.available(), "tested": e.proven}
+        for name, e in encoder_table().items()
+    }
+    return describe() | {"formats": formats, "extras": extras, "encoders": encoders}
 
 
 def file_facts(args: argparse.Namespace) -> dict[str, Any]:
@@ -70,7 +82,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _installation_lines(facts: dict[str, Any]) -> list[str]:
-    plain = {k: v for k, v in facts.items() if k not in ("packages", "formats", "extras")}
+    plain = {k: v for k, v in facts.items() if k not in ("packages", "formats", "extras", "encoders")}
     lines = _lines(plain)
     lines += [
         "",
@@ -84,4 +96,9 @@ def _installation_lines(facts: dict[str, Any]) -> list[str]:
     for row in facts["formats"]:
         tested = "" if row["tested"] else "  (untested: no real file was at hand)"
         lines.append(f"  {row['name']:<16} {row['suffix']:<12} {row['holds']}{tested}")
+    lines += ["", "encoders of videos"]
+    for name, row in facts["encoders"].items():
+        state = "installed" if row["installed"] else "not installed"
+        tested = "" if row["tested"] else " (never run on its real weights)"
+        lines.append(f"  {name:<16} {state:<14} {row['gives']}{tested}; needs {row['needs']}")
     return lines

@@ -38,6 +38,27 @@ _ENTRIES: dict[str, Entry] = {
         proven=True,
         processes=True,
     ),
+    "vitpose": Entry(
+        "mjxhuman.encoders.vitpose:ViTPose",
+        "17 keypoints in 2D",
+        "the extra 'encoders', and --weights with ViTPose and a detector in it",
+        _installed("torch", "transformers"),
+        proven=False,
+    ),
+    "gvhmr": Entry(
+        "mjxhuman.encoders.mesh_recovery:GVHMR",
+        "SMPL-X body motion in the world, 512 features per frame",
+        "the extra 'torch', and --weights: a checkout of GVHMR with its own environment",
+        _installed("torch"),
+        proven=False,
+    ),
+    "exported": Entry(
+        "mjxhuman.encoders.exported:Exported",
+        "2D keypoints, or SMPL body motion and features",
+        "the extra 'torch', and --weights: encoder.json with a TorchScript or exported program",
+        _installed("torch"),
+        proven=False,
+    ),
 }
 
 
