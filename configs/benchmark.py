@@ -4,6 +4,7 @@ Command:
     python -m experiments.benchmark reward
     python -m experiments.benchmark reward --config.batches='(1,64)' --config.out=out/quick.json
     python -m experiments.benchmark simulate
+    python -m experiments.benchmark train
     python -m experiments.benchmark video --config.video.file=dance.mp4
     python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
 
@@ -34,6 +35,9 @@ def get_config() -> config_dict.ConfigDict:
     config.simulate.target_std = 0.1  # rad
     config.simulate.control_steps = 30  # per call, 1 s
     config.simulate.repeats = 5  # calls after the first, of which the fastest counts
+    config.train = config_dict.ConfigDict()
+    config.train.variant = "cpu"  # of configs/imitation.py
+    config.train.repeats = 5  # calls after the first, of which the fastest counts
     config.video = config_dict.ConfigDict()
     config.video.file = ""  # a video of a person
     config.video.encoder = "blazepose"

@@ -1,4 +1,4 @@
-"""Speed on this machine: ``python -m experiments.benchmark reward|simulate|video`` (values: configs/benchmark.py).
+"""Speed here: ``python -m experiments.benchmark reward|simulate|train|video`` (values: configs/benchmark.py).
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
 line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
@@ -31,7 +31,7 @@ from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
 import mjxhuman
-from experiments import benchmark_simulate, benchmark_video
+from experiments import benchmark_simulate, benchmark_train, benchmark_video
 from mjxhuman.math import rotation
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
@@ -232,6 +232,7 @@ def headline(result: dict[str, Any]) -> dict[str, float]:
 BENCHMARKS = {
     "reward": (reward, headline),
     "simulate": (benchmark_simulate.simulate, benchmark_simulate.headline),
+    "train": (benchmark_train.train, benchmark_train.headline),
     "video": (benchmark_video.video, benchmark_video.headline),
 }
 
