@@ -44,7 +44,15 @@ def _common() -> config_dict.ConfigDict:
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.contacts = "full"  # what may touch the floor: "full" or "feet"
 
+    config.randomize = config_dict.ConfigDict()  # what bodies differ in; see humanoids.simulated.randomized_models
+    config.randomize.bodies = 0  # how many different ones the environments take turns in; 0: all the same
+    config.randomize.friction = (0.7, 1.3)  # lowest and highest factor
+    config.randomize.mass = (0.9, 1.1)
+    config.randomize.gain = (0.9, 1.1)
+
     config.task = config_dict.ConfigDict()  # see mjxhuman.envs.imitation.ImitationConfig
+    config.task.push_rate = 0.0  # pushes per second
+    config.task.push_speed = 0.5  # m/s, largest horizontal velocity a push adds
     config.ppo = config_dict.ConfigDict()  # see mjxhuman.learning.ppo.PPOConfig
     config.amp = config_dict.placeholder(config_dict.ConfigDict)  # see mjxhuman.learning.amp.AMPConfig; unset: no AMP
     return config

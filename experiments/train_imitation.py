@@ -24,8 +24,8 @@ from mjxhuman.runs import expand_inputs, prepare_jax, progress
 NOTHING_TO_DO, NOT_FINITE = 2, 3
 
 
-def load(config: config_dict.ConfigDict, humanoid: Any) -> tuple[list[Any], dict[str, str]]:
-    """The motions to train on, and the files that could not be loaded with their errors."""
+def load(config: config_dict.ConfigDict, humanoid: Any) -> Any:
+    """The motions to train on (``LoadedClips``); files that could not be loaded are named on stderr."""
     from mjxhuman.data.builtin import builtin_path
     from mjxhuman.envs.clips import load_clips
 
@@ -36,24 +36,34 @@ def load(config: config_dict.ConfigDict, humanoid: Any) -> tuple[list[Any], dict
         print(f"train_imitation: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
     if not loaded.motions:
         raise ValueError(f"clips: expected at least one motion that can be loaded, found none in {config.clips!r}")
-    return loaded.motions, loaded.failed
+    return loaded
 
 
-def environment(config: config_dict.ConfigDict) -> tuple[Any, list[Any], dict[str, str]]:
-    """The environment of a configuration, its motions, and the files that could not be loaded."""
-    from mjxhuman import load_humanoid
+def environment(config: config_dict.ConfigDict) -> tuple[Any, Any]:
+    """The environment of a configuration and its clips (``LoadedClips``)."""
     from mjxhuman.envs.clips import make_library
     from mjxhuman.envs.imitation import ImitationConfig, make_imitation
-    from mjxhuman.humanoids.simulated import simulated_humanoid
-    from mjxhuman.physics.simulate import make_simulator
 
     task = dataclass_of(ImitationConfig, config.task, "config.task")
-    body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
-    simulator = make_simulator(simulated_humanoid(body, config.contacts), config.engine)
+    simulator = simulation(config)
     if not config.quiet:
         print(simulator.simulated.describe(), file=sys.stderr)
-    motions, failed = load(config, simulator.simulated.humanoid)
-    return make_imitation(make_library(motions, 1.0 / simulator.dt), simulator, task), motions, failed
+    clips = load(config, simulator.simulated.humanoid)
+    return make_imitation(make_library(clips.motions, 1.0 / simulator.dt), simulator, task), clips
+
+
+def simulation(config: config_dict.ConfigDict) -> Any:
+    """The simulator of a configuration, with as many different bodies as it asks for."""
+    from mjxhuman import load_humanoid
+    from mjxhuman.humanoids.simulated import randomized_models, simulated_humanoid
+    from mjxhuman.physics.simulate import make_simulator
+
+    body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
+    simulated = simulated_humanoid(body, config.contacts)
+    ranges = {name: _plain(value) for name, value in config.randomize.items()}
+    if (count := ranges.pop("bodies")) < 0:
+        raise ValueError(f"config.randomize.bodies: expected 0 or more, found {count}")
+    return make_simulator(simulated, config.engine, variants=randomized_models(simulated, count, config.seed, **ranges))
 
 
 def dataclass_of(kind: type, values: Mapping[str, Any], label: str) -> Any:
@@ -78,10 +88,15 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
     import numpy as np
 
     from mjxhuman.evaluation import evaluate, summary
+    from mjxhuman.physics.simulate import make_simulator
     from mjxhuman.tracker import Tracker
 
+    simulator = env.simulator
+    if simulator.models[0] is not simulator.simulated.model:  # judged on the body itself, not on random ones
+        simulator = make_simulator(simulator.simulated, simulator.engine)
+
     def judge(policy: Any, _: int) -> dict[str, float]:
-        tracker = Tracker(policy, env.simulator, env.config, {}, Path())
+        tracker = Tracker(policy, simulator, env.config, {}, Path())
         numbers = summary([tracked.result for tracked in evaluate(tracker, motions, score=False, library=env.library)])
         chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
         kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
@@ -104,7 +119,7 @@ def run(config: config_dict.ConfigDict) -> int:
         if config.amp is not None:
             values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
         ppo = dataclass_of(PPOConfig, values, "config.ppo")
-        env, motions, failed = environment(config)
+        env, clips = environment(config)
         options = TrainOptions(
             folder=config.out,
             iterations=max(1, round(config.samples / ppo.batch_size)),
@@ -115,8 +130,10 @@ def run(config: config_dict.ConfigDict) -> int:
             wandb=config.wandb,
             quiet=config.quiet,
         )
-        facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(name).name for name in env.library.names]}
-        train(env, ppo, options, seed=config.seed, facts=facts, evaluate=evaluator(env, motions))
+        facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
+        if config.randomize.bodies:
+            facts["randomize"] = config.randomize.to_dict()
+        train(env, ppo, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips.motions))
     except NotFinite as error:
         print(f"train_imitation: {error}", file=sys.stderr)
         return NOT_FINITE
@@ -124,7 +141,7 @@ def run(config: config_dict.ConfigDict) -> int:
         print(f"train_imitation: {error}", file=sys.stderr)
         return NOTHING_TO_DO
     print(f"policy: {Path(config.out) / 'best.npz'}")
-    return 1 if failed else 0
+    return 1 if clips.failed else 0
 
 
 def main(argv: Sequence[str]) -> int:

@@ -176,22 +176,24 @@ def _pack(
 
 @dataclasses.dataclass(frozen=True)
 class LoadedClips:
-    """Motions that could be loaded, and why the others could not."""
+    """Motions that could be loaded, from which files, and why the others could not."""
 
     motions: list[Motion]
-    failed: dict[str, str]
+    paths: list[str]  # of the motions
+    failed: dict[str, str]  # error of each other file
 
 
 def load_clips(
     paths: Sequence[str | Path], humanoid: Humanoid, on_file: Callable[[str], None] | None = None
 ) -> LoadedClips:
     """Read motion files onto one humanoid; a file that cannot be loaded stops nothing and is named with its error."""
-    motions, failed = [], {}
+    clips = LoadedClips([], [], {})
     for path in paths:
         try:
-            motions.append(load_motion(path, humanoid))
+            clips.motions.append(load_motion(path, humanoid))
+            clips.paths.append(str(path))
         except (ValueError, OSError, ImportError) as error:
-            failed[str(path)] = str(error)
+            clips.failed[str(path)] = str(error)
         if on_file is not None:
             on_file(str(path))
-    return LoadedClips(motions, failed)
+    return clips

@@ -135,6 +135,6 @@ def test_files_that_cannot_be_loaded_are_named(tmp_path):
     broken.write_text("no motion")
     seen: list[str] = []
     loaded = load_clips([broken, builtin_path("walk")], mjxhuman.load_humanoid("smpl"), seen.append)
-    assert len(loaded.motions) == 1
+    assert len(loaded.motions) == 1 and loaded.paths == [str(builtin_path("walk"))]
     assert list(loaded.failed) == [str(broken)]
     assert len(seen) == 2
