@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCHERS = sorted(path.stem for path in (ROOT / "experiments").glob("*.py") if path.stem != "__init__")
+LAUNCHERS = sorted(p.stem for p in (ROOT / "experiments").glob("*.py") if "app.run(" in p.read_text(encoding="utf-8"))
+
+
+def test_there_are_launchers():
+    assert {"benchmark", "evaluate", "recover_motion", "score_motion", "train_imitation"} <= set(LAUNCHERS)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
