@@ -109,7 +109,8 @@ class Keypoints:
     """Points of a person as an encoder or a file states them, in pixels of the (distorted) image.
 
     ``confidence`` 0 means not seen: the other entries are then 0 and mean nothing. ``pos3d``, where the source has it,
-    is metric, relative to a root of the source's choice and to its own idea of the person's size, in camera axes.
+    is metric, relative to a root of the source's choice and to its own idea of the person's size, in the axes of a
+    camera that is turned to look at the middle of the person's hips: networks that see a crop know no other.
     """
 
     uv: Array  # (*b, T, K, 2) px, x right, y down

