@@ -45,6 +45,7 @@ KERNELS = (10.0, 4.0, 3.0)
 _SLOW, _NEAR = (0.2, 0.5), (0.05, 0.12)
 #: Errors of a detector repeat themselves: what a whole clip has in common is estimated as from so many frames.
 _INDEPENDENT = 10.0
+_BASELINE = 0.3  # m between cameras, or that one moves, from which the size of what they see can be told
 _OVERLAP = 64  # frames that two windows of a long clip share
 
 
@@ -59,6 +60,7 @@ class Fit:
     body: clip.Body
     path: clip.Path
     swapped: np.ndarray  # (T, V) bool
+    size_told: bool
     calibrated: bool = False
 
     @classmethod
@@ -77,8 +79,9 @@ class Fit:
             landmark=landmark, landmark_weight=_landmark_weight(seen), bend=bend, touch=np.zeros((count, len(foot))),
             hold=np.zeros((count, len(foot))), segment=np.zeros(count, int),
         )  # fmt: skip
+        told = tells_size(seen, floor)
         spread = np.array([
-            _STATURE if "stature" in estimate else 1e-6, _FOCAL if "focal" in estimate else 1e-6,
+            _STATURE if "stature" in estimate and told else 1e-6, _FOCAL if "focal" in estimate else 1e-6,
             *[_TILT if "gravity" in estimate else 1e-6] * 2, _FLOOR if floor is None else 0.01,
         ])  # fmt: skip
         spread[:2] /= np.sqrt(max(1.0, count / _INDEPENDENT))
@@ -96,7 +99,7 @@ class Fit:
             landmark_scale=np.array(3.0), shared=shared, shared_precision=1.0 / spread**2,
         )  # fmt: skip
         path = starting_path(seen, chain, frames, body)
-        return cls(seen, humanoid, chain, frames, body, path, swapped)
+        return cls(seen, humanoid, chain, frames, body, path, swapped, told)
 
     def solve(self, kernel: float, steps: int) -> None:
         """Least squares on all frames from the path so far."""
@@ -219,6 +222,12 @@ class Fit:
         shared = np.array(self.body.shared)
         shared[0] = scale
         self.body = self.body._replace(shared=shared, shared_precision=precision)
+
+
+def tells_size(seen: Sightings, floor: float | None) -> bool:
+    """Whether anything states a length: cameras at different places, or the height of one over a known floor."""
+    place = -np.einsum("tvji,tvj->tvi", seen.view[..., :3], seen.view[..., 3]).reshape(-1, 3)
+    return floor is not None or float(np.linalg.norm(np.ptp(place, axis=0))) > _BASELINE
 
 
 def _bare(name: str) -> str:

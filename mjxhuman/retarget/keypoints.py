@@ -83,9 +83,9 @@ def recover_with_report(
       keypoints: ``uv (T, K, 2)``, or of V synchronous cameras ``(V, T, K, 2)``; names in any usual spelling. ``pos3d``,
         of one camera, is used where it is there.
       camera: the same view axis, T frames or one; world z up. None: ``level_camera`` of the image size.
-      humanoid: the body; None takes the built-in one at the stature that the fit finds (prior 1.71 m +- 6 %; one camera
-        without a known floor cannot tell stature from distance, so the prior decides). On a body more than 2 % taller
-        or shorter than the subject, the whole scene is scaled about the floor's origin.
+      humanoid: the body; None takes the built-in one at the stature that the fit finds, 1.71 m where nothing tells it:
+        one camera that stands still over an unknown floor sees the same picture of a smaller person nearer by. On a
+        body more than 2 % taller or shorter than the subject, the whole scene is scaled about the floor's origin.
       estimate: what is not known, of "stature", "focal" and "gravity" (tilt of the cameras' world); default stature,
         and gravity where no camera is given.
       floor: height (m) of the floor in the camera's world, where it is known.
@@ -222,7 +222,7 @@ def _sentences(fit: Fit, valid: np.ndarray) -> list[str]:
         f"reprojection: median {median:.1f} px ({median / np.median(fit.seen.size):.1%} of the person's size), "
         f"{outliers:.0%} of the sightings further off than {_AGREES:g} standard deviations",
         f"stature {fit.humanoid.stature * fit.scale:.2f} m"
-        + (", which one camera cannot tell from distance" if views == 1 and fit.body.shared_precision[4] < 1.0 else ""),
+        + ("" if fit.size_told else " taken as given: one camera that stands still cannot tell size from distance"),
     ]
     if fit.body.shared_precision[2] < 1e6:
         lines.append(f"cameras turned by {np.rad2deg(np.linalg.norm(fit.path.shared[2:4])):.1f} deg to be level")
