@@ -58,7 +58,7 @@ def film_of(found: Recovered) -> Film:
     stride = max(1, -(-encoding.frames // MAX_PICTURES))
     video = Video(found.path, max_side=SIDE)
     shown = np.arange(0, encoding.frames, stride)
-    nearest = np.abs(encoding.position[None] - shown[:, None]).argmin(1) if len(shown) < 2000 else shown
+    nearest = np.rint(np.interp(shown, encoding.position, np.arange(len(encoding.position)))).astype(int)
     wanted, made = set(nearest.tolist()), {}
     for number, picture in enumerate(video):
         if number in wanted:
