@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.data.keypoint_names import LAYOUTS
-from mjxhuman.data.video import Picture
+from mjxhuman.data.video import Picture, Video
 from mjxhuman.encoders import mediapipe_home
 from mjxhuman.encoders.base import AnyVideo, Encoding, collect
 from mjxhuman.runs.files import file_sha256
+from mjxhuman.runs.progress import progress
 from mjxhuman.types import Camera
 
 _SCRIPT = Path(__file__).with_name("blazepose_worker.py")
@@ -67,8 +68,11 @@ class BlazePose:
           MotionFileError: a video that cannot be read. RuntimeError: MediaPipe stopped; the message has its last words.
         """
         times, found = [], []
-        with self._worker() as worker:
+        label = f"{self.name} {video.path.name}"
+        quiet = not isinstance(video, Video)  # a trainer's batch has no use for a bar per video
+        with self._worker() as worker, progress(video.frames, unit="frame", label=label, quiet=quiet) as bar:
             for time, people in worker.run(video):
+                bar.update()
                 times.append(time)
                 found.append({"uv": people[..., :2], "confidence": people[..., 2], "pos3d": people[..., 3:]})
         return collect(video, self.name, times, found, _NAMES, notes=(_NOTE,))
