@@ -97,7 +97,8 @@ class VideoReward:
         if len(rates) != len(clips) or (prompts is not None and len(prompts) != len(clips)):
             others = f"{len(rates)} rates" if len(rates) != len(clips) else f"{len(prompts or ())} prompts"
             raise ValueError(f"videos: found {len(clips)} videos and {others}, expected as many of each")
-        readers = [_reader(clip, self._channels, f"videos[{i}]") for i, clip in enumerate(clips)]
+        stay = self._encoder.takes_device_arrays
+        readers = [_reader(clip, self._channels, f"videos[{i}]", stay) for i, clip in enumerate(clips)]
         for i, rate in enumerate(rates):
             if not (np.isfinite(rate) and rate > 0):
                 raise ValueError(f"fps: expected positive numbers of frames per second, found {rate} for videos[{i}]")
@@ -107,7 +108,7 @@ class VideoReward:
         """Stop the encoder's processes; the next call starts them again."""
         self._encoder.close()
 
-    def _encoded(self, readers: Sequence[Callable[[], np.ndarray]], rates: Sequence[float]) -> Iterator[Any]:
+    def _encoded(self, readers: Sequence[Callable[[], Any]], rates: Sequence[float]) -> Iterator[Any]:
         """An encoding per video in order, or the error it ended in; those to come are encoded meanwhile."""
 
         def encode(index: int) -> Encoding | Exception:
@@ -157,8 +158,11 @@ def _encoder(encoder: str | Encoder, weights: str | None, workers: int) -> Encod
     return make_encoder(encoder, **options)
 
 
-def _reader(clip: Any, channels: str, name: str) -> Callable[[], np.ndarray]:
-    """A function that makes (T, H, W, 3) uint8 of a clip; shape and type are checked now, numbers when it is called."""
+def _reader(clip: Any, channels: str, name: str, stay: bool) -> Callable[[], Any]:
+    """A function that makes (T, H, W, 3) uint8 of a clip; shape and type are checked now, numbers when it is called.
+
+    With ``stay`` the result is an array of the clip's own kind on its own device, otherwise NumPy's.
+    """
     shape, kind = tuple(getattr(clip, "shape", ())), str(getattr(clip, "dtype", type(clip).__name__))
     first, last = len(shape) == 4 and shape[1] == 3, len(shape) == 4 and shape[3] == 3
     if channels == "auto" and first and last:
@@ -168,20 +172,26 @@ def _reader(clip: Any, channels: str, name: str) -> Callable[[], np.ndarray]:
         raise ValueError(f"{name}: expected (T, 3, H, W) or (T, H, W, 3), found shape {shape} of {kind}")
     if "float" not in kind and "uint8" not in kind:
         raise ValueError(f"{name}: expected uint8 or floats from 0 to 1, found {kind}")
-    return lambda: _pictures(clip, is_first, "float" in kind, name)
+
+    def read() -> Any:
+        array = clip.detach() if hasattr(clip, "detach") else clip
+        bytes_ = _as_bytes(array, name) if "float" in kind else array
+        turned = bytes_.swapaxes(1, 2).swapaxes(2, 3) if is_first else bytes_
+        if stay:
+            return turned.contiguous() if hasattr(turned, "contiguous") else turned
+        return np.ascontiguousarray(turned.cpu().numpy() if hasattr(turned, "cpu") else turned)
+
+    return read
 
 
-def _pictures(clip: Any, is_first: bool, is_float: bool, name: str) -> np.ndarray:
-    # torch tensors are reduced to bytes where they are, so that a quarter of them crosses from a GPU
-    if is_float:
-        clip = clip.detach().float() if hasattr(clip, "detach") else np.asarray(clip).astype(np.float32)
-        low, high = float(clip.min()), float(clip.max())
-        if not (low >= -_SLACK and high <= 1.0 + _SLACK):
-            raise MotionFileError(name, "numbers", f"{low:g} to {high:g}", "colours from 0 to 1")
-        clip = (clip * 255.0).round().clip(0.0, 255.0)
-        clip = clip.byte() if hasattr(clip, "byte") else clip.astype(np.uint8)
-    array = clip.detach().cpu().numpy() if hasattr(clip, "detach") else np.asarray(clip)
-    return np.ascontiguousarray(np.moveaxis(array, 1, 3) if is_first else array)
+def _as_bytes(clip: Any, name: str) -> Any:
+    """Colours from 0 to 1 as uint8, where the clip lies: a quarter of it has to cross from a GPU."""
+    clip = clip.float() if hasattr(clip, "float") else clip.astype(np.float32)
+    low, high = float(clip.min()), float(clip.max())
+    if not (low >= -_SLACK and high <= 1.0 + _SLACK):
+        raise MotionFileError(name, "numbers", f"{low:g} to {high:g}", "colours from 0 to 1")
+    whole = (clip * 255.0).round().clip(0.0, 255.0)
+    return whole.byte() if hasattr(whole, "byte") else whole.astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

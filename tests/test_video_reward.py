@@ -45,6 +45,7 @@ class Reads:
     depends on the pixels, in their right order and scale. Colour (0, 0) in the second channel: who is seen."""
 
     name = "reads"
+    takes_device_arrays = False
 
     def __init__(self, walk: np.ndarray) -> None:
         self.walk = walk

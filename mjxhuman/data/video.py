@@ -38,7 +38,7 @@ class Picture:
     """One decoded frame."""
 
     time: float  # s, the first frame's is 0
-    image: np.ndarray  # (H, W, 3) uint8 RGB, upright, square pixels
+    image: Any  # (H, W, 3) uint8 RGB, upright, square pixels; NumPy where it comes from a file
 
 
 class Video:
@@ -222,7 +222,7 @@ class VideoArray:
     """Frames in memory under the same interface as ``Video``.
 
     Args:
-      frames: (T, H, W, 3) uint8 RGB.
+      frames: (T, H, W, 3) uint8 RGB; NumPy, or an array of JAX or torch where the encoder takes these.
       fps: frames per second.
       name: what the clip is called in errors.
 
@@ -230,16 +230,17 @@ class VideoArray:
       ValueError: another shape or type, or no frames.
     """
 
-    def __init__(self, frames: np.ndarray, fps: float, name: str = "video") -> None:
-        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
-            raise ValueError(f"{name}: expected (T, H, W, 3) uint8, found {frames.shape} {frames.dtype}")
+    def __init__(self, frames: Any, fps: float, name: str = "video") -> None:
+        shape = tuple(frames.shape)
+        if len(shape) != 4 or shape[-1] != 3 or not str(frames.dtype).endswith("uint8") or 0 in shape:
+            raise ValueError(f"{name}: expected (T, H, W, 3) uint8, found {shape} {frames.dtype}")
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"{name}: fps: expected a positive number of frames per second, found {fps}")
         self.path = Path(name)
         self.images = frames
         self.rate: float | None = float(fps)
         self.given_fps: float | None = None
-        self.size = (frames.shape[2], frames.shape[1])
+        self.size = (shape[2], shape[1])
         self.scale, self.origin = (1.0, 1.0), (0, 0)
         self.frames: int | None = len(frames)
         self.notes: list[str] = []

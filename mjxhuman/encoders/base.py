@@ -81,6 +81,7 @@ class Encoder(Protocol):
     """A pretrained network, ready to run."""
 
     name: str
+    takes_device_arrays: bool  # whether the pictures of a ``VideoArray`` may be arrays of JAX or torch on any device
 
     def fingerprint(self) -> str:
         """Everything besides the pixels that decides the result: versions, hashes of weights, options."""

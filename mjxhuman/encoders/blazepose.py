@@ -47,6 +47,7 @@ class BlazePose:
     """
 
     name = "blazepose"
+    takes_device_arrays = False
 
     def __init__(self, people: int = 4, processes: int = 1) -> None:
         if people < 1 or processes < 1:

@@ -50,6 +50,7 @@ class Exported:
     """
 
     name = "exported"
+    takes_device_arrays = True
 
     def __init__(
         self, weights: str | os.PathLike[str] | None = None, *, device: str | None = None, people: int = 4

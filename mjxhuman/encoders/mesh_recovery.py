@@ -148,6 +148,7 @@ class GVHMR:
     """
 
     name = "gvhmr"
+    takes_device_arrays = False
 
     def __init__(self, weights: str | os.PathLike[str] | None = None, *, python: str | None = None) -> None:
         if weights is None:

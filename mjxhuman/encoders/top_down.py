@@ -15,6 +15,7 @@ import numpy as np
 from mjxhuman.data.video import Picture
 from mjxhuman.encoders.base import AnyVideo
 from mjxhuman.encoders.crops import cut, framed
+from mjxhuman.encoders.torch_bridge import to_torch
 
 #: Pictures whose crops go through a network together, at most.
 BATCH = 16
@@ -23,7 +24,7 @@ BATCH = 16
 class WholePicture:
     """In place of a detector: one person who fills the picture, as released video rewards assume."""
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def __call__(self, images: Sequence[Any]) -> list[np.ndarray]:
         """Boxes ``(1, 4)`` px of each picture."""
         return [np.array([[0.0, 0.0, image.shape[1] - 1.0, image.shape[0] - 1.0]]) for image in images]
 
@@ -54,11 +55,12 @@ class Detector:
             raise ValueError(f"{folder}: expected a detector with the class 'person', found none among its labels")
         self._person = int(people[0])
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def __call__(self, images: Sequence[Any]) -> list[np.ndarray]:
         """Boxes ``(n, 4)`` x0, y0, x1, y1 px of each picture."""
         import torch
 
-        inputs = self._processor(images=list(images), return_tensors="pt").to(self._device)
+        arrays = [to_torch(image).cpu().numpy() for image in images]  # the library's own preprocessing is on the CPU
+        inputs = self._processor(images=arrays, return_tensors="pt").to(self._device)
         with torch.inference_mode():
             outputs = self._model(**inputs)
         sizes = [image.shape[:2] for image in images]
@@ -87,7 +89,7 @@ class Crops:
 
 def look(
     video: AnyVideo,
-    detector: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+    detector: Callable[[Sequence[Any]], list[np.ndarray]],
     crops: Crops,
     network: Callable[[Any, np.ndarray], dict[str, Any]],
     device: Any,
@@ -106,7 +108,7 @@ def look(
         boxes = detector([picture.image for picture in batch])
         frames = [crops.frames(box) if len(box) else np.zeros((0, 4)) for box in boxes]
         pieces = [
-            cut(torch, torch.from_numpy(picture.image).to(device), frame, crops.size, crops.mean, crops.std)
+            cut(torch, to_torch(picture.image).to(device), frame, crops.size, crops.mean, crops.std)
             for picture, frame in zip(batch, frames, strict=True)
             if len(frame)
         ]

@@ -31,8 +31,10 @@ def torch_module(what: str) -> Any:
 
 
 def to_torch(array: Any) -> Any:
-    """A torch tensor that shares the memory of a JAX or NumPy array, on the same device (DLPack)."""
+    """A torch tensor that shares the memory of a JAX or NumPy array, on the same device (DLPack); tensors as they are."""
     torch = torch_module("an array for torch")
+    if isinstance(array, torch.Tensor):
+        return array
     return torch.from_numpy(array) if isinstance(array, np.ndarray) else torch.utils.dlpack.from_dlpack(array)
 
 

@@ -39,6 +39,7 @@ class ViTPose:
     """
 
     name = "vitpose"
+    takes_device_arrays = True
 
     def __init__(
         self, weights: str | os.PathLike[str] | None = None, *, device: str | None = None, people: int = 4

@@ -48,16 +48,15 @@ def _cheapest(seen: Sightings, v: int) -> np.ndarray:
     state = np.array(list(itertools.product((0, 1), repeat=len(GROUPS))))  # (S, G)
     own = _RARE * state.sum(1) + _APART * np.ptp(state, axis=1)
     differ = (state[:, None] != state[None]).astype(float)  # (S, S, G)
-    rows = [np.flatnonzero(group(seen, name)) for name in GROUPS]
     swap = np.zeros((seen.frames, len(GROUPS)), bool)
     frames = np.flatnonzero((seen.confidence[:, v] > 0).any(1))
     if not frames.size:
         return swap
+    pairs = [_steps(seen, v, frames, np.flatnonzero(group(seen, name))) for name in GROUPS]
+    same, crossed = np.moveaxis(np.array(pairs), 0, -1)  # (N - 1, G)
     total, back = own.copy(), np.zeros((len(frames), len(state)), int)
     for n in range(1, len(frames)):
-        pairs = [_steps(seen, v, frames[n - 1], frames[n], r) for r in rows]
-        same, crossed = np.array(pairs).T
-        through = total[:, None] + same.sum() + differ @ (crossed - same)
+        through = total[:, None] + same[n - 1].sum() + differ @ (crossed[n - 1] - same[n - 1])
         back[n] = np.argmin(through, axis=0)
         total = np.min(through, axis=0) + own
     best = int(np.argmin(total))
@@ -67,20 +66,18 @@ def _cheapest(seen: Sightings, v: int) -> np.ndarray:
     return swap
 
 
-def _steps(seen: Sightings, v: int, before: int, now: int, rows: np.ndarray) -> tuple[float, float]:
-    """Cost of the way from one frame to another with the sides as they are, and with one of the two exchanged."""
-    if not rows.size:
-        return 0.0, 0.0
-    other, uv, known = seen.mirror()[rows], seen.uv[:, v], seen.confidence[:, v] > 0
-    both = known[before, rows] & known[now, rows] & known[before, other] & known[now, other]
-    reach = (_REST + _SPEED * (now - before) / seen.fps) * seen.size[now, v]
-    here = uv[before, rows]
-    return _jump(uv[now, rows], here, both, reach), _jump(uv[now, other], here, both, reach)
+def _steps(seen: Sightings, v: int, frames: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Costs (N - 1,) of the ways between N frames with the sides as they are, and with one of the two exchanged."""
+    other, uv, known = seen.mirror()[rows], seen.uv[frames, v], seen.confidence[frames, v] > 0
+    both = known[:, rows] & known[:, other]
+    both = both[1:] & both[:-1]
+    reach = (_REST + _SPEED * np.diff(frames) / seen.fps) * seen.size[frames[1:], v]
 
+    def jump(now: np.ndarray) -> np.ndarray:
+        square = np.sum((uv[1:, now] - uv[:-1, rows]) ** 2, -1) / reach[:, None] ** 2
+        return np.sum(np.minimum(square, _MOST) * both, 1)
 
-def _jump(now: np.ndarray, before: np.ndarray, both: np.ndarray, reach: float) -> float:
-    square = np.sum((now - before) ** 2, -1) / reach**2
-    return float(np.minimum(square, _MOST)[both].sum())
+    return jump(rows), jump(other)
 
 
 def exchanged_by_fit(seen: Sightings, wanted: np.ndarray) -> tuple[Sightings, np.ndarray]:

@@ -50,25 +50,30 @@ def starting_path(seen: Sightings, chain: Chain, frames: clip.Frames, body: clip
     """
     if _landmarks_suffice(seen):
         return _from_landmarks(seen, chain)
-    # the solver's programs are compiled for a few lengths: use as many frames as the clip's own holds
-    length = next(size for size in clip.LENGTHS if size >= seen.frames)
-    step = max(1, round(_STEP * seen.fps), -(-seen.frames * HEADINGS // length))
+    # the solver's programs are compiled for a few lengths: solve as many frames at once as the clip's own holds
+    length = next((size for size in clip.LENGTHS if size >= seen.frames), clip.LENGTHS[-1])
+    step = max(1, round(_STEP * seen.fps), -(-min(seen.frames, length) * HEADINGS // length))
     used = np.flatnonzero((seen.confidence > 0).sum((1, 2)) >= 6)
     if not used.size:
         used = np.flatnonzero(seen.seen.any(1))
-    chosen = used[::step][: length // HEADINGS]
+    chosen = used[::step]
     local, root = _candidates(seen, chain, chosen)  # (N, 8, 22, 4), (N, 8, 3)
-    rows = np.repeat(chosen, HEADINGS)
-    alone = clip.Frames(*(np.asarray(x)[rows] for x in frames))._replace(
-        bend=np.zeros(len(rows)), hold=np.zeros((len(rows), frames.hold.shape[1])), segment=np.arange(len(rows))
-    )
     held = body._replace(shared_precision=np.full(len(clip.SHARED), 1e12))
-    begin = clip.Path(root.reshape(-1, 3), local.reshape(-1, len(BODIES), 4), np.asarray(body.shared, float))
-    found = clip.solve_clip(alone, held, begin, max_steps=25, tolerance=1e-2)
+    parts = []
+    for first in range(0, len(chosen), length // HEADINGS):
+        part = slice(first, first + length // HEADINGS)
+        rows = np.repeat(chosen[part], HEADINGS)
+        alone = clip.Frames(*(np.asarray(x)[rows] for x in frames))._replace(
+            bend=np.zeros(len(rows)), hold=np.zeros((len(rows), frames.hold.shape[1])), segment=np.arange(len(rows))
+        )
+        begin = clip.Path(root[part].reshape(-1, 3), local[part].reshape(-1, len(BODIES), 4), np.asarray(body.shared))
+        parts.append(clip.solve_clip(alone, held, begin, max_steps=25, tolerance=1e-2))
     shape = (len(chosen), HEADINGS)
     path = _best_sequence(
-        found.path.root.reshape(*shape, 3), found.path.local.reshape(*shape, len(BODIES), 4),
-        found.cost.reshape(shape), (seen.confidence[chosen] > 0).sum((1, 2)), np.diff(chosen) / seen.fps, chain,
+        np.concatenate([x.path.root for x in parts]).reshape(*shape, 3),
+        np.concatenate([x.path.local for x in parts]).reshape(*shape, len(BODIES), 4),
+        np.concatenate([x.cost for x in parts]).reshape(shape), (seen.confidence[chosen] > 0).sum((1, 2)),
+        np.diff(chosen) / seen.fps, chain,
     )  # fmt: skip
     return clip.Path(*_filled(path[0], path[1], chosen, seen.frames), np.asarray(body.shared, float))
 

@@ -13,6 +13,7 @@ class SquareFinder:
     """Finds the bright square of ``films.picture``: a person of 17 points on its edge. Counts its runs."""
 
     name = "squares"
+    takes_device_arrays = False
 
     def __init__(self) -> None:
         self.runs = 0

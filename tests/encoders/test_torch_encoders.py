@@ -224,6 +224,36 @@ def test_exported_keypoints(tmp_path, kind):
     assert ((person.keypoints.confidence > 0) & (person.keypoints.confidence < 1)).all()
 
 
+@pytest.mark.parametrize("channels", ["first", "last"])
+@pytest.mark.parametrize("kind", ["torch", "jax", "numpy"])
+def test_trainers_frames_stay_where_they_are(tmp_path, monkeypatch, kind, channels):
+    """Frames reach a network in torch without a detour through NumPy, and mean the same."""
+    import jax.numpy as jnp
+
+    from mjxhuman.video_reward import VideoReward
+
+    folder = exported(tmp_path / "net", Points(), "pt", gives="keypoints", names="coco_17")
+    encoder = make_encoder("exported", weights=str(folder), device="cpu")
+    frames = smooth_pictures(4)
+    expected = encoder.encode(VideoArray(frames, 16.0)).people[0].keypoints
+    got = []
+    encode = encoder.encode
+
+    def watched(video, camera=None):
+        got.append((type(video.images), encode(video, camera)))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(encoder, "encode", watched)
+    array = np.moveaxis(frames, -1, 1) if channels == "first" else frames
+    array = array / np.float32(255)
+    clip = {"torch": torch.from_numpy, "jax": jnp.asarray, "numpy": np.asarray}[kind](array)
+    VideoReward(encoder, workers=1)([clip], 16.0)
+    ((where, encoding),) = got
+    assert (kind == "torch") == issubclass(where, torch.Tensor)
+    assert (kind == "numpy") == issubclass(where, np.ndarray)
+    assert np.allclose(encoding.people[0].keypoints.confidence, expected.confidence, atol=1e-6)
+
+
 def test_exported_heat_maps_find_the_bright_spot(tmp_path):
     folder = exported(tmp_path / "net", Maps(), "pt", gives="heatmaps", names="coco_17")
     frames = np.full((4, SIZE[1], SIZE[0], 3), 20, np.uint8)
