@@ -31,7 +31,7 @@ def torch_module(what: str) -> Any:
 
 
 def to_torch(array: Any) -> Any:
-    """A torch tensor that shares the memory of a JAX or NumPy array, on the same device (DLPack); tensors as they are."""
+    """A tensor that shares a JAX or NumPy array's memory, on the same device (DLPack); tensors as they are."""
     torch = torch_module("an array for torch")
     if isinstance(array, torch.Tensor):
         return array
