@@ -7,10 +7,13 @@ Parity with both sources is tested:
 * tracking: PHC's ``smpl_eval.py`` (``ZhengyiLuo/SMPLSim``): ``mpjpe``, ``pa_mpjpe``, ``vel_dist``, ``accel_dist``,
   ``rot_error``, ``penetration``, ``skate``; ``first_failure`` is its criterion of success;
 * recovery: GVHMR's ``eval_utils.py`` (``zju3dv/GVHMR``; WHAM's definitions): ``mpjpe`` with the hips as root,
-  ``pa_mpjpe``, ``pve``, ``accel_error``, ``w_mpjpe``, ``wa_mpjpe``, ``rte``, ``jitter``, ``foot_sliding``.
+  ``pa_mpjpe``, ``pve``, ``accel_error``, ``w_mpjpe``, ``wa_mpjpe``, ``rte``, ``jitter``, ``foot_sliding``;
+* of neither: ``bone_length_std``, and ``heading_aligned`` for a world of which only the vertical is known.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -118,6 +121,21 @@ def wa_mpjpe(pred: ArrayLike, target: ArrayLike, segment: int = SEGMENT) -> np.n
     return mpjpe(_aligned(pred, target, None, segment), target)
 
 
+def heading_aligned(pred: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """``pred (T, J, 3)`` m, turned about z and moved to where it fits ``target`` best, as one rigid piece.
+
+    What a single camera cannot know of the world, its heading and origin, is taken out; a wrong vertical, size or path
+    is left in. The angle is the one of least squares between poses about their own centres: a wrong path turns nothing.
+    """
+    p, q = _f64(pred, target)
+    p0, q0 = p - p.mean(1, keepdims=True), q - q.mean(1, keepdims=True)
+    cross = np.sum(p0[..., 0] * q0[..., 1] - p0[..., 1] * q0[..., 0])
+    angle = np.arctan2(cross, np.sum(p0[..., :2] * q0[..., :2]))
+    c, s = np.cos(angle), np.sin(angle)
+    turned = p @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+    return turned + (q - turned).mean((0, 1))
+
+
 def rte(pred_root: ArrayLike, root: ArrayLike) -> np.ndarray:
     """Root translation error ``(T,)`` in percent of the target's path, after one rigid alignment of ``(T, 3)``.
 
@@ -168,6 +186,13 @@ def jitter(pred: ArrayLike, fps: float) -> np.ndarray:
     """Jerk ``(T - 3, J)`` in 10 m/s^3, of the prediction alone (WHAM)."""
     (p,) = _f64(pred)
     return np.linalg.norm(np.diff(p, n=3, axis=0), axis=-1) * fps**3 / 10.0
+
+
+def bone_length_std(pred: ArrayLike, bones: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Standard deviation over time ``(B,)`` in mm of the distance between pairs of joints of ``(T, J, 3)`` m."""
+    (p,) = _f64(pred)
+    start, end = np.array(bones).T
+    return _MM * np.linalg.norm(p[:, start] - p[:, end], axis=-1).std(0)
 
 
 def foot_sliding(pred_feet: ArrayLike, feet: ArrayLike) -> np.ndarray:

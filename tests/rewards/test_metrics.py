@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mjxhuman.rewards import metrics
 
@@ -112,3 +113,24 @@ def test_shapes_must_agree():
 
 def test_a_target_that_stands_still_has_no_path():
     assert np.all(np.isnan(metrics.rte(np.ones((4, 3)), np.zeros((4, 3)))))
+
+
+def test_heading_alignment_takes_out_heading_and_place_only():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(5, 7, 3))
+    turn = Rotation.from_rotvec([0.0, 0.0, 2.3]).as_matrix()
+    moved = target @ turn.T + [3.0, -1.0, 0.5]
+    np.testing.assert_allclose(metrics.heading_aligned(moved, target), target, atol=1e-12)
+    tilt = Rotation.from_rotvec([0.2, 0.0, 0.0]).as_matrix()
+    tilted = metrics.heading_aligned(moved @ tilt.T, target)
+    assert metrics.mpjpe(tilted, target).mean() > 50
+    drift = np.linspace(0, 1, 5)[:, None, None] * [4.0, 0.0, 0.0]  # a wrong path does not turn the poses
+    left = metrics.heading_aligned(moved + drift @ turn.T, target) - target
+    np.testing.assert_allclose(left, np.broadcast_to(drift - drift.mean(0), left.shape), atol=1e-12)
+
+
+def test_bone_length_std():
+    points = np.zeros((4, 3, 3))
+    points[:, 1, 0] = [0.4, 0.42, 0.4, 0.42]
+    points[:, 2, 1] = 0.3
+    np.testing.assert_allclose(metrics.bone_length_std(points, [(0, 1), (0, 2)]), [10.0, 0.0], atol=1e-9)
