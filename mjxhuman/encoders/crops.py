@@ -39,8 +39,8 @@ def cut(torch: Any, image: Any, frame: np.ndarray, size: tuple[int, int], mean: 
     """Crops of one picture by bilinear sampling, black outside, normalised.
 
     Args:
-      image: tensor ``(H, W, 3)`` uint8. frame: ``(N, 4)`` of ``framed``. size: width and height of a crop in px.
-      mean, std: of the colours 0..1.
+      image: tensor ``(H, W, 3)``, colours 0..255. frame: ``(N, 4)`` of ``framed``. size: width and height of a crop
+        in px. mean, std: of the colours 0..1.
 
     Returns:
       Tensor ``(N, 3, height, width)`` float32 on the picture's device.
@@ -62,6 +62,33 @@ def cut(torch: Any, image: Any, frame: np.ndarray, size: tuple[int, int], mean: 
     sampled = torch.nn.functional.grid_sample(picture, grid, padding_mode="zeros", align_corners=True) / 255.0
     mean, std = (torch.as_tensor(v, dtype=torch.float32, device=device).view(1, 3, 1, 1) for v in (mean, std))
     return (sampled - mean) / std
+
+
+def cut_affine(torch: Any, image: Any, frame: np.ndarray, size: tuple[int, int], mean: Any, std: Any) -> Any:
+    """Crops like ``cut``, with the convention of HMR2 (Goel et al. 2023) and others of its family.
+
+    The first pixel lies on an edge of the frame, the last one a pixel's width before the other edge: OpenCV's
+    ``warpAffine`` from the frame's corners to the crop's. A frame more than 2.2 times as tall as the crop is cut out of
+    a blurred picture.
+    """
+    pixel = frame[:, 2:] / np.asarray(size)
+    inner = np.concatenate([frame[:, :2] - pixel / 2.0, frame[:, 2:] - pixel], -1)
+    pieces = []
+    for one, excess in zip(inner, pixel[:, 1] / 2.0, strict=True):
+        picture = _smoothed(torch, image, (excess - 1.0) / 2.0) if excess > 1.1 else image
+        pieces.append(cut(torch, picture, one[None], size, mean, std))
+    return torch.cat(pieces)
+
+
+def _smoothed(torch: Any, image: Any, sigma: float) -> Any:
+    """Gaussian blur of a picture ``(H, W, 3)`` to four deviations (px); the edge's pixels go on beyond it."""
+    radius = int(4.0 * sigma + 0.5)
+    kernel = _gaussian(torch, sigma, radius, image.device)
+    planes = image.permute(2, 0, 1)[:, None].float()
+    for shape, pad in (((1, 1, 1, -1), (radius, radius, 0, 0)), ((1, 1, -1, 1), (0, 0, radius, radius))):
+        planes = torch.nn.functional.pad(planes, pad, mode="replicate")
+        planes = torch.nn.functional.conv2d(planes, kernel.view(shape))
+    return planes[:, 0].permute(1, 2, 0)
 
 
 def points_of_heatmaps(torch: Any, heatmaps: Any, frame: np.ndarray) -> tuple[Any, Any]:
@@ -86,11 +113,15 @@ def points_of_heatmaps(torch: Any, heatmaps: Any, frame: np.ndarray) -> tuple[An
     return frame[..., :2] + frame[..., 2:] * (place / last - 0.5), confidence
 
 
+def _gaussian(torch: Any, sigma: float, radius: int, device: Any) -> Any:
+    offset = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (offset / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
 def _blurred(torch: Any, maps: Any) -> Any:
     """Gaussian blur; the edge cells are repeated in mirror image."""
-    offset = torch.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1, device=maps.device, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offset / _BLUR_SIGMA) ** 2)
-    kernel = kernel / kernel.sum()
+    kernel = _gaussian(torch, _BLUR_SIGMA, _BLUR_RADIUS, maps.device)
     for axis in (-1, -2):
         length = maps.shape[axis]
         reach = torch.arange(-_BLUR_RADIUS, length + _BLUR_RADIUS, device=maps.device)

@@ -90,9 +90,9 @@ class Exported:
         """
         times, found = [], []
         with self._one_at_a_time:
-            for time, boxes, out in look(video, self._detector, self._crops, self._run, self._device):
+            for time, row in look(video, self._detector, self._crops, self._run, self._device):
                 times.append(time)
-                found.append({"box": boxes, **out} if len(boxes) else {"box": boxes})
+                found.append(row)
         if self._about["gives"] == "smpl":
             return body_encoding(video, self.name, times, found, self._crops, camera)
         names = self._names

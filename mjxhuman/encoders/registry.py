@@ -45,6 +45,13 @@ _ENTRIES: dict[str, Entry] = {
         _installed("torch", "transformers"),
         proven=False,
     ),
+    "hmr2": Entry(
+        "mjxhuman.encoders.hmr2:HMR2",
+        "SMPL body motion before the camera, 1024 features per frame",
+        "the extra 'encoders', and --weights with a checkpoint of 4D-Humans and a detector in it",
+        _installed("torch", "transformers"),
+        proven=False,
+    ),
     "gvhmr": Entry(
         "mjxhuman.encoders.mesh_recovery:GVHMR",
         "SMPL-X body motion in the world, 512 features per frame",

@@ -1,6 +1,6 @@
 """Networks that look at one person at a time: detect, cut out, run, put the pieces back together. Torch.
 
-Used by ``vitpose`` (a network of Hugging Face transformers) and ``exported`` (any network in a file).
+Used by ``vitpose`` (a network of Hugging Face transformers), ``hmr2`` and ``exported`` (any network in a file).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from mjxhuman.data.video import Picture
 from mjxhuman.encoders.base import AnyVideo
-from mjxhuman.encoders.crops import cut, framed
+from mjxhuman.encoders.crops import cut, cut_affine, framed
 from mjxhuman.encoders.torch_bridge import to_torch
 
 #: Pictures whose crops go through a network together, at most.
@@ -75,16 +75,21 @@ class Detector:
 
 @dataclasses.dataclass(frozen=True)
 class Crops:
-    """How a network wants its people: size in px (width, height), colours, padding around the box."""
+    """How a network wants its people: size in px (width, height), colours, padding around the box, sampling."""
 
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     padding: float
+    affine: bool = False  # where pixels lie: ``cut_affine`` in place of ``cut``
 
     def frames(self, boxes: np.ndarray) -> np.ndarray:
         """Centres and sizes ``(N, 4)`` of the crops."""
         return framed(boxes, self.size[0] / self.size[1], self.padding)
+
+    def cut(self, torch: Any, image: Any, frames: np.ndarray) -> Any:
+        """The crops ``(N, 3, H, W)`` of one picture (tensor), as the network wants them."""
+        return (cut_affine if self.affine else cut)(torch, image, frames, self.size, self.mean, self.std)
 
 
 def look(
@@ -93,14 +98,15 @@ def look(
     crops: Crops,
     network: Callable[[Any, np.ndarray], dict[str, Any]],
     device: Any,
-) -> Iterator[tuple[float, np.ndarray, dict[str, np.ndarray]]]:
+) -> Iterator[tuple[float, dict[str, np.ndarray]]]:
     """Run a network on everyone in every picture.
 
     Args:
       network: of crops ``(N, 3, H, W)`` and their frames ``(N, 4)``; gives tensors whose first axis is N.
 
     Yields:
-      Time (s), boxes ``(n, 4)`` px and the network's outputs ``(n, ...)`` of each picture. n may be 0.
+      Time (s) of each picture, and by name ``box (n, 4)`` px and the network's outputs ``(n, ...)``. Where n is 0 there
+      may be no outputs.
     """
     import torch
 
@@ -108,7 +114,7 @@ def look(
         boxes = detector([picture.image for picture in batch])
         frames = [crops.frames(box) if len(box) else np.zeros((0, 4)) for box in boxes]
         pieces = [
-            cut(torch, to_torch(picture.image).to(device), frame, crops.size, crops.mean, crops.std)
+            crops.cut(torch, to_torch(picture.image).to(device), frame)
             for picture, frame in zip(batch, frames, strict=True)
             if len(frame)
         ]
@@ -119,7 +125,7 @@ def look(
             outputs = {name: value.float().cpu().numpy() for name, value in raw.items()}
         start = 0
         for picture, box in zip(batch, boxes, strict=True):
-            yield picture.time, box, {name: value[start : start + len(box)] for name, value in outputs.items()}
+            yield picture.time, {"box": box, **{k: value[start : start + len(box)] for k, value in outputs.items()}}
             start += len(box)
 
 

@@ -5,8 +5,10 @@ The only package that imports torch, and only inside functions: what does not ne
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,40 @@ def load_program(path: str | os.PathLike[str], device: Any) -> Any:
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(f"{path}: expected TorchScript (.pt) or an exported program (.pt2), found {reason}") from None
+
+
+class _Empty:
+    """Stands for an object that is neither a tensor nor a plain value: it becomes an empty mapping."""
+
+    def __new__(cls, *args: Any) -> Any:
+        return collections.OrderedDict()
+
+
+def load_tensors(path: str | os.PathLike[str]) -> Any:
+    """What ``torch.save`` wrote into a file, on the CPU, without running anything of it.
+
+    Checkpoints of training runs hold their configuration too, as objects of classes of their own. Nothing of such
+    classes is looked up: the objects come back empty.
+
+    Raises:
+      FileNotFoundError: no such file. ValueError: no file of ``torch.save``, or one that cannot be read in this way;
+        the message says what to do.
+    """
+    torch = torch_module(f"{path}")
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file, expected a checkpoint of torch")
+    try:
+        strange = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals([(_Empty, name) for name in strange]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, EOFError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ValueError(
+            f"{path}: expected a checkpoint of torch that can be read with weights_only, found {reason}. If you trust "
+            "the file, write its tensors alone where its own packages are installed: torch.save({'state_dict': "
+            "torch.load(FILE, weights_only=False)['state_dict']}, 'tensors.ckpt')"
+        ) from None
 
 
 def weights_digest(path: str | os.PathLike[str]) -> str:

@@ -72,10 +72,9 @@ class ViTPose:
         """Everyone in the video; the camera is not used."""
         times, found = [], []
         with self._one_at_a_time:
-            for time, boxes, out in look(video, self._detector, self._crops, self._run, self._device):
+            for time, row in look(video, self._detector, self._crops, self._run, self._device):
                 times.append(time)
-                empty = {"uv": np.zeros((0, 17, 2)), "confidence": np.zeros((0, 17))}
-                found.append({"box": boxes, **(out or empty)})
+                found.append({"uv": np.zeros((0, 17, 2)), "confidence": np.zeros((0, 17)), **row})
         return collect(video, self.name, times, found, _NAMES, boxes=True)
 
     def _run(self, crops: Any, frames: np.ndarray) -> dict[str, Any]:

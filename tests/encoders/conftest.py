@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,3 +61,26 @@ def blazepose():
         pytest.skip(str(error))
     yield encoder
     encoder.close()
+
+
+@pytest.fixture(scope="session")
+def detector_folder(tmp_path_factory) -> Path:
+    """RT-DETR, small, with random weights."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    folder = tmp_path_factory.mktemp("detector")
+    torch.manual_seed(1)  # random classes, "person" often enough among them
+    resnet = transformers.RTDetrResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = transformers.RTDetrConfig(
+        backbone_config=resnet, encoder_hidden_dim=32, encoder_in_channels=[16, 32, 64], d_model=32, num_queries=10,
+        decoder_in_channels=[32, 32, 32], encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_layers=1, num_denoising=0,
+        encoder_attention_heads=2, decoder_attention_heads=2, id2label={0: "person", 1: "dog"},
+        label2id={"person": 0, "dog": 1},
+    )  # fmt: skip
+    transformers.RTDetrForObjectDetection(config).save_pretrained(folder)
+    about = {"image_processor_type": "RTDetrImageProcessor", "size": {"height": 64, "width": 64}, "do_normalize": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(about))
+    return folder

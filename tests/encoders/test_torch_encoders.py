@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_heat_maps_are_read_as_by_the_library(processor):
 
 
 @pytest.fixture(scope="module")
-def vitpose_folder(transformers, tmp_path_factory) -> Path:
+def vitpose_folder(transformers, detector_folder, tmp_path_factory) -> Path:
     """The real architectures, small, with random weights: ViTPose, and RT-DETR as the detector."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
@@ -93,19 +94,7 @@ def vitpose_folder(transformers, tmp_path_factory) -> Path:
     config = transformers.VitPoseConfig(backbone_config=backbone, num_labels=17)
     transformers.VitPoseForPoseEstimation(config).save_pretrained(folder / "pose")
     (folder / "pose/preprocessor_config.json").write_text(json.dumps({"size": {"height": 256, "width": 192}}))
-    resnet = transformers.RTDetrResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1], layer_type="basic",
-        out_features=["stage2", "stage3", "stage4"],
-    )  # fmt: skip
-    detector = transformers.RTDetrConfig(
-        backbone_config=resnet, encoder_hidden_dim=32, encoder_in_channels=[16, 32, 64], d_model=32, num_queries=10,
-        decoder_in_channels=[32, 32, 32], encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_layers=1, num_denoising=0,
-        encoder_attention_heads=2, decoder_attention_heads=2, id2label={0: "person", 1: "dog"},
-        label2id={"person": 0, "dog": 1},
-    )  # fmt: skip
-    transformers.RTDetrForObjectDetection(detector).save_pretrained(folder / "detector")
-    about = {"image_processor_type": "RTDetrImageProcessor", "size": {"height": 64, "width": 64}, "do_normalize": False}
-    (folder / "detector/preprocessor_config.json").write_text(json.dumps(about))
+    shutil.copytree(detector_folder, folder / "detector")
     return folder
 
 
