@@ -84,7 +84,9 @@ def film_strip(trial: Trial, cases: Sequence[Case], found: Mapping[Case, Found],
     truth = _delivered(np.asarray(lens_model.project(trial.truth, *view)[0]), video)
     low, high = truth.reshape(-1, 2).min(0), truth.reshape(-1, 2).max(0)
     margin = _MARGIN * (high - low)[1]
-    shape = (2.0 * len(frames), 2.0 * len(cases) * (high - low + 2 * margin)[1] / (high - low + 2 * margin)[0])
+    height, width = next(iter(images.values())).shape[:2]
+    (left, top), (right, bottom) = np.clip([low - margin, high + margin], 0, [width - 1, height - 1])
+    shape = (2.0 * len(frames), 2.0 * len(cases) * (bottom - top) / (right - left))
     figure, grid = plt.subplots(len(cases), len(frames), figsize=shape, squeeze=False, layout="constrained")
     for line, case in zip(grid, cases):
         uv = _delivered(np.asarray(lens_model.project(found[case].points, *view)[0]), video)
@@ -93,8 +95,7 @@ def film_strip(trial: Trial, cases: Sequence[Case], found: Mapping[Case, Found],
             _draw(axes, truth[frame], dict.fromkeys(_COLOURS, "white"), 0.7)
             if found[case].valid[frame]:
                 _draw(axes, uv[frame], _COLOURS | {"": "#20c0c0"}, 1.8)
-            axes.set(xlim=(low - margin)[[0]].tolist() + (high + margin)[[0]].tolist(), xticks=[], yticks=[])
-            axes.set_ylim((high + margin)[1], (low - margin)[1])
+            axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
         line[0].set_ylabel(_title(case), fontsize=8)
     for axes, frame in zip(grid[0], frames):
         axes.set_title(f"{label}, {frame / trial.fps:.2f} s", fontsize=8)
@@ -113,7 +114,7 @@ def skeletons(trial: Trial, cases: Sequence[Case], found: Mapping[Case, Found], 
     right = np.array([ahead[1], -ahead[0]])
     frames = _frames(trial)
     figure, grid = plt.subplots(
-        len(cases), 2 * len(frames), figsize=(9.0, 1.75 * len(cases)), squeeze=False, layout="constrained"
+        len(cases), 2 * len(frames), figsize=(9.5, 1.45 * len(cases) + 0.3), squeeze=False, layout="constrained"
     )
     for line, case in zip(grid, cases):
         for k, axes in enumerate(line):
@@ -124,11 +125,12 @@ def skeletons(trial: Trial, cases: Sequence[Case], found: Mapping[Case, Found], 
             if found[case].valid[frame]:
                 _draw(axes, flat(found[case].points[frame]), _COLOURS, 1.3)
             middle = 0.5 * (truth.min(0) + truth.max(0))
-            axes.set(xlim=(middle[0] - 0.5, middle[0] + 0.5), ylim=(-0.1, 1.75), aspect="equal")
+            axes.set(xlim=(middle[0] - 0.55, middle[0] + 0.55), ylim=(-0.1, 1.75), aspect="equal")
             axes.axis("off")
-            if line is grid[0]:
-                axes.set_title("front" if k % 2 == 0 else f"side, {frame / trial.fps:.1f} s", fontsize=7)
-        line[0].text(-0.1, 0.5, _title(case), transform=line[0].transAxes, ha="right", va="center", fontsize=7)
+            if case == cases[0]:
+                where = f"as {label} looks" if k % 2 == 0 else "from its side"
+                axes.set_title(f"{frame / trial.fps:.2f} s\n{where}", fontsize=7)
+        line[0].text(-0.05, 0.5, _title(case), transform=line[0].transAxes, ha="right", va="center", fontsize=7)
     return figure
 
 

@@ -31,8 +31,8 @@ is; *Procrustes*: every frame turned, moved and scaled to fit. *Reprojection*: m
 they were damaged. *Bone length sd*: standard deviation over time of thighs, shanks, upper arms and forearms.
 *Acceleration*: mean difference from the triangulation's, joints relative to the hips. Only valid frames count.
 Without a camera, results are turned about the vertical and moved to where they fit best, and *vertical* is the angle
-between the vertical found and the true one. *Seconds* of a whole fit, as many at
-a time as there are cores, the first of each kind with loading its programs.
+between the vertical found and the true one. *s*: seconds of a whole fit, as many at a time as there are cores, the
+first of each kind with loading its programs.
 """
 
 

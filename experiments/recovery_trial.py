@@ -202,8 +202,8 @@ def scatter(seen: np.ndarray, names: tuple[str, ...], fps: float) -> np.ndarray:
 
 
 def everything(seen: np.ndarray, names: tuple[str, ...], fps: float) -> np.ndarray:
-    """All of them in one clip."""
-    for damage in (swap, scatter, drop, hide):
+    """All of them in one clip. Hidden first: exchanged sides must not bring a limb back under the other name."""
+    for damage in (hide, swap, scatter, drop):
         seen = damage(seen, names, fps)
     return seen
 

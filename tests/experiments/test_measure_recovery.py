@@ -56,6 +56,17 @@ def test_hidden_limbs_are_hidden_and_nothing_else(seen):
     assert {"LKnee", "LBigToe", "RWrist"} <= {point for points, _ in HIDDEN for point in points}
 
 
+def test_a_hidden_limb_is_not_seen_under_another_name(seen):
+    seen = np.concatenate([seen, seen])  # four cameras: in the later ones sides are exchanged while the leg is hidden
+    all_damage = DAMAGES["all of these"](seen, NAMES, FPS)
+    leg = hidden_frames(FRAMES, FPS)[0]
+    assert (swap(seen, NAMES, FPS)[2, leg, NAMES.index("RKnee")] != seen[2, leg, NAMES.index("RKnee")]).any()
+    for (points, _), frames in zip(HIDDEN, hidden_frames(FRAMES, FPS)):
+        for point in points:
+            place = seen[:, frames, NAMES.index(point), None, :2]
+            assert not (all_damage[:, frames, :, :2] == place).all(-1).any()
+
+
 def test_swapped_sides_are_the_other_sides_points(seen):
     swapped = swap(seen, NAMES, FPS)
     left, right = NAMES.index("LKnee"), NAMES.index("RKnee")
