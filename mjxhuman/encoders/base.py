@@ -44,8 +44,8 @@ class Film(Protocol):
         """The constant rate for the pictures' times."""
 
 
-#: Who is seen in fewer frames is left out, unless nobody is seen longer: a wrong detection.
-LEAST_FRAMES = 3
+#: Who is seen in fewer frames, or for fewer s, is left out, unless nobody is seen longer: a wrong detection.
+LEAST_FRAMES, LEAST_SECONDS = 3, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +138,7 @@ def collect(
     feature_name: str = "",
     notes: Sequence[str] = (),
     tracks: Sequence[np.ndarray] | None = None,
+    looks: Sequence[np.ndarray] | None = None,
 ) -> Encoding:
     """The encoding from what was found in each decoded picture.
 
@@ -152,14 +153,16 @@ def collect(
       feature_name: of the features.
       notes: on top of the video's own.
       tracks: who is who, as ``follow`` says it, where that is known.
+      looks: (n, F) colours 0..1 per picture, by which ``follow`` tells people apart who met.
     """
     line = video.timeline(times)
     if tracks is None:
         points = [np.concatenate([f["uv"], f["confidence"][..., None]], -1) for f in found]
-        tracks = follow(times, points, [names.index(mirrored_name(name)) for name in names])
+        tracks = follow(times, points, [names.index(mirrored_name(name)) for name in names], looks)
     provenance = Provenance(path=str(video.path), format=encoder)
     people = [_person(video, line, found, track, names, boxes, feature_name, provenance) for track in tracks]
-    people = [p for p in people if p.seen.sum() >= LEAST_FRAMES] or people
+    least = max(LEAST_FRAMES, LEAST_SECONDS * line.fps)
+    people = [p for p in people if p.seen.sum() >= least] or people
     people.sort(key=lambda p: -float((p.box[:, 3] - p.box[:, 1]).sum()))
     said = (*video.notes, *notes)
     return Encoding(tuple(people), line.fps, line.length, video.size, encoder, line.position, said)

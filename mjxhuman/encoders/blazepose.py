@@ -68,15 +68,16 @@ class BlazePose:
         Raises:
           MotionFileError: a video that cannot be read. RuntimeError: MediaPipe stopped; the message has its last words.
         """
-        times, found = [], []
+        times, found, looks = [], [], []
         label = f"{self.name} {video.path.name}"
         quiet = not isinstance(video, Video)  # a trainer's batch has no use for a bar per video
         with self._worker() as worker, progress(video.frames, unit="frame", label=label, quiet=quiet) as bar:
-            for time, people in worker.run(video):
+            for time, people, colours in worker.run(video):
                 bar.update()
                 times.append(time)
+                looks.append(colours)
                 found.append({"uv": people[..., :2], "confidence": people[..., 2], "pos3d": people[..., 3:]})
-        return collect(video, self.name, times, found, _NAMES, notes=(_NOTE,))
+        return collect(video, self.name, times, found, _NAMES, notes=(_NOTE,), looks=looks)
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[_Worker]:
@@ -126,15 +127,15 @@ class _Worker:
             found = ready[1] if len(ready) > 1 else "nothing"
             self._fail(f"{python}: expected MediaPipe {mediapipe_home.VERSION}, found {found}")
 
-    def run(self, video: AnyVideo) -> Iterator[tuple[float, np.ndarray]]:
-        """Time and landmarks (n, 33, 6) of every picture; the next one is decoded meanwhile."""
+    def run(self, video: AnyVideo) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+        """Time, landmarks (n, 33, 6) and colours (n, 15) of every picture; the next one is decoded meanwhile."""
         sent: queue.SimpleQueue[float | BaseException | None] = queue.SimpleQueue()
         feeder = threading.Thread(target=self._feed, args=(video, sent), name="mjxhuman-frames", daemon=True)
         feeder.start()
         while (item := sent.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            yield item, self._answer()
+            yield item, *self._answer()
         feeder.join()
 
     def _feed(self, video: AnyVideo, sent: queue.SimpleQueue[float | BaseException | None]) -> None:
@@ -158,10 +159,11 @@ class _Worker:
             self._in.write(part)
         self._in.flush()
 
-    def _answer(self) -> np.ndarray:
+    def _answer(self) -> tuple[np.ndarray, np.ndarray]:
         (count,) = struct.unpack("<I", self._exactly(4))
-        data = self._exactly(count * len(_NAMES) * 6 * 4)
-        return np.frombuffer(data, "<f4").reshape(count, len(_NAMES), 6)
+        points = np.frombuffer(self._exactly(count * len(_NAMES) * 6 * 4), "<f4")
+        colours = np.frombuffer(self._exactly(count * 15 * 4), "<f4")
+        return points.reshape(count, len(_NAMES), 6), colours.reshape(count, 15)
 
     def _exactly(self, count: int) -> bytes:
         data = self._out.read(count)

@@ -7,10 +7,13 @@ Messages, little-endian:
          b"R"                                                                 a new clip: forget the people
     out  at the start one line, "ready" and mediapipe's version
          for each picture uint32 n, then n * 33 * 6 float32: x, y in px of the picture (0, 0 the first pixel's centre),
-         visibility 0..1, and X, Y, Z in m from the middle of the hips, axes right, down, away from the camera
+         visibility 0..1, and X, Y, Z in m from the middle of the hips, axes right, down, away from the camera;
+         then n * 15 float32: R, G, B 0..1 of head, chest, belly, thighs and shins, NaN outside the picture
 
 Tracking is MediaPipe's: a person's next region comes from the landmarks of the frame before; people are looked for
-where nobody is followed, and every ``SEARCH`` frames. Landmarks are not smoothed over time.
+where nobody is followed, and every ``SEARCH`` frames, after someone was lost every ``SEARCH_LOST``. Landmarks are not
+smoothed over time. MediaPipe's detector sees the picture at 224 px and misses people shorter than a third of its longer
+side: it also looks at overlapping squares of the picture's shorter side, and of half of it while nobody is found.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 #: Frames between two searches for more people.
-SEARCH = 15
+SEARCH, SEARCH_FINE = 15, 60
+#: The same within ``LOST`` frames after someone was lost: hidden people come back.
+SEARCH_LOST, LOST = 5, 60
+#: Nobody is taken who is shorter than so much of the tallest: passers-by and wrong detections far behind.
+LEAST_SIZE = 0.25
 #: Two sets of landmarks whose mean distance is under this share of their height are one person.
 SAME = 0.15
 
@@ -101,20 +108,21 @@ class People:
         """A new clip starts."""
         self._regions: list[Any] = []
         self._count = 0
+        self._lost = -LOST  # frame in which someone was lost
+        self._tallest = 0.0  # px, of the people followed
 
-    def step(self, image: np.ndarray) -> np.ndarray:
-        """Landmarks (n, 33, 6) of the next picture (H, W, 3) uint8, people followed for longest first."""
+    def step(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks (n, 33, 6) and colours (n, 15) in the next picture (H, W, 3) uint8; the longest followed first."""
         from mediapipe.python import packet_creator, packet_getter
 
         packet = packet_creator.create_image_frame(image_format=_srgb(), data=image)
-        regions = [(packet_creator.create_proto(region), region) for region in self._regions]
-        search = not regions or (len(regions) < self._limit and self._count % SEARCH == 0)
-        self._count += 1
-        if search:
-            regions += [(found, None) for found in self._search(packet, packet_creator, packet_getter)]
+        regions = [packet_creator.create_proto(region) for region in self._regions]
+        due = self._count % (SEARCH_LOST if self._count < self._lost + LOST else SEARCH) == 0
+        if not regions or (due and len(regions) < self._limit):
+            regions += self._search(image, packet, due)
         people: list[np.ndarray] = []
-        self._regions = []
-        for region, _ in regions:
+        followed, self._regions = len(self._regions), []
+        for region in regions:
             if len(people) == self._limit:
                 break
             out = self._measure(image=packet, roi=region)
@@ -126,14 +134,81 @@ class People:
             if not any(_same(person, other) for other in people):
                 people.append(person)
                 self._regions.append(packet_getter.get_proto(out["next"]))
-        return np.asarray(people, "<f4").reshape(-1, 33, 6)
+        self._tallest = max((float(np.ptp(person[:, 1])) for person in people), default=0.0)
+        if len(people) < followed:
+            self._lost = self._count
+        self._count += 1
+        looks = [_look(person, image) for person in people]
+        return np.asarray(people, "<f4").reshape(-1, 33, 6), np.asarray(looks, "<f4").reshape(-1, 15)
 
-    def _search(self, packet: Any, creator: Any, getter: Any) -> list[Any]:
+    def _search(self, image: np.ndarray, packet: Any, closely: bool) -> list[Any]:
+        """Regions of people, the largest first; ``closely`` looks at squares of the picture too."""
+        from mediapipe.python import packet_creator
+
+        found = self._detections(packet)
+        short = min(image.shape[:2])
+        for side in (short, short // 2) if closely else ():
+            if side == short or not found or self._count % SEARCH_FINE == 0:
+                found += [d for corner in _corners(image.shape[:2], side) for d in self._within(image, *corner, side)]
+        kept: list[Any] = []
+        for detection in sorted(found, key=lambda detection: -detection.score[0]):
+            if not any(_overlap(detection, other, image.shape) for other in kept):
+                kept.append(detection)
+        radius = {id(d): _circle(d, image.shape)[2] for d in kept}
+        least = LEAST_SIZE * max([0.5 * self._tallest, *radius.values()])
+        kept = sorted((d for d in kept if radius[id(d)] >= least), key=lambda d: -radius[id(d)])
+        places = [self._place(image=packet, detection=packet_creator.create_proto(d)).get("roi") for d in kept]
+        return [place for place in places if place is not None][: self._limit]
+
+    def _detections(self, packet: Any) -> list[Any]:
+        from mediapipe.python import packet_getter
+
         found = self._find(image=packet).get("detections")
-        detections = getter.get_proto_list(found) if found is not None else []
-        detections = sorted(detections, key=lambda detection: -detection.score[0])[: self._limit]
-        places = [self._place(image=packet, detection=creator.create_proto(d)).get("roi") for d in detections]
-        return [place for place in places if place is not None]
+        return packet_getter.get_proto_list(found) if found is not None else []
+
+    def _within(self, image: np.ndarray, top: int, left: int, side: int) -> list[Any]:
+        """Detections in a square of the picture, in shares of the whole picture; not of people whom it cuts."""
+        from mediapipe.python import packet_creator
+
+        part = np.ascontiguousarray(image[top : top + side, left : left + side])
+        if part.shape == image.shape:
+            return []
+        height, width = image.shape[:2]
+        high, wide = part.shape[:2]
+        whole = []
+        for detection in self._detections(packet_creator.create_image_frame(image_format=_srgb(), data=part)):
+            place = detection.location_data
+            for point in place.relative_keypoints:
+                point.x, point.y = (left + wide * point.x) / width, (top + high * point.y) / height
+            box = place.relative_bounding_box
+            box.xmin, box.ymin = (left + wide * box.xmin) / width, (top + high * box.ymin) / height
+            box.width, box.height = box.width * wide / width, box.height * high / height
+            x, y, radius = _circle(detection, image.shape)
+            reach = 0.75 * radius  # hands and feet seldom reach the circle
+            beside = left > 0 and x - reach < left or left + wide < width and x + reach > left + wide
+            beyond = top > 0 and y - reach < top or top + high < height and y + reach > top + high
+            if not (beside or beyond):
+                whole.append(detection)
+        return whole
+
+
+def _corners(shape: tuple[int, ...], side: int) -> list[tuple[int, int]]:
+    """Upper left corners of squares that cover a picture and overlap by half or more."""
+    places = [np.linspace(0, size - side, 1 + -(-2 * (size - side) // side)).astype(int).tolist() for size in shape]
+    return [(top, left) for top in places[0] for left in places[1]]
+
+
+def _circle(detection: Any, shape: tuple[int, ...]) -> tuple[float, float, float]:
+    """Middle of the hips and radius about it that holds the body, px."""
+    hips, rim = detection.location_data.relative_keypoints[:2]
+    height, width = shape[:2]
+    return hips.x * width, hips.y * height, float(np.hypot((rim.x - hips.x) * width, (rim.y - hips.y) * height))
+
+
+def _overlap(a: Any, b: Any, shape: tuple[int, ...]) -> bool:
+    """Whether two detections are of one person."""
+    (xa, ya, ra), (xb, yb, rb) = _circle(a, shape), _circle(b, shape)
+    return float(np.hypot(xa - xb, ya - yb)) < 0.3 * max(ra, rb)
 
 
 def _srgb() -> Any:
@@ -147,6 +222,25 @@ def _numbers(landmarks: Any, world: Any, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(
         [(a.x * width - 0.5, a.y * height - 0.5, a.visibility, b.x, b.y, b.z) for a, b in zip(landmarks, world)]
     )
+
+
+def _look(person: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Mean colours of small squares on the body, left and right together."""
+    uv = person[:, :2]
+    shoulders, hips = uv[[11, 12]].mean(0), uv[[23, 24]].mean(0)
+    down = hips - shoulders
+    thighs, shins = 0.6 * uv[[23, 24]] + 0.4 * uv[[25, 26]], 0.6 * uv[[25, 26]] + 0.4 * uv[[27, 28]]
+    places = [uv[:1], (shoulders + 0.3 * down)[None], (shoulders + 0.8 * down)[None], thighs, shins]
+    half = max(1, round(0.02 * np.ptp(uv[:, 1])))
+    colours = []
+    for part in places:
+        patches = []
+        for x, y in np.rint(part).astype(int):
+            patch = image[max(y - half, 0) : max(y + half + 1, 0), max(x - half, 0) : max(x + half + 1, 0)]
+            patches.append(patch.reshape(-1, 3))
+        pixels = np.concatenate(patches)
+        colours.append(pixels.mean(0) / 255.0 if len(pixels) else np.full(3, np.nan))
+    return np.concatenate(colours)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -180,8 +274,8 @@ def serve(limit: int, source: BinaryIO, sink: BinaryIO) -> None:
         data = _read(source, 3 * height * width)
         if data is None:
             return
-        found = people.step(np.frombuffer(data, np.uint8).reshape(height, width, 3))
-        sink.write(struct.pack("<I", len(found)) + found.tobytes())
+        found, looks = people.step(np.frombuffer(data, np.uint8).reshape(height, width, 3))
+        sink.write(struct.pack("<I", len(found)) + found.tobytes() + looks.tobytes())
         sink.flush()
 
 

@@ -2,8 +2,8 @@
 
 Detections are matched to the tracks' keypoints, where last seen or going on at the same speed, by the assignment of
 least total distance (``scipy.optimize.linear_sum_assignment``). Detectors confuse left and right of a body, or of its
-arms or legs, now and then: a point is as near as it is to either side's. A person not seen for ``PATIENCE`` is someone
-new when seen again.
+arms or legs, now and then: a point is as near as it is to either side's. Who was lost or met others is found again with
+the whole clip known (``identity``); a person not seen for ``identity.PATIENCE`` is someone new when seen again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-#: s that a track waits for its person.
-PATIENCE = 1.0
+from mjxhuman.encoders.identity import SURE, rejoin
+
+#: s that a track waits for its person before it is for ``identity`` to join what comes later.
+_WAIT = 0.3
 #: Mean distance of the keypoints from where they are expected, in the person's heights, up to which it is the person.
 GATE = 0.4
-#: Frames after which a track takes its pick of the detections before newer ones do.
-SURE = 3
 #: s that predictions reach ahead: afterwards a person is expected to have stopped.
 _REACH = 0.5
 
@@ -42,7 +42,7 @@ class _Track:
 
     @property
     def is_sure(self) -> bool:
-        """Seen often enough to be no wrong detection."""
+        """Seen often enough to be no wrong detection: takes its pick of the detections before newer tracks do."""
         return bool((self.index >= 0).sum() >= SURE)
 
     def expected(self, time: float) -> np.ndarray:
@@ -59,7 +59,10 @@ class _Track:
 
 
 def follow(
-    times: Sequence[float], people: Sequence[np.ndarray], mirror: Sequence[int] | None = None
+    times: Sequence[float],
+    people: Sequence[np.ndarray],
+    mirror: Sequence[int] | None = None,
+    looks: Sequence[np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Tracks through a clip, in order of appearance.
 
@@ -68,6 +71,7 @@ def follow(
       people: per frame (n, K, 3): x, y in px and confidence 0..1 of the n people found in it; n may be 0. A point of
         confidence 0 was not found.
       mirror: (K,) the point on the other side for each point (itself in the middle).
+      looks: per frame (n, F) colours 0..1 of each of them, where the encoder reports any.
 
     Returns:
       For each track (N,) int: which of the frame's people it is, -1 where none.
@@ -75,7 +79,7 @@ def follow(
     tracks: list[_Track] = []
     for frame, (time, found) in enumerate(zip(times, people, strict=True)):
         free = list(range(len(found)))
-        alive = [t for t in tracks if time - t.time <= PATIENCE]
+        alive = [t for t in tracks if time - t.time <= _WAIT]
         for group in ([t for t in alive if t.is_sure], [t for t in alive if not t.is_sure]):
             cost = np.array([[_distance(t, found[d], mirror, time) for d in free] for t in group])
             cost = cost.reshape(len(group), len(free))
@@ -85,7 +89,7 @@ def follow(
                 track.take(frame, detection, found[detection], time)
             free = [d for d in free if d not in {detection for _, detection in taken}]
         tracks += [_Track.begin(len(times), frame, d, found[d], time) for d in free]
-    return [t.index for t in tracks]
+    return rejoin(np.asarray(times, float), people, [t.index for t in tracks], looks)
 
 
 def _distance(track: _Track, detection: np.ndarray, mirror: Sequence[int] | None, time: float) -> float:

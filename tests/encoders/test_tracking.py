@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mjxhuman.encoders.tracking import PATIENCE, follow
+from mjxhuman.encoders.identity import PATIENCE
+from mjxhuman.encoders.tracking import follow
 
 FPS = 30.0
 SHAPE = np.random.default_rng(0).uniform(-1, 1, (17, 2)) * [40, 100]
@@ -45,18 +46,67 @@ def test_left_right_confusion_is_not_another_person():
     legs = np.arange(17) > 10
     people[40:45, legs] = people[40:45][:, MIRROR][:, legs]  # the legs only
     assert len(follow(times(60), list(people[:, None]), MIRROR)) == 1
-    assert len(follow(times(60), list(people[:, None]))) > 1  # these jumps are too far for one person
 
 
 def test_short_gaps_are_bridged_and_long_ones_are_not():
-    x = np.linspace(0, 300, 200)
+    x = np.linspace(0, 300, 400)
     gap = round(0.5 * PATIENCE * FPS)
     people = [p[None] if not 50 <= k < 50 + gap else np.zeros((0, 17, 3)) for k, p in enumerate(person(x))]
-    (track,) = follow(times(200), people)
+    (track,) = follow(times(400), people)
     assert (track[50 : 50 + gap] == -1).all() and (track[50 + gap :] == 0).all()
     gap = round(2.0 * PATIENCE * FPS)
     people = [p[None] if not 50 <= k < 50 + gap else np.zeros((0, 17, 3)) for k, p in enumerate(person(x))]
-    assert len(follow(times(200), people)) == 2
+    assert len(follow(times(400), people)) == 2
+
+
+def hidden_where_near(one: np.ndarray, two: np.ndarray, near: float = 80.0) -> list[np.ndarray]:
+    """Frames of two people of whom the second hides the first when they are nearer than this, in random order."""
+    rng = np.random.default_rng(2)
+    return [
+        b[None] if np.abs(a[0, 0] - b[0, 0]) < near else np.stack([a, b] if rng.random() < 0.5 else [b, a])
+        for a, b in zip(one, two)
+    ]
+
+
+def is_person(people: list[np.ndarray], track: np.ndarray, person_: np.ndarray) -> np.ndarray:
+    """Where a track has that person's own points; frames in which it has nobody are left out."""
+    return np.array([np.array_equal(people[f][track[f]], person_[f]) for f in np.nonzero(track >= 0)[0]])
+
+
+def test_people_who_hide_one_another_keep_their_identity():
+    """They walk on: where each was going tells who comes out on which side."""
+    one, two = person(np.linspace(0, 600, 90)), person(np.linspace(600, 0, 90))
+    people = hidden_where_near(one, two)
+    tracks = follow(times(90), people)
+    assert len(tracks) == 2
+    for a in (one, two):
+        share = max(is_person(people, track, a).mean() for track in tracks)
+        assert share > 0.9
+        assert max(is_person(people, track, a)[-20:].mean() for track in tracks) == 1.0
+
+
+def test_looks_tell_who_turned_back_from_who_went_on():
+    """Both stop behind one another for a while; only colours tell who comes out where."""
+    there = np.concatenate([np.linspace(0, 280, 40), np.full(30, 290.0), np.linspace(300, 600, 40)])
+    back = np.concatenate([np.linspace(0, 280, 40), np.full(30, 290.0), np.linspace(280, 0, 40)])
+    red, blue = np.array([0.8, 0.1, 0.1]), np.array([0.1, 0.1, 0.8])
+    for first in (there, back):
+        one, two = person(first), person(600.0 - first)
+        people = hidden_where_near(one, two)
+        looks = [
+            np.array([red if np.array_equal(p, one[f]) else blue for p in found]) for f, found in enumerate(people)
+        ]
+        tracks = follow(times(110), people, looks=looks)
+        assert len(tracks) == 2
+        for a in (one, two):
+            own = max((is_person(people, track, a) for track in tracks), key=np.mean)
+            assert own[:30].all() and own[-30:].all()
+
+
+def test_two_who_stay_close_are_both_kept():
+    one, two = person(np.linspace(0, 100, 150)), person(np.linspace(40, 140, 150), SHAPE * [1.0, 0.9])
+    tracks = follow(times(150), [np.stack([a, b]) for a, b in zip(one, two)])
+    assert len(tracks) == 2 and all((track >= 0).mean() > 0.95 for track in tracks)
 
 
 def test_nobody():
