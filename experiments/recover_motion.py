@@ -9,7 +9,7 @@ do, or a configuration that makes no sense.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from mjxhuman.runs import atomic_write, expand_inputs, json_line, prepare_jax, p
 NOTHING_TO_DO = 2
 
 
-def recover(config: config_dict.ConfigDict, path: Path) -> list[Any]:
-    """What is recovered from one file: one person, or all."""
+def recover(config: config_dict.ConfigDict, path: Path) -> Iterator[Any]:
+    """What is recovered from one file, of one person or of all; a ``ValueError`` in place of who cannot be."""
     from mjxhuman import load_humanoid
-    from mjxhuman.encoders.load import VideoOptions, recover_all
+    from mjxhuman.encoders import load
 
     everyone = config.person == "all"
-    options = VideoOptions(
+    options = load.VideoOptions(
         encoder=config.encoder,
         weights=config.weights,
         person="largest" if everyone else str(config.person),
@@ -36,7 +36,10 @@ def recover(config: config_dict.ConfigDict, path: Path) -> list[Any]:
         focal=config.focal,
     )
     body = load_humanoid("smpl", stature=config.stature) if config.stature else None
-    return recover_all(path, body, fps=config.fps, ground=config.ground, options=options, everyone=everyone)
+    if everyone:
+        yield from load.recover_all(path, body, fps=config.fps, ground=config.ground, options=options)
+    else:
+        yield load.recover(path, body, fps=config.fps, ground=config.ground, options=options)
 
 
 def record(found: Any, scores: Any) -> dict[str, Any]:
@@ -81,6 +84,13 @@ def conclude(found: Any, name: str, out: Path) -> Any:
     return ClipReport(name, scores, found.motion, mjxhuman.analyse(found.motion), film=film)
 
 
+def failed(who: str, error: Exception, path: Path) -> tuple[str, str]:
+    """Say what could not be recovered and why; returns both for the report."""
+    reason = str(error).removeprefix(f"{path}: ")
+    print(f"recover_motion: {who}: {reason}", file=sys.stderr)
+    return who, reason
+
+
 def run(config: config_dict.ConfigDict) -> int:
     """Recover what the configuration names; returns the exit code."""
     try:
@@ -100,10 +110,12 @@ def run(config: config_dict.ConfigDict) -> int:
         for path in paths:
             try:
                 for number, found in enumerate(recover(config, path)):
-                    clips.append(conclude(found, f"{path.stem}_{number}", out))
+                    if isinstance(found, ValueError):
+                        failures.append(failed(f"{path}, person {number}", found, path))
+                    else:
+                        clips.append(conclude(found, f"{path.stem}_{number}", out))
             except (ValueError, OSError, ImportError, RuntimeError) as error:
-                failures.append((str(path), str(error)))
-                print(f"recover_motion: {path}: {str(error).removeprefix(f'{path}: ')}", file=sys.stderr)
+                failures.append(failed(str(path), error, path))
             bar.update()
     write_report(out / "report.html", clips, failures=failures, title="Recovered motion")
     print(f"report: {out / 'report.html'}")

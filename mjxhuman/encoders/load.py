@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +127,8 @@ def recover(
     cache: bool = True,
 ) -> Recovered:
     """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
-    return recover_all(path, humanoid, fps=fps, ground=ground, options=options, cache=cache, everyone=False)[0]
+    (found,) = _recoveries(path, humanoid, fps, ground, options, cache, everyone=False)
+    return found()
 
 
 def recover_all(
@@ -136,25 +139,47 @@ def recover_all(
     ground: str = "stance",
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
-    everyone: bool = True,
-) -> list[Recovered]:
-    """The motions of everyone, or of the one that ``options.person`` names."""
+) -> Iterator[Recovered | ValueError]:
+    """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
+
+    Raises:
+      As ``load_motion``, at the first; nobody in the video.
+    """
+    for found in _recoveries(path, humanoid, fps, ground, options, cache, everyone=True):
+        try:
+            yield found()
+        except ValueError as error:
+            yield error
+
+
+def _recoveries(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None,
+    fps: float | None,
+    ground: str,
+    options: VideoOptions,
+    cache: bool,
+    everyone: bool,
+) -> list[Callable[[], Recovered]]:
+    """For each person asked for a function that recovers the motion."""
     path = Path(path)
     if ground not in POLICIES:
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
-    camera, film = _given_camera(options), kind_of(path) == "video"
+    given, film = _given_camera(options), kind_of(path) == "video"
     if film:
         encoder = shared_encoder(options.encoder, options.weights)
-        encoding = encode_video(path, encoder, camera, fps=fps, region=options.region, cache=cache)
+        encoding = encode_video(path, encoder, given, fps=fps, region=options.region, cache=cache)
     else:
-        encoding = read_encoding(path, fps=fps, image_size=camera.image_size if camera else None)
+        encoding = read_encoding(path, fps=fps, image_size=given.image_size if given else None)
     if encoding.frames < MIN_FRAMES:
         raise MotionFileError(path, "frames", encoding.frames, f"at least {MIN_FRAMES}")
-    camera = _fitting(camera, options, encoding, path)
-    chosen = [choose(encoding, options.person, path)]
-    if everyone:
-        chosen = [choose(encoding, k, path) for k in range(len(encoding.people))]
-    return [_recovered(path, film, encoding, person, said, camera, humanoid, ground) for person, said in chosen]
+    camera = _fitting(given, options, encoding, path)
+    wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
+    chosen = [choose(encoding, person, path) for person in wanted]
+    return [
+        functools.partial(_recovered, path, film, encoding, person, said, camera, humanoid, ground)
+        for person, said in chosen
+    ]
 
 
 def from_encoding(
