@@ -42,7 +42,7 @@ def test_score_of_a_real_video(film, tmp_path, capsys):
     assert set(line["axes"]) == {"kinematic", "contact", "dynamic"}
     assert (line["frames"], line["fps"]) == (100, 60.0)
     assert "focal length 2203 px, the image diagonal" in output
-    assert "the only person found in the video" in output
+    assert "person 0 of 2 in the video" in output  # another one stands in the background
     record = json.loads((tmp_path / "scores.jsonl").read_text())
     assert record["video"]["encoder"] == "blazepose"
     assert record["video"]["people"] == 1 and record["video"]["person_frames"] == 100

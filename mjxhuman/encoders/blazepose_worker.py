@@ -185,8 +185,8 @@ class People:
             box.width, box.height = box.width * wide / width, box.height * high / height
             x, y, radius = _circle(detection, image.shape)
             reach = 0.75 * radius  # hands and feet seldom reach the circle
-            beside = left > 0 and x - reach < left or left + wide < width and x + reach > left + wide
-            beyond = top > 0 and y - reach < top or top + high < height and y + reach > top + high
+            beside = (left > 0 and x - reach < left) or (left + wide < width and x + reach > left + wide)
+            beyond = (top > 0 and y - reach < top) or (top + high < height and y + reach > top + high)
             if not (beside or beyond):
                 whole.append(detection)
         return whole
