@@ -45,7 +45,7 @@ def test_score_of_a_real_video(film, tmp_path, capsys):
     assert "person 0 of 2 in the video" in output  # another one stands in the background
     record = json.loads((tmp_path / "scores.jsonl").read_text())
     assert record["video"]["encoder"] == "blazepose"
-    assert record["video"]["people"] == 1 and record["video"]["person_frames"] == 100
+    assert record["video"]["people"] == 2 and record["video"]["person_frames"] == 100
     assert 1.0 < record["video"]["reprojection_px"] < 10.0
     assert record["total"] == line["total"]
 
