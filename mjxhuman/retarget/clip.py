@@ -2,8 +2,8 @@
 
 Where ``optimize`` solves every frame of a marker clip on its own, pixels need time: a camera does not see depth, points
 vanish and jump, and what a frame cannot tell its neighbours do. So all frames are unknowns of one problem, coupled by
-accelerations (three frames) and by feet that stay where they stand (two), and share five unknowns: the body's scale,
-the focal length, the two angles of the vertical, the height of the floor. Levenberg-Marquardt on the tangent space; the
+accelerations (three frames) and by feet that stay where they stand (two), and share three unknowns: the body's scale,
+the focal length, the height of the floor. Levenberg-Marquardt on the tangent space; the
 normal equations are block pentadiagonal with a border (``math.banded``), so a step costs the same per frame whatever
 the length. Derivatives are written out as in ``optimize``. Robust by re-weighting: the Geman-McClure kernel.
 
@@ -37,7 +37,6 @@ from mjxhuman.retarget.optimize import (
     chord,
     exclusive,
     forward,
-    right_jacobian,
     skew,
 )  # fmt: skip
 
@@ -46,14 +45,13 @@ LENGTHS = (32, 64, 128, 256, 512)
 #: Unknowns of a frame: root, then one rotation vector per joint.
 UNKNOWNS = 3 + 3 * JOINTS
 #: The unknowns all frames share.
-SHARED = ("log scale", "log focal length", "tilt about x", "tilt about y", "floor height")
+SHARED = ("log scale", "log focal length", "floor height")
 #: Damping is relative to the curvature, which may vanish (twist of a straight limb): at least this, 1/m^2 or 1/rad^2.
 _LEAST_CURVATURE = 10.0
 #: Standard deviations at which a sole's height or step loses its say.
 _SOLE_SCALE = 3.0
-_LEAN = 0.5  # sine of the lean at which a trunk tells nothing about up
 _LONGEST_TURN = 0.5  # rad, of a joint in one step
-_SCALE, _FOCAL, _TILT, _FLOOR = 0, 1, slice(2, 4), 4
+_SCALE, _FOCAL, _FLOOR = range(3)
 
 
 class Frames(NamedTuple):
@@ -82,14 +80,13 @@ class Body(NamedTuple):
     foot: Array  # (F, 3) m
     reference: Array  # (22, 4) neutral local rotations; the pelvis' is not read
     reference_weight: Array  # (22, 3) 1/rad
-    upright_weight: Array  # () of the trunk's lean (sine of the angle): how people stand tells where up is
     bend_weight: Array  # (23, 3) root in 1/m, joints in 1/rad: of second differences
     floor_weight: Array  # () 1/m, of touching and of being under the floor
     hold_weight: Array  # () 1/m, of a step between frames
     pixel_scale: Array  # () standard deviations at which a pixel residual loses its say
     landmark_scale: Array  # ()
-    shared: Array  # (5,) prior mean
-    shared_precision: Array  # (5,) 1/variance
+    shared: Array  # (3,) prior mean
+    shared_precision: Array  # (3,) 1/variance
 
 
 class Path(NamedTuple):
@@ -97,7 +94,7 @@ class Path(NamedTuple):
 
     root: Array  # (T, 3) m
     local: Array  # (T, 22, 4)
-    shared: Array  # (5,)
+    shared: Array  # (3,)
 
 
 class _System(NamedTuple):
@@ -105,10 +102,10 @@ class _System(NamedTuple):
 
     cost: Array  # (T,)
     matrix: banded.Banded
-    border: Array  # (T, n, 5)
-    corner: Array  # (5, 5)
+    border: Array  # (T, n, 3)
+    corner: Array  # (3, 3)
     gradient: Array  # (T, n)
-    gradient_shared: Array  # (5,)
+    gradient_shared: Array  # (3,)
 
 
 _Part = dict[str, Array]  #: what one kind of residual adds: fields of ``_System``, ``diagonal``, ``first``, ``second``
@@ -280,11 +277,8 @@ def _robust(square: Array, scale: Array) -> tuple[Array, Array]:
 
 
 def _pixels(path: Path, frames: Frames, body: Body, points: Array, turns: Array) -> _Part:
-    tilt = jnp.concatenate([path.shared[_TILT], jnp.zeros(1)])
-    level = jaxlie.SO3.exp(tilt).as_matrix()
-    turned = jnp.einsum("ij,tkj->tki", level, points)
-    rotation = jnp.einsum("tvij,jk->tvik", frames.view[..., :3], level)
-    seen = jnp.einsum("tvij,tkj->tvki", frames.view[..., :3], turned) + frames.view[:, :, None, :, 3]
+    rotation = frames.view[..., :3]
+    seen = jnp.einsum("tvij,tkj->tvki", rotation, points) + frames.view[:, :, None, :, 3]
     depth = jnp.maximum(seen[..., 2], NEAREST)
     focal = jnp.exp(path.shared[_FOCAL]) * frames.lens[:, :, None, :2]
     ideal = seen[..., :2] / depth[..., None]
@@ -299,13 +293,11 @@ def _pixels(path: Path, frames: Frames, body: Body, points: Array, turns: Array)
         [jnp.broadcast_to(jnp.eye(2), (*ideal.shape, 2)), -(ideal * ahead[..., None])[..., None]], -1
     )
     by_point = jnp.einsum("tvkij,tvjl->tvkil", by_camera, rotation)
-    # and by the shared unknowns: the points grow about the root; the rig tilts about the origin
+    # and by the shared unknowns: the points grow about the root
     growth = points - path.root[:, None]
-    spin = -jnp.einsum("tkij,ja->tkia", skew(points), right_jacobian(tilt)[:, :2])
-    by_tilt = jnp.einsum("tvkij,tkja->tvkia", by_point, spin)
     by_scale = jnp.einsum("tvkij,tkj->tvki", by_point, growth)[..., None]
     by_focal = (strength[..., None] * focal * ideal)[..., None]
-    by_shared = jnp.concatenate([by_scale, by_focal, by_tilt, jnp.zeros_like(by_scale)], -1)
+    by_shared = jnp.concatenate([by_scale, by_focal, jnp.zeros_like(by_scale)], -1)
     information = jnp.einsum("tvkia,tvkib->tkab", by_point, by_point)
     force = jnp.einsum("tvkia,tvki->tka", by_point, residual)
     mixed = jnp.einsum("tvkia,tvkis->tkas", by_point, by_shared)
@@ -348,7 +340,7 @@ def _joint_blocks(blocks: Array) -> Array:
 
 
 def _priors(path: Path, body: Body) -> _Part:
-    """Neutral pose, the soft ranges of ``optimize``, and an upright trunk."""
+    """Neutral pose and the soft ranges of ``optimize``."""
     turn, turn_map = chord(jaxlie.SO3(body.reference), jaxlie.SO3(path.local))
     residual = body.reference_weight * turn
     slope = body.reference_weight[:, :, None] * turn_map
@@ -360,18 +352,8 @@ def _priors(path: Path, body: Body) -> _Part:
     blocks = blocks.at[:, RANGE_INDEX].add(jnp.einsum("tjxa,tjxb->tjab", beyond_slope, beyond_slope))
     force = jnp.einsum("tjxa,tjx->tja", slope, residual)
     force = force.at[:, RANGE_INDEX].add(jnp.einsum("tjxa,tjx->tja", beyond_slope, beyond))
-    # lean: horizontal part of the pelvis' y axis, by the pelvis' own turn
-    world = jaxlie.SO3(path.local[:, 0]).as_matrix()
-    lean = body.upright_weight * world[:, :2, 1]
-    lean_cost, share = _robust(jnp.sum(lean * lean, -1), body.upright_weight * _LEAN)
-    lean = lean * jnp.sqrt(share)[:, None]
-    lean_slope = (
-        -body.upright_weight * jnp.sqrt(share)[:, None, None] * (world @ skew(jnp.array([0.0, 1.0, 0.0])))[:, :2]
-    )
-    blocks = blocks.at[:, 0].add(jnp.einsum("txa,txb->tab", lean_slope, lean_slope))
-    force = force.at[:, 0].add(jnp.einsum("txa,tx->ta", lean_slope, lean))
     length = len(force)
-    cost = jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2)) + lean_cost
+    cost = jnp.sum(residual * residual, (1, 2)) + jnp.sum(beyond * beyond, (1, 2))
     return {
         "cost": cost, "diagonal": _joint_blocks(jnp.concatenate([jnp.zeros((length, 1, 3, 3)), blocks], 1)),
         "gradient": jnp.concatenate([jnp.zeros((length, 3)), force.reshape(length, -1)], 1),

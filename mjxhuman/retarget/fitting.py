@@ -17,6 +17,7 @@ from mjxhuman.retarget.motion import SAME_SIZE
 from mjxhuman.retarget.sides import exchanged_by_fit, exchanged_in_time
 from mjxhuman.retarget.sightings import Sightings
 from mjxhuman.retarget.start import neutral_pose, starting_path
+from mjxhuman.retarget.vertical import fall, find_vertical
 
 #: Standard deviation (rad) of a joint about the neutral pose, about its x, y, z axes (SMPL's).
 _POSE = {
@@ -34,10 +35,9 @@ _ACCELERATION = {
 }  # fmt: skip
 #: Standard deviations of 3D landmarks (m), of a sole on the floor (m) and of the speed of a foot that stands (m/s).
 _LANDMARK, _ON_FLOOR, _STANDING = 0.10, 0.05, 0.1
-#: Standard deviations of a priori knowledge: stature (share), focal length (share), tilt of a camera nobody levelled
-#: (rad), height of the floor where nothing is known (m).
-_STATURE, _FOCAL, _TILT, _FLOOR = 0.06, 0.2, 0.15, 100.0
-_UPRIGHT = 0.15  # of the trunk's lean, where the vertical is not known
+#: Standard deviations of a priori knowledge: stature (share), focal length (share), height of the floor where nothing
+#: is known (m).
+_STATURE, _FOCAL, _FLOOR = 0.06, 0.2, 100.0
 #: Standard deviations at which a pixel loses its say in the three rounds.
 KERNELS = (10.0, 4.0, 3.0)
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the
@@ -46,6 +46,7 @@ _SLOW, _NEAR = (0.2, 0.5), (0.05, 0.12)
 #: Errors of a detector repeat themselves: what a whole clip has in common is estimated as from so many frames.
 _INDEPENDENT = 10.0
 _BASELINE = 0.3  # m between cameras, or that one moves, from which the size of what they see can be told
+_UP, _IDENTITY = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0, 0.0])
 _OVERLAP = 64  # frames that two windows of a long clip share
 
 
@@ -61,6 +62,8 @@ class Fit:
     path: clip.Path
     swapped: np.ndarray  # (T, V) bool
     size_told: bool
+    unlevelled: bool  # whether the vertical is unknown
+    turn: np.ndarray = dataclasses.field(default_factory=lambda: _IDENTITY)  # (4,) from the cameras' world to this one
     calibrated: bool = False
 
     @classmethod
@@ -82,10 +85,10 @@ class Fit:
         told = tells_size(seen, floor)
         spread = np.array([
             _STATURE if "stature" in estimate and told else 1e-6, _FOCAL if "focal" in estimate else 1e-6,
-            *[_TILT if "gravity" in estimate else 1e-6] * 2, _FLOOR if floor is None else 0.01,
+            _FLOOR if floor is None else 0.01,
         ])  # fmt: skip
         spread[:2] /= np.sqrt(max(1.0, count / _INDEPENDENT))
-        shared = np.array([0.0, 0.0, 0.0, 0.0, floor or 0.0])
+        shared = np.array([0.0, 0.0, floor or 0.0])
         pose = np.array([_POSE.get(_bare(name), (1e3, 1e3, 1e3)) for name in BODIES])
         turning = np.array([[_ROOT_ACCELERATION], *[[_ACCELERATION[_bare(name)]] for name in BODIES]])
         hips = [k for k, name in enumerate(seen.points.names) if name in ("LHip", "RHip")]
@@ -93,13 +96,12 @@ class Fit:
             offsets=chain.offsets[: len(BODIES)], body=seen.points.body, point=seen.points.point,
             anchor=seen.points.point[hips].mean(0) if hips else np.zeros(3), foot_body=foot_body, foot=foot,
             reference=neutral_pose(), reference_weight=1.0 / pose,
-            upright_weight=np.array("gravity" in estimate) / _UPRIGHT * np.sqrt(min(1.0, _INDEPENDENT / count)),
             bend_weight=np.repeat(seen.fps**2 / turning, 3, 1), floor_weight=np.array(0.0),
             hold_weight=np.array(seen.fps / _STANDING / np.sqrt(len(foot) / 2)), pixel_scale=np.array(KERNELS[0]),
             landmark_scale=np.array(3.0), shared=shared, shared_precision=1.0 / spread**2,
         )  # fmt: skip
         path = starting_path(seen, chain, frames, body)
-        return cls(seen, humanoid, chain, frames, body, path, swapped, told)
+        return cls(seen, humanoid, chain, frames, body, path, swapped, told, "gravity" in estimate)
 
     def solve(self, kernel: float, steps: int) -> None:
         """Least squares on all frames from the path so far."""
@@ -128,9 +130,17 @@ class Fit:
         pos, quat = self.pose()
         return pos[:, self.body.foot_body] + host.rotate(quat[:, self.body.foot_body], self.scale * self.body.foot)
 
+    def centre_of_mass(self) -> np.ndarray:
+        """``(T, 3)`` m, world."""
+        ids, model = self.humanoid.smpl_body_ids, self.humanoid.model
+        share = model.body_mass[ids] / model.body_mass[ids].sum()
+        centre = self.scale * host.rotate(np.asarray(self.humanoid.smpl_frame, float), model.body_ipos[ids])
+        pos, quat = self.pose()
+        return np.einsum("b,tbi->ti", share, pos + host.rotate(quat, centre))
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ideal pixels ``(T, V, K, 2)`` of world points ``(T, K, 3)``, and their derivative ``(T, V, K, 2, 3)``."""
-        view = self.levelled()
+        view = self.frames.view
         seen = np.einsum("tvij,tkj->tvki", view[..., :3], points) + view[:, :, None, :, 3]
         depth = np.maximum(seen[..., 2:], 0.05)
         focal = np.exp(self.path.shared[1]) * self.frames.lens[:, :, None, :2]
@@ -140,13 +150,6 @@ class Fit:
         return focal * ideal + self.frames.lens[:, :, None, 2:], np.einsum(
             "tvkia,tvab->tvkib", by_camera, view[..., :3]
         )
-
-    def levelled(self) -> np.ndarray:
-        """World to camera ``(T, V, 3, 4)`` of the world whose vertical the fit found."""
-        level = Rotation.from_rotvec([*self.path.shared[2:4], 0.0]).as_matrix()
-        view = np.array(self.frames.view)
-        view[..., :3] = view[..., :3] @ level
-        return view
 
     def misfit(self) -> np.ndarray:
         """Distance ``(T, V, K)`` of sightings from the body's points, in standard deviations; NaN where not seen."""
@@ -159,6 +162,24 @@ class Fit:
         self.swapped ^= swap
         self.frames = self.frames._replace(landmark_weight=_landmark_weight(self.seen))
 
+    def level(self) -> None:
+        """Turn the world about its origin so that up is where balance and floor say, if nobody knows."""
+        if not self.unlevelled:
+            return
+        stature = self.humanoid.stature * self.scale
+        nominal = host.rotate(self.turn, _UP)
+        up = find_vertical(self.centre_of_mass(), self.soles(), stature, self.seen.fps, self.seen.seen.any(1), nominal)
+        turn = host.between(up, _UP)
+        self.turn = host.multiply(turn, self.turn)
+        view = self.seen.view.copy()
+        view[..., :3] = view[..., :3] @ Rotation.from_quat(turn, scalar_first=True).as_matrix().T
+        landmark = None if self.seen.landmark is None else host.rotate(turn, self.seen.landmark)
+        self.seen = dataclasses.replace(self.seen, view=view, landmark=landmark)
+        self.frames = self.frames._replace(view=view, landmark=host.rotate(turn, self.frames.landmark))
+        local = self.path.local.copy()
+        local[:, 0] = host.multiply(turn, local[:, 0])
+        self.path = self.path._replace(root=host.rotate(turn, self.path.root), local=local)
+
     def stand(self) -> None:
         """Find the floor and the sole points that touch it and stay."""
         soles, fps = self.soles(), self.seen.fps
@@ -166,11 +187,11 @@ class Fit:
         index = np.arange(len(soles))
         after, before = np.minimum(index + radius, len(soles) - 1), np.maximum(index - radius, 0)
         speed = np.linalg.norm(soles[after] - soles[before], axis=-1) * fps / np.maximum(after - before, 1)[:, None]
-        floor = self.path.shared[4] if self.body.shared_precision[4] > 1.0 else _floor_of(soles, fps)
-        touch = _fall(speed, _SLOW) * _fall(soles[..., 2] - floor, _NEAR)
+        floor = self.path.shared[2] if self.body.shared_precision[2] > 1.0 else _floor_of(soles, fps)
+        touch = fall(speed, _SLOW) * fall(soles[..., 2] - floor, _NEAR)
         hold = np.zeros_like(touch)
         hold[:-1] = np.minimum(touch[:-1], touch[1:])
-        self.path = self.path._replace(shared=np.array([*self.path.shared[:4], floor]))
+        self.path = self.path._replace(shared=np.array([*self.path.shared[:2], floor]))
         self.frames = self.frames._replace(touch=touch, hold=hold)
         self.body = self.body._replace(floor_weight=np.array(1.0 / _ON_FLOOR / np.sqrt(self.body.foot.shape[0] / 2)))
 
@@ -232,12 +253,6 @@ def tells_size(seen: Sightings, floor: float | None) -> bool:
 
 def _bare(name: str) -> str:
     return name[2:] if name[:2] in ("L_", "R_") else name
-
-
-def _fall(x: np.ndarray, between: tuple[float, float]) -> np.ndarray:
-    """1 below the first value, 0 above the second, smooth in between."""
-    share = np.clip((between[1] - x) / (between[1] - between[0]), 0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
 
 
 def _soles(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:

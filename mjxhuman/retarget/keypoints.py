@@ -1,9 +1,10 @@
 """2D keypoints of one or several cameras, with 3D landmarks where an encoder has them, to a ``Motion``: whole-clip fit.
 
 The path of the built-in body that explains the pixels of all frames at once (``clip``): rotations of 22 joints, root,
-one body scale and, where the camera is not calibrated, the vertical and the focal length. Three rounds: a wide robust
-kernel from a starting path (``start``); sides that the detector mixed up are put right, feet that stand are found and
-the constant places of the points on this body are estimated; then again with a narrow kernel.
+one body scale and, on request, the focal length. Three rounds: a wide robust kernel from a starting path (``start``);
+sides that the detector mixed up are put right, the world of a camera that nobody levelled is turned upright
+(``vertical``), feet that stand are found and the constant places of the points on this body are estimated; then again
+with a narrow kernel.
 
 What nobody saw is not invented: a joint counts as known where it, or one further out on its limb, was seen within
 ``HORIZON`` and agrees with the fit, and a frame is valid where most of the body is known.
@@ -105,6 +106,7 @@ def recover_with_report(
     fit.solve(KERNELS[0], 20)
     for round_kernel in KERNELS[1:]:
         fit.untangle()
+        fit.level()
         fit.stand()
         fit.place_points()
         if round_kernel == KERNELS[-1]:
@@ -176,7 +178,7 @@ def _finished(
     source = dataclasses.replace(keypoints, uv=None, confidence=None, pos3d=None)  # its rate and provenance
     motion, _, found = place(fit.humanoid, placed, valid, source, size, ground)
     lens = np.moveaxis(fit.frames.lens, 1, 0)
-    world = _moved(fit.levelled(), size, found)
+    world = _moved(fit.frames.view, size, found)
     matrix = np.tile(np.eye(3), (*lens.shape[:2], 1, 1))
     matrix[..., [0, 1], [0, 1]] = np.exp(fit.path.shared[1]) * lens[..., :2]
     matrix[..., :2, 2] = lens[..., 2:]
@@ -195,7 +197,7 @@ def _finished(
         points=points, known=known, swapped=fit.swapped,
         contact=np.stack([fit.frames.touch[:, side].max(1) for side in sides], 1),
         stature=fit.humanoid.stature * fit.scale, focal=float(np.exp(fit.path.shared[1])),
-        tilt=float(np.linalg.norm(fit.path.shared[2:4])), notes=tuple(motion.provenance.retarget),
+        tilt=float(host.angle(fit.turn)), notes=tuple(motion.provenance.retarget),
     )  # fmt: skip
     return motion, report
 
@@ -224,8 +226,8 @@ def _sentences(fit: Fit, valid: np.ndarray) -> list[str]:
         f"stature {fit.humanoid.stature * fit.scale:.2f} m"
         + ("" if fit.size_told else " taken as given: one camera that stands still cannot tell size from distance"),
     ]
-    if fit.body.shared_precision[2] < 1e6:
-        lines.append(f"cameras turned by {np.rad2deg(np.linalg.norm(fit.path.shared[2:4])):.1f} deg to be level")
+    if fit.unlevelled:
+        lines.append(f"cameras turned by {np.rad2deg(host.angle(fit.turn)):.1f} deg: people stand over their feet")
     if fit.body.shared_precision[1] < 1e6:
         lines.append(f"focal length {np.exp(fit.path.shared[1]):.2f} times the given one")
     if fit.swapped.any():

@@ -41,15 +41,15 @@ def make_clip(chain, frames: int = 40, views: int = 2, noise: float = 0.15, path
     body = clip.Body(
         offsets=chain.offsets[:22], body=np.arange(22), point=np.zeros((22, 3)), anchor=np.array([0.0, -0.06, 0.0]),
         foot_body=np.array([7, 8]), foot=foot, reference=np.tile([1.0, 0.0, 0.0, 0.0], (22, 1)),
-        reference_weight=np.full((22, 3), 0.03), upright_weight=np.array(0.0),
+        reference_weight=np.full((22, 3), 0.03),
         bend_weight=np.full((23, 3), 1e-2), floor_weight=np.array(0.0),
-        hold_weight=np.array(0.0), pixel_scale=np.array(100.0), landmark_scale=np.array(100.0), shared=np.zeros(5),
-        shared_precision=np.full(5, 1e12),
+        hold_weight=np.array(0.0), pixel_scale=np.array(100.0), landmark_scale=np.array(100.0), shared=np.zeros(3),
+        shared_precision=np.full(3, 1e12),
     )  # fmt: skip
     turn = rng.normal(0.0, noise, (frames, 22, 3))
     length = np.linalg.norm(turn, axis=-1, keepdims=True)
     quats = np.concatenate([np.cos(length / 2), np.sin(length / 2) * turn / length], -1)
-    start = clip.Path(root + rng.normal(0.0, 0.05, root.shape), host.multiply(local, quats), np.zeros(5))
+    start = clip.Path(root + rng.normal(0.0, 0.05, root.shape), host.multiply(local, quats), np.zeros(3))
     return given, body, start, root, local, pos
 
 
@@ -59,12 +59,12 @@ def heavy(given, body, start):
     frames = len(given.bend)
     given = given._replace(touch=rng.uniform(0, 1, (frames, 2)), hold=rng.uniform(0, 1, (frames, 2)))
     body = body._replace(
-        floor_weight=np.array(5.0), hold_weight=np.array(7.0), upright_weight=np.array(4.0),
+        floor_weight=np.array(5.0), hold_weight=np.array(7.0),
         bend_weight=np.full((23, 3), 3.0), reference_weight=np.full((22, 3), 0.7), pixel_scale=np.array(6.0),
         landmark_scale=np.array(2.0),
-        shared_precision=np.array([30.0, 20.0, 10.0, 15.0, 40.0]),
+        shared_precision=np.array([30.0, 20.0, 40.0]),
     )  # fmt: skip
-    return given, body, start._replace(shared=np.array([0.1, -0.05, 0.08, -0.03, 0.7]))
+    return given, body, start._replace(shared=np.array([0.1, -0.05, 0.7]))
 
 
 def moved(start, flat):
@@ -106,20 +106,20 @@ def test_the_normal_matrix_is_the_curvature_where_residuals_vanish(chain, x64):
     given, body, *_ = make_clip(chain, frames, path=(root, local))
     given = given._replace(hold=np.tile([[0.5, 1.0]], (frames, 1)))
     body = body._replace(
-        reference_weight=np.zeros((22, 3)), bend_weight=np.full((23, 3), 2.0), shared_precision=np.full(5, 3.0),
+        reference_weight=np.zeros((22, 3)), bend_weight=np.full((23, 3), 2.0), shared_precision=np.full(3, 3.0),
         hold_weight=np.array(4.0),
     )  # fmt: skip
-    still = clip.Path(root, local, np.zeros(5))
+    still = clip.Path(root, local, np.zeros(3))
     given, body, still = jax.tree.map(jnp.asarray, (given, body, still))
     linearise = jax.jit(clip._linearise)
     system = linearise(still, given, body)
-    size, n = frames * clip.UNKNOWNS, clip.UNKNOWNS
-    dense = np.zeros((size + 5, size + 5))
+    size, n, more = frames * clip.UNKNOWNS, clip.UNKNOWNS, len(clip.SHARED)
+    dense = np.zeros((size + more, size + more))
     for t in range(frames):
         for k, blocks in enumerate(system.matrix):
             if t >= k:
                 dense[t * n : (t + 1) * n, (t - k) * n : (t - k + 1) * n] = blocks[t]
-    dense[size:, :size] = np.asarray(system.border).reshape(size, 5).T
+    dense[size:, :size] = np.asarray(system.border).reshape(size, more).T
     dense[size:, size:] = system.corner
     dense = np.tril(dense) + np.tril(dense, -1).T
 
@@ -127,15 +127,15 @@ def test_the_normal_matrix_is_the_curvature_where_residuals_vanish(chain, x64):
         at = linearise(moved(still, flat), given, body)
         return np.concatenate([np.ravel(at.gradient), at.gradient_shared])
 
-    directions, numeric = slopes(gradient, size + 5)
+    directions, numeric = slopes(gradient, size + more)
     for v, want in zip(directions, numeric, strict=True):
         np.testing.assert_allclose(dense @ v, want, atol=1e-4 * np.abs(want).max())
 
 
 def test_two_views_recover_the_motion_and_the_scale(chain):
     given, body, start, _, _, pos = make_clip(chain, 40)
-    body = body._replace(shared_precision=np.array([1.0, 1e12, 1e12, 1e12, 1e12]))
-    start = start._replace(shared=np.array([0.08, 0, 0, 0, 0]))
+    body = body._replace(shared_precision=np.array([1.0, 1e12, 1e12]))
+    start = start._replace(shared=np.array([0.08, 0, 0]))
     found = clip.solve_clip(given._replace(landmark_weight=given.landmark_weight * 0), body, start, tolerance=1e-6)
     assert abs(found.path.shared[0]) < 3e-3
     own, _ = forward_clip(chain, found.path.root, found.path.local)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.data.cameras import level_camera
@@ -194,21 +195,25 @@ def test_another_body_scales_the_scene_with_its_cameras(walk, two_views):
     assert np.median(np.linalg.norm(report.uv - keypoints.uv, axis=-1)) < 3.0 * NOISE
 
 
-def test_a_camera_that_is_not_level_is_levelled(walk):
-    """Nothing known but the focal length: the vertical comes from feet on the floor and the way people stand."""
+@pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (20.0, -10.0)])
+def test_the_vertical_is_where_people_stand(walk, pitch, roll):
+    """A camera that nobody levelled, looking down and rolled: up is found from feet and centre of mass."""
     camera = cameras(walk, [0.7])
-    alone, keypoints = one(camera, seen_by(walk, camera))
-    wrong = level_camera(SIZE, 1100.0)
-    pose, roll = np.array(wrong.T_world_camera), np.deg2rad(8.0)
-    pose[:, :3, :3] = pose[:, :3, :3] @ np.array(
-        [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
-    )
-    wrong = wrong.replace(T_world_camera=pose, distortion=np.asarray(alone.distortion))
-    motion, report = recover_with_report(keypoints, wrong, estimate=("stature", "gravity"))
-    up = np.asarray(report.camera.T_world_camera)[0, 0, :3, :3].T @ np.array([0.0, 0.0, 1.0])
-    true = np.asarray(alone.T_world_camera)[0, :3, :3].T @ np.array([0.0, 0.0, 1.0])
-    assert np.rad2deg(np.arccos(up @ true)) < 5.0  # of 8
-    assert report.tilt > np.deg2rad(6.0)
+    middle = walk.joints[:, 0].mean(0)
+    turn = Rotation.from_euler("ZYX", [40.0, pitch, roll], degrees=True).as_matrix()
+    pose = np.array(level_camera(SIZE).T_world_camera[0], float)
+    pose[:3, :3] = turn @ pose[:3, :3]
+    pose[:3, 3] = middle - 5.0 * turn[:, 0]
+    alone = Camera(camera.intrinsics[0], pose[None], np.zeros((1, 4)), SIZE)
+    uv, _ = lens_model.project(walk.points, alone.intrinsics[0], pose, np.zeros(4))
+    uv = np.asarray(uv, float) + np.random.default_rng(0).normal(0.0, NOISE, uv.shape)
+    keypoints = Keypoints(uv, np.ones(uv.shape[:2]), NAMES, walk.fps, SIZE)
+    motion, report = recover_with_report(keypoints, level_camera(SIZE, 1100.0), estimate=("stature", "gravity"))
+    up, true = (np.asarray(T)[:3, :3].T @ [0.0, 0.0, 1.0] for T in (report.camera.T_world_camera[0, 0], pose))
+    assert np.rad2deg(np.arccos(np.clip(up @ true, -1.0, 1.0))) < 5.0
+    if pitch:
+        assert np.rad2deg(report.tilt) > 15.0
+    assert any("people stand over their feet" in line for line in motion.provenance.retarget)
     assert np.asarray(motion.valid).all()
 
 
