@@ -102,7 +102,8 @@ class VideoReward:
         for i, rate in enumerate(rates):
             if not (np.isfinite(rate) and rate > 0):
                 raise ValueError(f"fps: expected positive numbers of frames per second, found {rate} for videos[{i}]")
-        return _stacked([self._scored(item) for item in self._encoded(readers, rates)], self._reward)
+        encodings = enumerate(self._encoded(readers, rates))
+        return _stacked([self._scored(item, f"videos[{i}]") for i, item in encodings], self._reward)
 
     def close(self) -> None:
         """Stop the encoder's processes; the next call starts them again."""
@@ -121,16 +122,17 @@ class VideoReward:
         with futures.ThreadPoolExecutor(self._workers, thread_name_prefix="mjxhuman-encode") as pool:
             yield from pool.map(encode, range(len(readers)))
 
-    def _scored(self, encoding: Encoding | Exception) -> Scores | str:
+    def _scored(self, encoding: Encoding | Exception, name: str) -> Scores | str:
         """Scores of one video, or why there are none."""
         if isinstance(encoding, Exception):
             return _reason(encoding)
         seen = float(encoding.people[0].seen.mean()) if encoding.people else 0.0
         if encoding.people and seen < LEAST_SEEN:
-            return f"the person is seen in {seen:.0%} of {encoding.frames} frames, expected {LEAST_SEEN:.0%} or more"
+            least = f"{LEAST_SEEN:.0%} or more"
+            return f"{name}: the person is seen in {seen:.0%} of {encoding.frames} frames, expected {least}"
         try:
             with _PHYSICS:
-                motion = from_encoding(encoding, "video", self._humanoid, self._ground).motion
+                motion = from_encoding(encoding, name, self._humanoid, self._ground).motion
                 scores = mjxhuman.score(motion, self._reward)
         except ValueError as error:
             return _reason(error)

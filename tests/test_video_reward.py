@@ -136,6 +136,7 @@ def test_failures_are_marked_and_change_nothing_for_others(scorer, plain):
     assert "expected colours from 0 to 1" in scores.reason[3]
     assert "at least 3 frames" in scores.reason[4]
     assert scores.reason[1] == ""
+    assert all(reason.startswith(f"videos[{i}]") for i, reason in enumerate(scores.reason) if reason)
 
 
 def test_all_invalid(scorer):
