@@ -46,3 +46,19 @@ def test_recorded_keypoints_become_a_scored_motion(shared, tmp_path):
     assert record["reprojection_px"] < 20
     (saved,) = tmp_path.glob("*.npz")
     assert mjxhuman.load_motion(saved).num_frames == record["frames"]
+
+
+def test_one_person_who_cannot_be_recovered_leaves_the_others(monkeypatch, tmp_path, capsys):
+    """The reason names the file and the person; the others are written, and the exit code says that something failed."""
+    film = tmp_path / "two.mp4"
+    film.write_bytes(b"")
+    written = []
+    monkeypatch.setattr(
+        recover_motion, "recover", lambda config, path: iter([ValueError(f"{path}: legs: hidden"), "b"])
+    )
+    monkeypatch.setattr(recover_motion, "conclude", lambda found, name, out: written.append((found, name)))
+    monkeypatch.setattr("mjxhuman.report.page.write_report", lambda *args, **options: None)
+    config = configured(video=str(film), out=str(tmp_path / "out"), person="all")
+    assert recover_motion.run(config) == 1
+    assert written == [("b", "two_1")]
+    assert f"{film}, person 0: legs: hidden" in capsys.readouterr().err
