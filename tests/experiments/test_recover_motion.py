@@ -49,7 +49,7 @@ def test_recorded_keypoints_become_a_scored_motion(shared, tmp_path):
 
 
 def test_one_person_who_cannot_be_recovered_leaves_the_others(monkeypatch, tmp_path, capsys):
-    """The reason names the file and the person; the others are written, and the exit code says that something failed."""
+    """The reason names the file and the person; the others are written, and the exit code tells."""
     film = tmp_path / "two.mp4"
     film.write_bytes(b"")
     written = []
