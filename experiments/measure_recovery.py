@@ -76,7 +76,7 @@ def run(
         return NOTHING_TO_DO
     out = Path(out)
     cases = recovery_cases.list_cases(trial, chosen, list(damages) or list(DAMAGES), list(encoders))
-    rows, found, failures = [], {}, {}
+    rows, found, failures, environment = [], {}, {}, describe()
     start = time.perf_counter()
     workers = concurrent.futures.ThreadPoolExecutor(cpu_count())
     with workers, progress(len(cases), unit="case", label="measure") as bar:
@@ -108,7 +108,7 @@ def run(
         "triangulation": baseline,
         "failures": failures,
         "seconds": time.perf_counter() - start,
-        "environment": describe(),
+        "environment": environment,
     }
     with atomic_write(out / "recovery.json") as file:
         file.write(json_line(summary) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
@@ -123,6 +124,7 @@ def attempt(trial: Trial, case: Case, folder: Path) -> Found:
     return found
 
 
+@functools.cache  # of the code that was loaded, not of what it is edited to during a run
 def _code_digest() -> str:
     root = Path(mjxhuman.__file__).parent
     digest = hashlib.sha256()
