@@ -146,8 +146,8 @@ def test_all_invalid(scorer):
 
 
 def test_frame_rate_counts(scorer, plain):
-    """The same pictures shown twice as fast are another motion; a rate per video is taken."""
-    scores = scorer([pictures(), pictures()], [FPS, 2.5 * FPS])
+    """The same pictures shown four times as fast are another motion; a rate per video is taken."""
+    scores = scorer([pictures(), pictures()], [FPS, 4.0 * FPS])
     assert scores.total[0] == plain.total[0]
     assert scores.total[1] < scores.total[0] - 0.02
 

@@ -43,6 +43,8 @@ KERNELS = (10.0, 4.0, 3.0)
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the
 #: second.
 _SLOW, _NEAR = (0.2, 0.5), (0.05, 0.12)
+#: A foot that touches before and after so many s at places so near (m) touched all the while.
+_GAP, _SAME_PLACE = 0.4, 0.1
 #: Errors of a detector repeat themselves: what a whole clip has in common is estimated as from so many frames.
 _INDEPENDENT = 10.0
 _BASELINE = 0.3  # m between cameras, or that one moves, from which the size of what they see can be told
@@ -107,7 +109,7 @@ class Fit:
         """Least squares on all frames from the path so far."""
         weight = self.seen.confidence / self.seen.sigma(self.calibrated)[..., None]
         self.frames = self.frames._replace(uv=self.seen.uv, weight=weight)
-        self.body = self.body._replace(pixel_scale=np.array(kernel), shared=self.body.shared)
+        self.body = self.body._replace(pixel_scale=np.array(kernel))
         self.path = solve_long(self.frames, self.body, self.path, steps)
 
     @property
@@ -188,7 +190,7 @@ class Fit:
         after, before = np.minimum(index + radius, len(soles) - 1), np.maximum(index - radius, 0)
         speed = np.linalg.norm(soles[after] - soles[before], axis=-1) * fps / np.maximum(after - before, 1)[:, None]
         floor = self.path.shared[2] if self.body.shared_precision[2] > 1.0 else _floor_of(soles, fps)
-        touch = fall(speed, _SLOW) * fall(soles[..., 2] - floor, _NEAR)
+        touch = _bridged(fall(speed, _SLOW) * fall(soles[..., 2] - floor, _NEAR), soles, fps)
         hold = np.zeros_like(touch)
         hold[:-1] = np.minimum(touch[:-1], touch[1:])
         self.path = self.path._replace(shared=np.array([*self.path.shared[:2], floor]))
@@ -253,6 +255,17 @@ def tells_size(seen: Sightings, floor: float | None) -> bool:
 
 def _bare(name: str) -> str:
     return name[2:] if name[:2] in ("L_", "R_") else name
+
+
+def _bridged(touch: np.ndarray, soles: np.ndarray, fps: float) -> np.ndarray:
+    """Touch ``(T, F)`` without short gaps: a point that is back where it was has not left, a detection had."""
+    inside = np.zeros((len(touch) + 1, touch.shape[1]))
+    for lag in range(2, min(int(_GAP * fps), len(touch) - 1) + 1):
+        back = np.linalg.norm(soles[lag:] - soles[:-lag], axis=-1) < _SAME_PLACE
+        gap = back & (touch[lag:] > 0.5) & (touch[:-lag] > 0.5)
+        inside[: len(gap)] += gap
+        inside[lag : lag + len(gap)] -= gap
+    return np.where(inside.cumsum(0)[:-1] > 0, 1.0, touch)
 
 
 def _soles(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:

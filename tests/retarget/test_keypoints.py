@@ -16,6 +16,7 @@ from mjxhuman.math import camera as lens_model
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.retarget import host
 from mjxhuman.retarget.chain import chain_of
+from mjxhuman.retarget.fitting import _bridged
 from mjxhuman.retarget.keypoints import recover_motion, recover_with_report
 from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.types import Camera, Keypoints
@@ -232,3 +233,16 @@ def test_arguments_that_do_not_fit(walk, two_views):
         recover_motion(few, camera)
     with pytest.raises(ValueError, match="found no point above 0"):
         recover_motion(keypoints.replace(confidence=np.zeros_like(keypoints.confidence)), camera)
+
+
+def test_feet_that_come_back_at_once_have_not_left():
+    """A detection that jumps to the other foot and back takes no standing foot along; a step does."""
+    touch, place = np.ones((40, 3)), np.zeros((40, 3, 3))
+    touch[10:20] = 0.0
+    place[10:20, :, 0] = 0.3
+    touch[14] = 1.0  # where the jump turns it is slow
+    place[20:, 1, 0] = 0.4  # the second foot stepped
+    touch[8:28, 2] = 0.0  # the third was away for long
+    found = _bridged(touch, place, 30.0)
+    np.testing.assert_array_equal(found[:, 0], 1.0)
+    np.testing.assert_array_equal(found[:, 1:], touch[:, 1:])
