@@ -22,7 +22,7 @@ def get_config() -> config_dict.ConfigDict:
     config.weights = config_dict.placeholder(str)  # folder of the encoder's weights, where it does not bring its own
     config.person = "largest"  # or a number, or "all"
     config.region = config_dict.placeholder(tuple)  # x0, y0, x1, y1 px: only this part of the picture
-    config.camera = config_dict.placeholder(str)  # calibration file, or file:name; unset: level, focal length below
+    config.camera = config_dict.placeholder(str)  # calibration file, or file:name; unset: tilt as found, focal below
     config.focal = config_dict.placeholder(float)  # px; unset: the image diagonal
     config.fps = config_dict.placeholder(float)  # where the file says it wrong (slow motion)
     config.ground = "stance"  # what brings the feet to the floor

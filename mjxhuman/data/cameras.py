@@ -30,11 +30,15 @@ from mjxhuman.types import Camera
 
 #: Camera axes in the world for a camera that looks along +x and stands level: right is -y, down is -z.
 _LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+#: What the provenance of a camera says whose pose is nominal: up has to be found in what it sees.
+NOT_LEVELLED = "nobody stated how the camera is tilted"
 _KEYS = ("intrinsics", "focal", "image_size", "distortion", "T_world_camera", "R", "t", "up")
 
 
 def level_camera(image_size: tuple[int, int], focal: float | None = None) -> Camera:
     """A camera at the world's origin that looks along +x with the horizon level: for videos nobody calibrated.
+
+    The level is nominal, which the provenance says (``NOT_LEVELLED``): recovery turns it to what the motion shows.
 
     Args:
       image_size: width, height in px.
@@ -54,7 +58,7 @@ def level_camera(image_size: tuple[int, int], focal: float | None = None) -> Cam
     pose = np.eye(4)
     pose[:3, :3] = _LEVEL
     source = Source("")
-    for sentence in (note, "camera taken as level: nobody stated how it is tilted"):
+    for sentence in (note, NOT_LEVELLED):
         source.note(sentence)
     return Camera(matrix[None], pose[None], np.zeros((1, 4)), size, source.provenance("level camera"))
 
@@ -167,7 +171,7 @@ def _pose(source: Source, name: str, entry: Mapping[str, Any]) -> np.ndarray:
     elif "R" in entry or "t" in entry:
         raise source.error(name, "only one of R and t", "both, T_world_camera, or neither")
     else:
-        source.note("camera taken as level: the file does not state where it is")
+        source.note(NOT_LEVELLED)
         pose = np.eye(4)[None]
         pose[:, :3, :3] = _LEVEL
         return pose

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mjxhuman.data.cameras import level_camera, read_camera
+from mjxhuman.data.cameras import NOT_LEVELLED, level_camera, read_camera
 from mjxhuman.data.detect import is_video
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.encoders.base import Encoding, Person, choose
@@ -41,7 +41,7 @@ class VideoOptions:
     weights: str | None = None  # folder of the encoder's weights, where it does not bring its own
     person: str = "largest"  # or a number in ``Encoding.people``
     region: tuple[float, float, float, float] | None = None  # x0, y0, x1, y1 px: only this part is looked at
-    camera: str | None = None  # file, or file:name; None: level, of the focal length below
+    camera: str | None = None  # file, or file:name; None: tilt found, focal length below
     focal: float | None = None  # px; None: the image diagonal
 
 
@@ -201,22 +201,27 @@ def _recovered(
     humanoid: Humanoid | None,
     ground: str,
 ) -> Recovered:
-    recovery = None
+    recovery: Recovery | None = None
+    assumed: tuple[str, ...] = ()
     try:
         if person.body is not None:
             motion = retarget_motion(person.body, humanoid, ground=ground)
         elif person.keypoints is not None:
             from mjxhuman.retarget.keypoints import recover_with_report  # its solver takes a second to import
 
-            estimate = ("stature", "gravity") if _is_tilt_unknown(camera) else ("stature",)
+            tilted = NOT_LEVELLED in camera.provenance.conventions
+            estimate = ("stature", "gravity") if tilted else ("stature",)
             motion, recovery = recover_with_report(person.keypoints, camera, humanoid, estimate=estimate, ground=ground)
+            assumed = camera.provenance.conventions
+            if tilted:
+                found = f"found {np.rad2deg(recovery.tilt):.0f} deg off level by how the person stands"
+                assumed = tuple(f"{line}: {found}" if line == NOT_LEVELLED else line for line in assumed)
         else:
             raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     before = motion.provenance
-    assumed = camera.provenance.conventions if recovery is not None else ()
     conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
     kind = f"video, {encoding.encoder}" if film else "keypoints"
     motion = dataclasses.replace(motion, provenance=before.with_(path=str(path), format=kind, conventions=conventions))
@@ -245,7 +250,3 @@ def _fitting(camera: Camera | None, options: VideoOptions, encoding: Encoding, p
         found, expected = ("x".join(map(str, size)) for size in (camera.image_size, encoding.image_size))
         raise ValueError(f"{options.camera}: image_size: found {found}, expected {expected} as in {path}")
     return camera
-
-
-def _is_tilt_unknown(camera: Camera) -> bool:
-    return any(sentence.startswith("camera taken as level") for sentence in camera.provenance.conventions)

@@ -95,6 +95,9 @@ def sightings(keypoints: Keypoints, camera: Camera, chain: Chain) -> Sightings:
             f"keypoints: expected names of at least 6 points on the body, found {', '.join(keypoints.names[:12])} ..."
         )
     uv, confidence = uv[:, :, points.column], relative_confidence(confidence[:, :, points.column])
+    # detectors guess on beyond the edge of the picture, and are sure of it
+    inside = ((uv >= 0.0) & (uv <= np.asarray(keypoints.image_size))).all(-1)
+    confidence = np.where(inside | ~np.isfinite(uv).all(-1), confidence, 0.0)
     if not np.isfinite(uv[confidence > 0]).all():
         raise ValueError("keypoints: uv: found numbers that are not finite where the confidence is above 0")
     ideal = np.asarray(lens_model.from_pixels(np.where(confidence[..., None] > 0, uv, 0.0), matrix, distortion))

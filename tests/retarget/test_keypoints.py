@@ -175,12 +175,13 @@ def test_a_hidden_limb_is_bridged_and_a_hidden_person_is_not_invented(walk, two_
 
 
 def test_what_is_out_of_the_picture_is_an_error(walk, two_views):
+    """However sure the detector is of what it cannot see."""
     camera, keypoints = two_views
-    confidence = np.array(keypoints.confidence)
+    uv = np.array(keypoints.uv)
     low = [k for k, name in enumerate(NAMES) if name[1:] in ("Hip", "Knee", "Ankle", "Heel", "BigToe", "SmallToe")]
-    confidence[..., low] = 0.0
+    uv[..., low, 1] += SIZE[1]
     with pytest.raises(ValueError, match="no frame in which 8 of 12 joints from shoulders to ankles can be told"):
-        recover_motion(keypoints.replace(confidence=confidence), camera)
+        recover_motion(keypoints.replace(uv=uv), camera)
 
 
 def test_another_body_scales_the_scene_with_its_cameras(walk, two_views):
