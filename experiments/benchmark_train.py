@@ -23,6 +23,7 @@ from experiments.benchmark_simulate import measure
 from experiments.train_imitation import dataclass_of, environment
 from mjxhuman.envs.imitation import Imitation
 from mjxhuman.learning import ppo
+from mjxhuman.learning.config import PPOConfig
 from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count
 
@@ -53,7 +54,7 @@ def environment_call(env: Imitation, envs: int, steps: int) -> Callable[[], Any]
     return lambda: jax.block_until_ready(program(env, state))
 
 
-def train_call(env: Imitation, config: ppo.PPOConfig) -> Callable[[], Any]:
+def train_call(env: Imitation, config: PPOConfig) -> Callable[[], Any]:
     """A call that trains for one iteration."""
     iteration, kept = ppo.make_iteration(env, config), [ppo.init(env, config)]
 
@@ -70,7 +71,7 @@ def train(config: config_dict.ConfigDict) -> dict[str, Any]:
     settings = imitation.get_config(config.train.variant)
     settings.quiet = True
     env, *_ = environment(settings)
-    learn = dataclass_of(ppo.PPOConfig, settings.ppo, "config.ppo")
+    learn = dataclass_of(PPOConfig, settings.ppo, "config.ppo")
     envs, steps = learn.num_envs, learn.unroll_length
     calls = {
         "rollout": rollout_call(env, envs, steps),

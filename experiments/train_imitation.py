@@ -110,7 +110,7 @@ def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
     from mjxhuman.learning.amp import AMPConfig
-    from mjxhuman.learning.ppo import PPOConfig
+    from mjxhuman.learning.config import PPOConfig
     from mjxhuman.learning.trainer import NotFinite, TrainOptions, train
     from mjxhuman.tracker import tracker_facts
 

@@ -18,7 +18,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mjxhuman.envs import Env
 from mjxhuman.learning.amp import Buffer
-from mjxhuman.learning.ppo import Iteration, Metrics, PPOConfig, TrainState, iteration_body
+from mjxhuman.learning.config import PPOConfig
+from mjxhuman.learning.ppo import Iteration, Metrics, TrainState, iteration_body
 from mjxhuman.learning.rollout import Fault
 
 Tree = TypeVar("Tree")

@@ -20,8 +20,9 @@ import jax
 import numpy as np
 
 from mjxhuman.envs import Env
+from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.policy import Policy, save_policy
-from mjxhuman.learning.ppo import Iteration, PPOConfig, TrainState, init, make_iteration, make_networks
+from mjxhuman.learning.ppo import Iteration, TrainState, init, make_iteration, make_networks
 from mjxhuman.learning.rollout import Fault
 from mjxhuman.learning.sharding import local, make_mesh, make_sharded_iteration, replicate, shard
 from mjxhuman.runs import atomic_write, describe, progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,10 @@ from flax import struct
 
 from mjxhuman.learning.advantages import advantages
 from mjxhuman.learning.amp import ExtraLoss
+from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.networks import Networks, Params, entropy, kl_divergence, log_prob
 from mjxhuman.learning.normalization import normalize, standardize, unstandardize, update_statistics
 from mjxhuman.learning.rollout import Normalizer, Rollout, first_true
-
-if TYPE_CHECKING:
-    from mjxhuman.learning.ppo import PPOConfig
 
 Metrics = dict[str, jax.Array]
 LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate (rsl_rl)

@@ -13,6 +13,7 @@ import pytest
 from toy import point_mass, small_config
 
 from mjxhuman.learning import ppo, update
+from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.networks import log_prob
 from mjxhuman.learning.trainer import policy_of
 
@@ -132,7 +133,7 @@ def test_ppo_follows_the_target() -> None:
     assert float(env.curriculum) == 1.0
 
 
-def evaluated_distance(state: ppo.TrainState, env: object, config: ppo.PPOConfig) -> float:
+def evaluated_distance(state: ppo.TrainState, env: object, config: PPOConfig) -> float:
     """Mean distance over the second half of new episodes, acting without noise."""
     policy = policy_of(state, env, config)
 

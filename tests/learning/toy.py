@@ -12,7 +12,7 @@ from flax import struct
 
 from mjxhuman.envs import State, auto_reset, first_state, split
 from mjxhuman.learning.amp import AMPConfig
-from mjxhuman.learning.ppo import PPOConfig
+from mjxhuman.learning.config import PPOConfig
 
 DT = 0.1
 LIMIT = 3.0  # m from the target: failure

@@ -1,0 +1,80 @@
+"""What PPO learns with."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mjxhuman.learning.amp import AMPConfig
+from mjxhuman.learning.networks import ACTIVATIONS
+
+PHC_HIDDEN = (2048, 1536, 1024, 1024, 512, 512)
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """What PPO learns with. Sizes count samples over all devices.
+
+    Attributes:
+        num_envs: environments. unroll_length: steps of each per iteration.
+        num_epochs: passes over the batch of num_envs * unroll_length samples. minibatch_size: samples per gradient.
+        gamma, gae_lambda: discount, and decay of the advantage's trace, per control step.
+        learning_rate: of Adam; where ``desired_kl`` is above 0 only the first one: it is then divided or multiplied
+            by 1.5 after each minibatch whose KL divergence is above twice or below half of it, within
+            ``learning_rate_range`` (rsl_rl).
+        clip: the probability ratio counts within 1 +- clip.
+        critic_coef, entropy_coef, bounds_coef: weights of the losses; bounds: squares of the mean beyond +-1.
+        max_grad_norm: the gradient of all parameters together is scaled down to this norm.
+        log_std: logarithm of the standard deviation of the actions. learn_std: adapt it, per action component.
+        actor_hidden, critic_hidden, activation: the networks.
+        critic_obs: observation group of the critic; the actor sees "state".
+        obs_clip: bound of normalised observations.
+        normalize_value: the critic predicts the return in units of its running standard deviation.
+        reward_scale: factor on the reward.
+        amp: the adversarial style reward, None without.
+    """
+
+    num_envs: int = 3072
+    unroll_length: int = 32
+    num_epochs: int = 6
+    minibatch_size: int = 16384
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    learning_rate: float = 2e-5
+    desired_kl: float = 0.0
+    learning_rate_range: tuple[float, float] = (1e-5, 1e-2)
+    clip: float = 0.2
+    critic_coef: float = 5.0
+    entropy_coef: float = 0.0
+    bounds_coef: float = 10.0
+    max_grad_norm: float = 50.0
+    log_std: float = -2.9
+    learn_std: bool = False
+    actor_hidden: tuple[int, ...] = PHC_HIDDEN
+    critic_hidden: tuple[int, ...] = PHC_HIDDEN
+    activation: str = "silu"
+    critic_obs: str = "state"
+    obs_clip: float = 5.0
+    normalize_value: bool = True
+    reward_scale: float = 1.0
+    amp: AMPConfig | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate_range", "actor_hidden", "critic_hidden"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("num_envs", "unroll_length", "num_epochs", "minibatch_size"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
+                raise ValueError(f"PPOConfig.{name}: expected a positive integer, found {getattr(self, name)!r}")
+        if self.batch_size % self.minibatch_size:
+            raise ValueError(
+                f"PPOConfig.minibatch_size: expected a divisor of num_envs * unroll_length = {self.batch_size}, "
+                f"found {self.minibatch_size}"
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"PPOConfig.activation: expected one of {', '.join(ACTIVATIONS)}, found {self.activation!r}"
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per iteration."""
+        return self.num_envs * self.unroll_length
