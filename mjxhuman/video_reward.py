@@ -92,6 +92,8 @@ class VideoReward:
           ValueError: shapes, types or numbers of rates or prompts that do not fit: an error of the caller, not of a
             video.
         """
+        if not isinstance(videos, (Sequence, Iterator)) and not np.ndim(videos) > 0:
+            raise ValueError(f"videos: expected a batch of arrays, found {type(videos).__name__}")
         clips = list(videos)
         rates = [float(fps)] * len(clips) if np.ndim(fps) == 0 else [float(x) for x in fps]  # type: ignore[union-attr,arg-type]
         if len(rates) != len(clips) or (prompts is not None and len(prompts) != len(clips)):

@@ -182,6 +182,7 @@ def test_deterministic_and_thread_safe(scorer, plain):
         (np.zeros((2, 5, 8, 10, 3), np.uint8), [16], None, r"found 2 videos and 1 rates"),
         (np.zeros((2, 5, 8, 10, 3), np.uint8), 16, ["one"], r"found 2 videos and 1 prompts"),
         (np.zeros((1, 5, 8, 10, 3), np.uint8), 0, None, r"fps: expected positive .*found 0"),
+        (None, 16, None, r"videos: expected a batch of arrays, found NoneType"),
     ],
 )
 def test_wrong_calls_raise(scorer, videos, fps, prompts, message):

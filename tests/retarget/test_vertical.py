@@ -7,10 +7,18 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.data.cameras import level_camera
+from mjxhuman.data.keypoint_names import LAYOUTS
+from mjxhuman.math import camera as lens_model
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.retarget import host
+from mjxhuman.retarget.chain import chain_of
 from mjxhuman.retarget.ground import contact_heights
+from mjxhuman.retarget.keypoints import recover_with_report
+from mjxhuman.retarget.landmarks import keypoint_set
+from mjxhuman.retarget.load import load_motion
 from mjxhuman.retarget.vertical import find_vertical
+from mjxhuman.types import Keypoints
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -68,3 +76,29 @@ def test_frames_that_jump_are_outvoted(walk):
     com, soles = (x.copy() for x in walk)
     com[10:18, 0] += 0.8
     assert find(com, soles, Rotation.from_euler("y", 15.0, degrees=True)) < 4.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cmu_amc/02/02_01.amc", "cmu_amc/07/07_05.amc", "deepmimic/humanoid3d_jump.txt"])
+def test_recorded_motion_from_a_tilted_camera(shared, name):
+    """COCO's 17 points with 0.8 % noise, a camera that looks down by 25 degrees and is rolled by 8, the wrong focal
+    length: the vertical is found to 10 degrees."""
+    size, focal = (1280, 960), 1280.0  # the diagonal, which is assumed, is 1600
+    motion = resample(load_motion(shared / "data" / name), 30.0)
+    body = motion.humanoid
+    pos, quat = (np.asarray(x, float)[:110, body.smpl_body_ids] for x in (motion.body_pos, motion.body_quat))
+    places = keypoint_set(tuple(LAYOUTS["coco_17"]), chain_of(body))
+    quat = host.multiply(quat, host.conjugate(np.asarray(body.smpl_frame, float)))
+    points = pos[:, places.body] + host.rotate(quat[:, places.body], places.point)
+    pose = np.array(level_camera(size).T_world_camera[0], float)
+    turn = Rotation.from_euler("ZYX", [70.0, 25.0, 8.0], degrees=True).as_matrix()
+    pose[:3, :3] = turn @ pose[:3, :3]
+    pose[:3, 3] = 0.5 * (pos[:, 0].min(0) + pos[:, 0].max(0)) - (4.0 + np.ptp(pos[:, 0, :2])) * turn[:, 0]
+    matrix = np.array([[focal, 0.0, 640.0], [0.0, focal, 480.0], [0.0, 0.0, 1.0]])
+    uv = np.asarray(lens_model.project(points, matrix, pose, np.zeros(4))[0], float)
+    tall = np.median(np.linalg.norm(np.ptp(uv, axis=1), axis=-1))
+    uv += np.random.default_rng(0).normal(0.0, 0.008 * tall, uv.shape)
+    keypoints = Keypoints(uv, np.ones(uv.shape[:2]), tuple(LAYOUTS["coco_17"]), 30.0, size)
+    _, report = recover_with_report(keypoints)
+    found = np.asarray(report.camera.T_world_camera)[0, 0, :3, :3].T @ UP
+    assert degrees(found, pose[:3, :3].T @ UP) < 10.0

@@ -22,6 +22,7 @@ function buildFilm(data) {
   $("viewers").className = !film ? "viewers" : film.size[0] > 1.1 * film.size[1] ? "viewers above" : "viewers beside";
   if (!film) return;
   $("film").style.aspectRatio = `${film.size[0]} / ${film.size[1]}`;
+  $("filmbox").style.setProperty("--shape", film.size[0] / film.size[1]);
   film.unpacked = film.unpacked || film.layers.map((layer) => unpack(layer.points));
   $("filmlegend").replaceChildren(...film.layers.map((layer, i) => el("label", { class: `layer${i}` },
     el("input", { type: "checkbox", checked: !filmHidden.has(layer.name), onchange: (e) => {
