@@ -61,7 +61,8 @@ class Reads:
             shown = self.walk[number][None] if visible else np.zeros((0, 12, 3))
             found.append({"uv": shown[..., :2], "confidence": shown[..., 2]})
         encoding = collect(video, self.name, times, found, tuple(POINTS))
-        return dataclasses.replace(encoding, image_size=SIZE)
+        people = [dataclasses.replace(p, keypoints=p.keypoints.replace(image_size=SIZE)) for p in encoding.people]
+        return dataclasses.replace(encoding, image_size=SIZE, people=tuple(people))
 
     def close(self) -> None:
         pass
