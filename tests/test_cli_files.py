@@ -100,6 +100,19 @@ def test_render_a_sheet(gl, files, tmp_path, capsys):
     assert imageio.imread(out).shape == (60, 160, 3)
 
 
+def test_a_ghost_keeps_time(files, tmp_path, monkeypatch):
+    """A second motion of another frame rate is drawn where it is at that time, not at that frame."""
+    from mjxhuman.cli import render
+
+    slow, drawn = read_motion(files / "stand.npz"), {}
+    save_motion(tmp_path / "half.npz", QposMotion(np.asarray(slow.qpos)[::2], 15.0, slow.humanoid))
+    monkeypatch.setattr(render, "contact_sheet", lambda humanoid, qpos, *_, ghost, **__: drawn.update(a=qpos, b=ghost))
+    arguments = ["--ghost", str(tmp_path / "half.npz"), "--ground", "none"]
+    assert main(["render", str(files / "stand.npz"), str(tmp_path / "a.png"), *arguments]) == 0
+    np.testing.assert_allclose(drawn["a"][:44, 0], drawn["b"][:44, 0], atol=2e-3)
+    assert np.ptp(drawn["a"][:, 0]) > 0.01
+
+
 @pytest.mark.slow
 def test_demo_ranks_the_clean_clip_first(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path)]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.cli.reading import dynamics_of, load
+from mjxhuman.physics.motion import resample
 from mjxhuman.report.render import contact_sheet, render_frames, save_video
 from mjxhuman.runs import progress
 
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     qpos = np.asarray(motion.qpos)
     options: dict = {"dynamics": dynamics_of(motion) if args.forces else None}
     if args.ghost:
-        other = np.asarray(load(args.ghost, args).qpos)
+        second = load(args.ghost, args)
+        other = np.asarray((second if second.fps == motion.fps else resample(second, motion.fps)).qpos)
         if other.shape[1] != qpos.shape[1]:
             raise ValueError(
                 f"{args.ghost}: expected {qpos.shape[1]} coordinates as in {args.file}, found {other.shape[1]}"
