@@ -7,8 +7,8 @@ Hardware: any CPU; a GPU is used where JAX finds one. Memory does not grow with 
 Time: reading and retargeting takes nearly all of it, about 2 s of CPU time per file (0.5 to 4 s for 30 to 2000 frames);
 the score itself takes 0.01 to 0.1 s. The first file waits for compilation, about 20 s on a new machine.
 
-Result, in ``config.out``: ``scores.jsonl``, one line per file (format: ``mjxhuman.pipeline``), and ``run.json`` with
-this configuration, the machine and the counts. A stopped run is continued by the same command.
+Result, in ``config.out``: ``scores.jsonl``, one line per file (format: ``mjxhuman.scoring.files``), and ``run.json``
+with this configuration, the machine and the counts. A stopped run is continued by the same command.
 """
 
 from ml_collections import config_dict

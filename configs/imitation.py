@@ -50,7 +50,7 @@ def _common() -> config_dict.ConfigDict:
     config.randomize.mass = (0.9, 1.1)
     config.randomize.gain = (0.9, 1.1)
 
-    config.task = config_dict.ConfigDict()  # see mjxhuman.envs.imitation.ImitationConfig
+    config.task = config_dict.ConfigDict()  # see mjxhuman.envs.imitation.task.ImitationConfig
     config.task.push_rate = 0.0  # pushes per second
     config.task.push_speed = 0.5  # m/s, largest horizontal velocity a push adds
     config.ppo = config_dict.ConfigDict()  # see mjxhuman.learning.ppo.PPOConfig

@@ -23,7 +23,7 @@ from ml_collections import config_dict
 from mujoco.rollout import Rollout
 
 import mjxhuman
-from mjxhuman.humanoids.simulated import Simulated, simulated_humanoid
+from mjxhuman.humanoids.actuated import Simulated, simulated_humanoid
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count

@@ -18,10 +18,10 @@ from ml_collections import config_dict
 import mjxhuman
 from mjxhuman.data.video import Video
 from mjxhuman.encoders import make_encoder
-from mjxhuman.encoders.load import from_encoding
+from mjxhuman.recovery.load import from_encoding
 from mjxhuman.runs import describe
 from mjxhuman.runs.environment import cpu_count
-from mjxhuman.video_reward import VideoReward
+from mjxhuman.scoring.videos import VideoReward
 
 
 def timed(call: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:

@@ -72,14 +72,14 @@ def run(
 def load(path: pathlib.Path, tracker: Any) -> Any:
     """One motion on the tracker's body, at its control rate."""
     from mjxhuman import load_motion
-    from mjxhuman.evaluation import usable
+    from mjxhuman.tracking.evaluate import usable
 
     return usable(tracker, load_motion(path, tracker.humanoid), str(path))
 
 
 def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:
     """The whole motion, or its ends from random frames on, under names that say so."""
-    from mjxhuman.evaluation import from_phases
+    from mjxhuman.tracking.evaluate import from_phases
 
     if not phases:
         return {name: motion}
@@ -88,7 +88,7 @@ def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:
 
 def track(motions: dict[str, Any], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool, bar: Any) -> None:
     """Track a chunk."""
-    from mjxhuman.evaluation import evaluate
+    from mjxhuman.tracking.evaluate import evaluate
 
     for tracked in evaluate(tracker, list(motions.values()), list(motions), score=score):
         log.append(tracked.result.record())
@@ -110,9 +110,9 @@ def draw(evaluation: Evaluation, out: pathlib.Path, film: bool) -> None:
 
 def conclude(evaluation: Evaluation, tracker: Any, out: pathlib.Path) -> None:
     """Table, summary file, and the line for programs."""
-    from mjxhuman.evaluation import summary
     from mjxhuman.report.table import terminal
     from mjxhuman.report.tracking import tracking_table
+    from mjxhuman.tracking.evaluate import summary
 
     width, colour = terminal()
     results = sorted(evaluation.results, key=lambda r: r.name)
@@ -151,7 +151,7 @@ def main(argv: Sequence[str]) -> int:
 
             require_video(out)
         prepare_jax()
-        from mjxhuman.tracker import load_tracker
+        from mjxhuman.tracking.tracker import load_tracker
 
         tracker = load_tracker(values.policy or None, values.engine or None)
     except (ValueError, OSError, ImportError) as error:

@@ -2,9 +2,9 @@
 
     python -m experiments.rank_damage --motions='mocap/**/*.bvh' --rewards=feasibility,phymotion --out=out/ranking
 
-Every clip gets each of the twelve kinds of damage of ``mjxhuman.rewards.damage`` at three severities. Prints one table
-per reward and writes ``pairs.jsonl`` (a line per pair, with all terms) and ``ranking.json``. A run that was interrupted
-goes on where it stopped. Two CPU cores rank about fifty clips of five seconds in ten minutes.
+Every clip gets each of the twelve kinds of damage of ``mjxhuman.rewards.validation.damage`` at three severities.
+Prints one table per reward and writes ``pairs.jsonl`` (a line per pair, with all terms) and ``ranking.json``. A run
+that was interrupted goes on where it stopped. Two CPU cores rank about fifty clips of five seconds in ten minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FPS = flags.DEFINE_float("resample", 0.0, "Frame rate to resample every clip to
 def rank_file(path: pathlib.Path, rewards: Sequence[str], seed: int, fps: float) -> list[dict]:
     """The pairs of one file under every reward, as JSON-ready records."""
     import mjxhuman
-    from mjxhuman.rewards import ranking
+    from mjxhuman.rewards.validation import ranking
 
     motion = mjxhuman.load_motion(path)
     if fps:
@@ -57,7 +57,7 @@ def _number(value: Any) -> Any:
 
 def summarise(out: pathlib.Path, rewards: Sequence[str], key: dict) -> dict:
     """Print the table of every reward and return its numbers."""
-    from mjxhuman.rewards import ranking
+    from mjxhuman.rewards.validation import ranking
 
     summary: dict = {}
     records = [r for line in read_json_lines(out / "pairs.jsonl") if line["key"] == key for r in line["pairs"]]

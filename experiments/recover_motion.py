@@ -24,7 +24,7 @@ NOTHING_TO_DO = 2
 def recover(config: config_dict.ConfigDict, path: Path) -> Iterator[Any]:
     """What is recovered from one file, of one person or of all; a ``ValueError`` in place of who cannot be."""
     from mjxhuman import load_humanoid
-    from mjxhuman.encoders import load
+    from mjxhuman.recovery import load
 
     everyone = config.person == "all"
     options = load.VideoOptions(

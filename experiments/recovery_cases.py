@@ -20,11 +20,11 @@ from mjxhuman.encoders.base import choose
 from mjxhuman.encoders.cache import encode_video
 from mjxhuman.encoders.registry import shared_encoder
 from mjxhuman.math import camera as lens_model
+from mjxhuman.recovery.recover import recover_with_report
+from mjxhuman.recovery.sightings import sightings
 from mjxhuman.retarget.chain import chain_of
-from mjxhuman.retarget.keypoints import recover_with_report
-from mjxhuman.retarget.sightings import sightings
-from mjxhuman.rewards import metrics
 from mjxhuman.runs.files import atomic_write
+from mjxhuman.tracking import metrics
 from mjxhuman.types import Camera, Keypoints
 
 #: Source of the keypoints that lie in the trial's folder; other sources are encoders.

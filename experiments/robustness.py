@@ -97,8 +97,8 @@ def report(clips: dict[str, dict]) -> dict:
 
 
 def reference(clips: dict[str, dict], sources: str) -> dict:
-    """The percentile table of ``mjxhuman.rewards.reference``."""
-    from mjxhuman.rewards.reference import PERCENTILES
+    """The percentile table of ``mjxhuman.rewards.validation.reference``."""
+    from mjxhuman.rewards.validation.reference import PERCENTILES
 
     names = next(iter(clips.values()))["scores"]
     return {

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
-from mjxhuman.pipeline import ScoreOptions, score_files
 from mjxhuman.runs import enable_compile_cache, expand_inputs
+from mjxhuman.scoring.files import ScoreOptions, score_files
 
 NOTHING_TO_DO = 2
 

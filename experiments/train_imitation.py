@@ -55,7 +55,7 @@ def environment(config: config_dict.ConfigDict) -> tuple[Any, Any]:
 def simulation(config: config_dict.ConfigDict) -> Any:
     """The simulator of a configuration, with as many different bodies as it asks for."""
     from mjxhuman import load_humanoid
-    from mjxhuman.humanoids.simulated import randomized_models, simulated_humanoid
+    from mjxhuman.humanoids.actuated import randomized_models, simulated_humanoid
     from mjxhuman.physics.simulate import make_simulator
 
     body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
@@ -87,9 +87,9 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
     """The evaluation of a policy on the training clips, each from its start, for the log."""
     import numpy as np
 
-    from mjxhuman.evaluation import evaluate, summary
     from mjxhuman.physics.simulate import make_simulator
-    from mjxhuman.tracker import Tracker
+    from mjxhuman.tracking.evaluate import evaluate, summary
+    from mjxhuman.tracking.tracker import Tracker
 
     simulator = env.simulator
     if simulator.models[0] is not simulator.simulated.model:  # judged on the body itself, not on random ones
@@ -112,7 +112,7 @@ def run(config: config_dict.ConfigDict) -> int:
     from mjxhuman.learning.amp import AMPConfig
     from mjxhuman.learning.config import PPOConfig
     from mjxhuman.learning.trainer import NotFinite, TrainOptions, train
-    from mjxhuman.tracker import tracker_facts
+    from mjxhuman.tracking.tracker import tracker_facts
 
     try:
         values = dict(config.ppo)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from mjxhuman.version import __version__
 
 if TYPE_CHECKING:
-    from mjxhuman.encoders.load import load_motion
     from mjxhuman.humanoids import Humanoid, load_humanoid
     from mjxhuman.physics import inverse_dynamics
     from mjxhuman.physics.analysis import analyse
     from mjxhuman.physics.motion import motion_from_qpos, resample
+    from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
 
@@ -31,7 +31,7 @@ _HOME = {
     "analyse": "mjxhuman.physics.analysis",
     "motion_from_qpos": "mjxhuman.physics.motion",
     "resample": "mjxhuman.physics.motion",
-    "load_motion": "mjxhuman.encoders.load",
+    "load_motion": "mjxhuman.recovery.load",
     "score": "mjxhuman.rewards.score",
     "BodyMotion": "mjxhuman.types",
     "Dynamics": "mjxhuman.types",

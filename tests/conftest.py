@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mjxhuman.humanoids import Humanoid
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # for films.py beside this file
+sys.path.insert(0, str(ROOT / "tests"))  # for films.py and synthetic_sources.py beside this file
 
 # Compiled programs are kept between runs and shared by the test processes.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
@@ -92,12 +92,12 @@ def make_tracker(tmp_path_factory) -> Callable[..., Path]:
 
         from mjxhuman.envs.imitation import ImitationConfig
         from mjxhuman.humanoids import load_humanoid
-        from mjxhuman.humanoids.simulated import simulated_humanoid
+        from mjxhuman.humanoids.actuated import simulated_humanoid
         from mjxhuman.learning.networks import Networks
         from mjxhuman.learning.normalization import new_statistics
         from mjxhuman.learning.policy import Policy, save_policy
         from mjxhuman.physics.simulate import make_simulator
-        from mjxhuman.tracker import tracker_facts
+        from mjxhuman.tracking.tracker import tracker_facts
 
         config = ImitationConfig(**{"action": "residual", "action_scale": 0.5, "state_terms": ("compact",), **task})
         simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), "c")

@@ -14,7 +14,7 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import write_report
 from mjxhuman.report.table import score_table, terminal
-from mjxhuman.rewards import damage
+from mjxhuman.rewards.validation import damage
 from mjxhuman.runs import enable_compile_cache, progress
 from mjxhuman.types import Motion
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mjxhuman.data.detect import SUFFIXES
-from mjxhuman.pipeline import ScoredFile, ScoreOptions, load_into
 from mjxhuman.report.film import Film, film_of
 from mjxhuman.runs import enable_compile_cache, expand_inputs
+from mjxhuman.scoring.files import ScoredFile, ScoreOptions, load_into
 from mjxhuman.types import Dynamics, Motion
 
 #: Suffixes taken from a folder: of formats that are read, and are nothing else as well.

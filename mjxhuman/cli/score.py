@@ -12,13 +12,13 @@ import numpy as np
 
 from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, score_options
 from mjxhuman.data.detect import SUFFIXES
-from mjxhuman.encoders.load import kind_of
-from mjxhuman.pipeline import ScoredFile, ScoreOptions, score_files, scored
+from mjxhuman.recovery.load import kind_of
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
 from mjxhuman.report.table import difference_table, score_table, terminal
-from mjxhuman.rewards import reference
+from mjxhuman.rewards.validation import reference
 from mjxhuman.runs import enable_compile_cache, json_line, progress
+from mjxhuman.scoring.files import ScoredFile, ScoreOptions, score_files, scored
 from mjxhuman.types import Scores
 
 #: Conventions of so many files are listed; more are in scores.jsonl and the report.

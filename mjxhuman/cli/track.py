@@ -8,12 +8,12 @@ from pathlib import Path
 import mjxhuman
 from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.data.npz import save_motion
-from mjxhuman.evaluation import Tracked, evaluate
 from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
 from mjxhuman.runs.launch import prepare_jax
-from mjxhuman.tracker import Tracker, load_tracker
+from mjxhuman.tracking.evaluate import Tracked, evaluate
+from mjxhuman.tracking.tracker import Tracker, load_tracker
 
 
 def run(args: argparse.Namespace) -> int:

@@ -22,9 +22,9 @@ from mjxhuman.data.gvhmr import read_gvhmr
 from mjxhuman.data.smpl import SMPL_PELVIS
 from mjxhuman.data.source import Source
 from mjxhuman.encoders.base import AnyVideo, Encoding, Person, to_file_pixels
+from mjxhuman.encoders.people import follow
 from mjxhuman.encoders.top_down import Crops
 from mjxhuman.encoders.torch_bridge import torch_module
-from mjxhuman.encoders.tracking import follow
 from mjxhuman.types import BodyMotion, Camera, Provenance, VideoFeatures
 
 _GVHMR_NOTE = "GVHMR takes its most prominent person, and a camera that stands still"

@@ -22,7 +22,7 @@ from jax import Array
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.physics.motion import resample
-from mjxhuman.retarget.load import load_motion
+from mjxhuman.recovery.load import load_motion
 from mjxhuman.types import Motion
 
 #: Fewest frames of a clip (PHC, ``motion_lib_base.py``: 5): shorter ones hold no motion to track.

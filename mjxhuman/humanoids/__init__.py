@@ -15,8 +15,8 @@ from mjxhuman.bodies.smpl import body_shape, load_smpl_model
 from mjxhuman.humanoids import proportions, segments
 from mjxhuman.humanoids.anatomy import describe
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Capsules, ContactPoints, Humanoid, RangeOfMotion
-from mjxhuman.humanoids.layout import ball_to_hinge_qpos, hinge_to_ball_qpos, to_ball, to_hinge
 from mjxhuman.humanoids.smpl import build_spec
+from mjxhuman.humanoids.twins import ball_to_hinge_qpos, hinge_to_ball_qpos, to_ball, to_hinge
 
 __all__ = [
     "SMPL_BODIES",

@@ -10,9 +10,9 @@ from jax import Array
 
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams, make_anatomy
+from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.contact_dynamics import body_state, external_support, support
-from mjxhuman.physics.layout import cross
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.types import Dynamics, Motion

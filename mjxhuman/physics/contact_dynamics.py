@@ -14,7 +14,7 @@ from jax import Array
 
 from mjxhuman.physics import contact, dynamics, kinematics
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
-from mjxhuman.physics.layout import apply, apply_transposed, cross, take_rows
+from mjxhuman.physics.arrays import apply, apply_transposed, cross, take_rows
 from mjxhuman.physics.tree import BodyParams, Tree
 
 #: Height in metres up to which a point of the body counts as touching: soft tissue and soles deform by 1-2 cm, and

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from mjxhuman.physics import joints, kinematics
+from mjxhuman.physics.arrays import apply, apply_transposed, cross, double_cross, keep
 from mjxhuman.physics.joints import Coordinates
 from mjxhuman.physics.kinematics import Frames, Poses, chain_sum, parent_rows, subtree_sum
-from mjxhuman.physics.layout import apply, apply_transposed, cross, double_cross, keep
 from mjxhuman.physics.tree import BodyParams, Tree
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mjxhuman.physics import sparse
-from mjxhuman.physics.layout import components, join, keep, put_rows, sin_cos, take_rows
+from mjxhuman.physics.arrays import components, join, keep, put_rows, sin_cos, take_rows
 from mjxhuman.physics.sparse import ZERO, Component, Vector
 from mjxhuman.physics.tree import BodyParams, Group, Tree
 

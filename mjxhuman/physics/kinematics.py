@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from mjxhuman.physics import joints
-from mjxhuman.physics.layout import (
+from mjxhuman.physics.arrays import (
     apply,
     apply_transposed,
     components,

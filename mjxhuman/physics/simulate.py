@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from mjxhuman.humanoids.simulated import Simulated
+from mjxhuman.humanoids.actuated import Simulated
 from mjxhuman.math import rotation
 from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.engines.mjx import MjxEngine

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mjxhuman.data.video import Video
-from mjxhuman.encoders.load import Recovered
+from mjxhuman.recovery.load import Recovered
 
 #: Pictures of a clip at most, longer clips keep every k-th; their longer side in px. 300 pictures take about 4 MB.
 MAX_PICTURES, SIDE = 300, 480

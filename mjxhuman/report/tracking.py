@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.evaluation import ClipResult, Tracked, summary
 from mjxhuman.report.render import contact_sheet, render_frames, save_video
 from mjxhuman.report.table import coloured, shortened
-from mjxhuman.rewards.metrics import body_distances
+from mjxhuman.tracking.evaluate import ClipResult, Tracked, summary
+from mjxhuman.tracking.metrics import body_distances
 
 #: m between the simulated body and the ghost of its reference.
 BESIDE = 1.0

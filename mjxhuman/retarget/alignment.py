@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import BODIES, INDEX, UPRIGHT, Chain
 
 _X, _Y, _Z = np.eye(3)
@@ -39,14 +39,14 @@ def check_joints(joints: Joints, what: str) -> None:
             f"{what}: cannot be retargeted without the joints {', '.join(missing)}; found "
             f"{', '.join(joints) or 'no joint of a known name'}"
         )
-    left = host.unit(joints["L_Hip"] - joints["R_Hip"])
+    left = quaternion.unit(joints["L_Hip"] - joints["R_Hip"])
     signs = []
     for side in "LR":
-        thigh = host.unit(joints[f"{side}_Knee"] - joints[f"{side}_Hip"])
-        shank = host.unit(joints[f"{side}_Ankle"] - joints[f"{side}_Knee"])
+        thigh = quaternion.unit(joints[f"{side}_Knee"] - joints[f"{side}_Hip"])
+        shank = quaternion.unit(joints[f"{side}_Ankle"] - joints[f"{side}_Knee"])
         signs.append(np.sum(np.cross(thigh, shank) * left, -1))  # a knee bends about the left
         if f"{side}_Toe" in joints:
-            foot = host.unit(joints[f"{side}_Toe"] - joints[f"{side}_Ankle"])
+            foot = quaternion.unit(joints[f"{side}_Toe"] - joints[f"{side}_Ankle"])
             signs.append(-np.sum(np.cross(shank, foot) * left, -1))
     evidence = np.concatenate(signs)
     evidence = evidence[np.abs(evidence) > 0.5]
@@ -67,13 +67,15 @@ def rotations_from_positions(joints: Joints, chain: Chain) -> np.ndarray:
     pelvis = _two_vectors(hips(rest), _trunk_up(rest), hips(joints), _trunk_up(joints))
     chest = _two_vectors(shoulders(rest), _trunk_up(rest), shoulders(joints), _trunk_up(joints))
     quat[:, INDEX["Pelvis"]], quat[:, INDEX["Chest"]] = pelvis, chest
-    quat[:, INDEX["Torso"]] = host.interpolate(pelvis, chest, 1 / 3)
-    quat[:, INDEX["Spine"]] = host.interpolate(pelvis, chest, 2 / 3)
+    quat[:, INDEX["Torso"]] = quaternion.interpolate(pelvis, chest, 1 / 3)
+    quat[:, INDEX["Spine"]] = quaternion.interpolate(pelvis, chest, 2 / 3)
     head = chest
     if "Head" in joints and "Neck" in joints:
         bone = rest["Head"] - rest["Neck"]
-        head = host.multiply(host.between(host.rotate(chest, bone), joints["Head"] - joints["Neck"]), chest)
-    quat[:, INDEX["Neck"]], quat[:, INDEX["Head"]] = host.interpolate(chest, head, 0.5), head
+        head = quaternion.multiply(
+            quaternion.between(quaternion.rotate(chest, bone), joints["Head"] - joints["Neck"]), chest
+        )
+    quat[:, INDEX["Neck"]], quat[:, INDEX["Head"]] = quaternion.interpolate(chest, head, 0.5), head
     for side in "LR":
         _limbs(quat, joints, rest, side)
     return quat
@@ -86,7 +88,7 @@ def _limbs(quat: np.ndarray, joints: Joints, rest: Joints, side: str) -> None:
     foot = quat[:, INDEX[knee]]
     if toe in joints:
         bone = joints[toe] - joints[ankle]
-        foot = _two_vectors(rest[toe] - rest[ankle], _X, bone, host.rotate(foot, _X))
+        foot = _two_vectors(rest[toe] - rest[ankle], _X, bone, quaternion.rotate(foot, _X))
     quat[:, INDEX[ankle]] = quat[:, INDEX[toe]] = foot
     thorax, shoulder, elbow, wrist, hand = (f"{side}_{n}" for n in ("Thorax", "Shoulder", "Elbow", "Wrist", "Hand"))
     chest = quat[:, INDEX["Chest"]]
@@ -97,8 +99,8 @@ def _limbs(quat: np.ndarray, joints: Joints, rest: Joints, side: str) -> None:
         sign = -1.0 if side == "L" else 1.0
         upper, lower = _limb(chest, joints, rest, (shoulder, elbow, wrist), _Y, sign)
     elif elbow in joints:
-        bone = host.rotate(chest, rest[elbow] - rest[shoulder])
-        upper = lower = host.multiply(host.between(bone, joints[elbow] - joints[shoulder]), chest)
+        bone = quaternion.rotate(chest, rest[elbow] - rest[shoulder])
+        upper = lower = quaternion.multiply(quaternion.between(bone, joints[elbow] - joints[shoulder]), chest)
     quat[:, INDEX[shoulder]] = upper
     for name in (elbow, wrist, hand):
         quat[:, INDEX[name]] = lower
@@ -111,39 +113,39 @@ def _limb(
     first, middle, last = names
     upper, lower = joints[middle] - joints[first], joints[last] - joints[middle]
     rest_upper, rest_lower = rest[middle] - rest[first], rest[last] - rest[middle]
-    swing = host.multiply(host.between(host.rotate(parent, rest_upper), upper), parent)
-    normal = np.cross(host.unit(upper), host.unit(lower))
-    bend = np.arctan2(np.linalg.norm(normal, axis=-1), np.sum(host.unit(upper) * host.unit(lower), -1))
+    swing = quaternion.multiply(quaternion.between(quaternion.rotate(parent, rest_upper), upper), parent)
+    normal = np.cross(quaternion.unit(upper), quaternion.unit(lower))
+    bend = np.arctan2(np.linalg.norm(normal, axis=-1), np.sum(quaternion.unit(upper) * quaternion.unit(lower), -1))
     share = np.clip((bend - _BEND[0]) / (_BEND[1] - _BEND[0]), 0.0, 1.0)[:, None]
-    axis = (1 - share) * host.rotate(swing, hinge) + share * sign * host.unit(normal)
+    axis = (1 - share) * quaternion.rotate(swing, hinge) + share * sign * quaternion.unit(normal)
     first_quat = _two_vectors(rest_upper, hinge, upper, axis)
-    return first_quat, _two_vectors(rest_lower, hinge, lower, host.rotate(first_quat, hinge))
+    return first_quat, _two_vectors(rest_lower, hinge, lower, quaternion.rotate(first_quat, hinge))
 
 
 def _two_vectors(d: np.ndarray, e: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Rotation that turns ``d`` to ``u`` and, about it, ``e`` as near as possible to ``v``."""
-    return host.multiply(host.from_axes(u, v, 0, 1), host.conjugate(host.from_axes(d, e, 0, 1)))
+    return quaternion.multiply(quaternion.from_axes(u, v, 0, 1), quaternion.conjugate(quaternion.from_axes(d, e, 0, 1)))
 
 
 def _trunk_up(joints: Joints) -> np.ndarray:
     """Direction from between the hips to between the shoulders."""
     low = 0.5 * (joints["L_Hip"] + joints["R_Hip"])
-    return host.unit(0.5 * (joints["L_Shoulder"] + joints["R_Shoulder"]) - low)
+    return quaternion.unit(0.5 * (joints["L_Shoulder"] + joints["R_Shoulder"]) - low)
 
 
 def standing_rest(rest: Joints) -> bool:
     """Whether a rest pose (SMPL joint -> ``(1, 3)``, z up) is a person who stands: legs down, trunk up, any arms."""
     down = [rest[f"{s}_{b}"] - rest[f"{s}_{a}"] for s in "LR" for a, b in (("Hip", "Knee"), ("Knee", "Ankle"))]
-    legs = all(-host.unit(bone)[0, 2] > 0.7 for bone in down)
-    lateral = host.unit(rest["L_Hip"] - rest["R_Hip"])[0]
-    across = host.unit(rest["L_Shoulder"] - rest["R_Shoulder"])[0]
+    legs = all(-quaternion.unit(bone)[0, 2] > 0.7 for bone in down)
+    lateral = quaternion.unit(rest["L_Hip"] - rest["R_Hip"])[0]
+    across = quaternion.unit(rest["L_Shoulder"] - rest["R_Shoulder"])[0]
     return bool(legs and _trunk_up(rest)[0, 2] > 0.7 and abs(lateral[2]) < 0.3 and lateral @ across > 0.7)
 
 
 def align_to_rest(rest: Joints, chain: Chain) -> np.ndarray:
     """SMPL's global rotations ``(24, 4)`` in the source's standing rest pose."""
     left = np.mean([rest["L_Hip"] - rest["R_Hip"], rest["L_Shoulder"] - rest["R_Shoulder"]], axis=0)[0] * [1, 1, 0]
-    upright = host.multiply(host.between(_Y, left), UPRIGHT)
+    upright = quaternion.multiply(quaternion.between(_Y, left), UPRIGHT)
     quat = np.tile(upright, (1, 24, 1))
     body = {name: chain.rest[INDEX[name]] for name in rest}
     for side in "LR":
@@ -155,8 +157,8 @@ def align_to_rest(rest: Joints, chain: Chain) -> np.ndarray:
             previous = trunk[:, INDEX[a]]
             for start, end in ((a, b), (b, c)):
                 if end in rest:
-                    bone = host.rotate(previous, body[end] - body[start])
-                    previous = host.multiply(host.between(bone, rest[end] - rest[start]), previous)
+                    bone = quaternion.rotate(previous, body[end] - body[start])
+                    previous = quaternion.multiply(quaternion.between(bone, rest[end] - rest[start]), previous)
                 quat[:, INDEX[start]] = previous
         wrist = quat[:, INDEX[f"{side}_Elbow"]]
         quat[:, INDEX[f"{side}_Wrist"]] = quat[:, INDEX[f"{side}_Hand"]] = wrist
@@ -169,10 +171,10 @@ def _rest_foot(shank: np.ndarray, rest: Joints, body: Joints, side: str, upright
     """A foot stands flat on the floor in the rest pose, except that it rolls with a splayed leg (Acclaim skeletons)."""
     level = np.array([1.0, 1.0, 0.0])
     ankle, toe = f"{side}_Ankle", f"{side}_Toe"
-    ahead, own = host.rotate(upright, _Z)[None], _Z
+    ahead, own = quaternion.rotate(upright, _Z)[None], _Z
     if toe in rest and np.linalg.norm((rest[toe] - rest[ankle]) * level) > 0.03:
         ahead, own = (rest[toe] - rest[ankle]) * level, (body[toe] - body[ankle]) * np.array([1.0, 0.0, 1.0])
-    return _two_vectors(own, _X, ahead, host.rotate(shank, _X))
+    return _two_vectors(own, _X, ahead, quaternion.rotate(shank, _X))
 
 
 def skeleton_rotations(turns: Joints, rest: Joints, joints: Joints, chain: Chain) -> tuple[np.ndarray, str]:
@@ -195,7 +197,7 @@ def skeleton_rotations(turns: Joints, rest: Joints, joints: Joints, chain: Chain
             return quat, "bone rotations aligned in the file's rest pose"
     constant = np.tile(np.array([1.0, 0.0, 0.0, 0.0]), (24, 1))
     for name, q in turns.items():
-        constant[INDEX[name]] = host.mean(host.multiply(host.conjugate(q), guess[:, INDEX[name]]))
+        constant[INDEX[name]] = quaternion.mean(quaternion.multiply(quaternion.conjugate(q), guess[:, INDEX[name]]))
     quat = _apply(turns, constant)
     if _agree(quat, guess):
         return quat, "bone rotations aligned to the joint positions over the clip: the rest pose is not their reference"
@@ -204,14 +206,14 @@ def skeleton_rotations(turns: Joints, rest: Joints, joints: Joints, chain: Chain
 
 def _agree(quat: np.ndarray, guess: np.ndarray) -> bool:
     rows = [INDEX[name] for name in _CHECKED]
-    turn = host.angle(host.multiply(host.conjugate(guess[:, rows]), quat[:, rows]))
+    turn = quaternion.angle(quaternion.multiply(quaternion.conjugate(guess[:, rows]), quat[:, rows]))
     return bool((np.median(turn, axis=0) < _DISAGREE).all())
 
 
 def _apply(turns: Joints, constant: np.ndarray) -> np.ndarray:
     """Global rotations ``(T, 24, 4)`` of the SMPL bodies; those the source does not have follow their neighbours."""
     frames = len(next(iter(turns.values())))
-    known = {name: host.multiply(q, constant[INDEX[name]]) for name, q in turns.items()}
+    known = {name: quaternion.multiply(q, constant[INDEX[name]]) for name, q in turns.items()}
     result = np.empty((frames, 24, 4))
     trunk = ["Pelvis", "Torso", "Spine", "Chest"]
     last = "Chest" if "Chest" in known else next(name for name in ("Spine", "Torso", "Pelvis") if name in known)
@@ -222,7 +224,7 @@ def _apply(turns: Joints, constant: np.ndarray) -> np.ndarray:
             q = _between_trunk(known, trunk, body, last)
         elif body == "Neck":
             chest = result[:, INDEX["Chest"]]
-            q = host.interpolate(chest, known["Head"], 0.5) if "Head" in known else chest
+            q = quaternion.interpolate(chest, known["Head"], 0.5) if "Head" in known else chest
         else:
             parent = {"Head": "Neck", "Thorax": "Chest", "Wrist": "Elbow", "Hand": "Wrist", "Toe": "Ankle"}
             name = body.split("_")[-1]
@@ -241,4 +243,4 @@ def _between_trunk(known: dict[str, np.ndarray], trunk: list[str], body: str, la
     if not above:
         return known[last]
     share = (place - below) / (above[0] - below)
-    return host.interpolate(known[trunk[below]], known[trunk[above[0]]], share)
+    return quaternion.interpolate(known[trunk[below]], known[trunk[above[0]]], share)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import forward_clip
 from mjxhuman.retarget.optimize import Poses, Problem, solve
 
@@ -18,8 +18,8 @@ def points_in_bodies(problem: Problem, poses: Poses) -> tuple[np.ndarray, np.nda
     """The targets in their bodies' frames ``(T, K, 3)`` m, and the fitted points in the world ``(T, K, 3)`` m."""
     pos, quat = forward_clip(problem.chain, poses.root, poses.local)
     own = quat[:, problem.body]
-    seen = host.rotate(host.conjugate(own), problem.target - pos[:, problem.body])
-    return seen, pos[:, problem.body] + host.rotate(own, problem.point)
+    seen = quaternion.rotate(quaternion.conjugate(own), problem.target - pos[:, problem.body])
+    return seen, pos[:, problem.body] + quaternion.rotate(own, problem.point)
 
 
 def calibrate(problem: Problem, seen: np.ndarray, rounds: int, prior: np.ndarray | float) -> Problem:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mjxhuman.data.joint_names import SMPL_JOINTS, SMPL_PARENTS
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.retarget.host import conjugate, multiply, rotate
+from mjxhuman.math.quaternion import conjugate, multiply, rotate
 
 #: SMPL's joints without the two hands, whose rotation no supported source states.
 BODIES = SMPL_JOINTS[:22]

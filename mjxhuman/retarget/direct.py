@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 
 
 def qpos_from_smpl(humanoid: Humanoid, root: np.ndarray, local: np.ndarray) -> np.ndarray:
@@ -38,9 +38,9 @@ def qpos_from_smpl(humanoid: Humanoid, root: np.ndarray, local: np.ndarray) -> n
         address = int(model.jnt_qposadr[model.body_jntadr[body]])
         if joint == 0:
             qpos[:, address : address + 3] = root
-            qpos[:, address + 3 : address + 7] = host.multiply(local[:, 0], frame)
+            qpos[:, address + 3 : address + 7] = quaternion.multiply(local[:, 0], frame)
             continue
-        turn = host.multiply(host.conjugate(frame), host.multiply(local[:, joint], frame))
+        turn = quaternion.multiply(quaternion.conjugate(frame), quaternion.multiply(local[:, joint], frame))
         if model.jnt_type[model.body_jntadr[body]] == mujoco.mjtJoint.mjJNT_BALL:
             qpos[:, address : address + 4] = turn
         else:

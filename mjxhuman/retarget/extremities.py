@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import INDEX, Chain
 
 #: A foot whose ankle and toe are this near their low level (m) and this slow (m/s) stands flat; how far (rad) a rest
@@ -59,15 +59,15 @@ def flatten_feet(quat: np.ndarray, joints: dict[str, np.ndarray], fps: float) ->
         if stands.sum() < least:
             sentences.append(f"{side} foot: never stands flat, ankle angle as the source has it")
             continue
-        up_in_foot = host.rotate(host.conjugate(foot[stands]), np.array([0.0, 0.0, 1.0]))
-        normal = host.unit(np.median(up_in_foot, axis=0))
-        turn = host.between(np.array([0.0, 1.0, 0.0]), normal)
-        angle = float(host.angle(turn))
+        up_in_foot = quaternion.rotate(quaternion.conjugate(foot[stands]), np.array([0.0, 0.0, 1.0]))
+        normal = quaternion.unit(np.median(up_in_foot, axis=0))
+        turn = quaternion.between(np.array([0.0, 1.0, 0.0]), normal)
+        angle = float(quaternion.angle(turn))
         if angle > _FLAT_LIMIT:
             sentences.append(f"{side} foot: {np.rad2deg(angle):.0f} deg off level where it stands, left as it is")
             continue
         for name in (f"{side}_Ankle", f"{side}_Toe"):
-            quat[:, INDEX[name]] = host.multiply(quat[:, INDEX[name]], turn)
+            quat[:, INDEX[name]] = quaternion.multiply(quat[:, INDEX[name]], turn)
         sentences.append(f"{side} foot: levelled by {np.rad2deg(angle):.0f} deg")
     return tuple(sentences)
 
@@ -88,15 +88,15 @@ def settle(quat: np.ndarray, joints: dict[str, np.ndarray], chain: Chain, fps: f
         foot = quat[:, ankle]
         place = joints.get(f"{side}_Toe")
         if place is None:
-            place = joints[f"{side}_Ankle"] + host.rotate(foot, chain.offsets[toe])
+            place = joints[f"{side}_Ankle"] + quaternion.rotate(foot, chain.offsets[toe])
         near = near_floor(place[:, 2] - _local_level(place[:, 2], fps), _TOE_NEAR)
         ahead, above = (
-            host.rotate(foot, axis)[:, 2] for axis in (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0]))
+            quaternion.rotate(foot, axis)[:, 2] for axis in (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0]))
         )
         # turning by -angle about x brings the toes' forward axis to the level
         extension = np.clip(np.arctan2(-ahead, above), 0.0, _TOE_LIMIT)
-        level = host.multiply(foot, host.about(np.array([1.0, 0.0, 0.0]), -extension))
-        quat[:, toe] = host.interpolate(quat[:, toe], level, near[:, None])
+        level = quaternion.multiply(foot, quaternion.about(np.array([1.0, 0.0, 0.0]), -extension))
+        quat[:, toe] = quaternion.interpolate(quat[:, toe], level, near[:, None])
     wrists = [_settle_hand(quat, joints, side, floor) for side in "LR"]
     if any(wrists):
         notes.append("wrists do not turn in the source: hands laid on the palm where the wrist is near the floor")
@@ -115,17 +115,17 @@ def _local_level(height: np.ndarray, fps: float) -> np.ndarray:
 
 def _settle_hand(quat: np.ndarray, joints: dict[str, np.ndarray], side: str, floor: float) -> bool:
     elbow, wrist = INDEX[f"{side}_Elbow"], INDEX[f"{side}_Wrist"]
-    local = host.multiply(host.conjugate(quat[:, elbow]), quat[:, wrist])
-    turn = host.angle(host.multiply(host.conjugate(host.mean(local)), local))
+    local = quaternion.multiply(quaternion.conjugate(quat[:, elbow]), quat[:, wrist])
+    turn = quaternion.angle(quaternion.multiply(quaternion.conjugate(quaternion.mean(local)), local))
     if f"{side}_Wrist" not in joints or turn.max() > _RIGID:
         return False
     near = near_floor(joints[f"{side}_Wrist"][:, 2] - floor, _HAND_NEAR)
     sign = 1.0 if side == "L" else -1.0
     forearm = quat[:, elbow]
-    fingers = host.rotate(forearm, np.array([sign, 0.0, 0.0]))[:, 2]
-    back = host.rotate(forearm, np.array([0.0, 1.0, 0.0]))[:, 2]
+    fingers = quaternion.rotate(forearm, np.array([sign, 0.0, 0.0]))[:, 2]
+    back = quaternion.rotate(forearm, np.array([0.0, 1.0, 0.0]))[:, 2]
     extension = np.clip(np.arctan2(-fingers, back), 0.0, _HAND_LIMIT)
-    level = host.multiply(forearm, host.about(np.array([0.0, 0.0, sign]), extension))
+    level = quaternion.multiply(forearm, quaternion.about(np.array([0.0, 0.0, sign]), extension))
     for name in (wrist, INDEX[f"{side}_Hand"]):
-        quat[:, name] = host.interpolate(quat[:, name], level, near[:, None])
+        quat[:, name] = quaternion.interpolate(quat[:, name], level, near[:, None])
     return bool(near.any())

@@ -22,7 +22,7 @@ import dataclasses
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 
 POLICIES = ("none", "lowest", "stance", "plane")
 #: A point slower than this stands (m/s); feet in stance creep a little in any capture.
@@ -57,7 +57,7 @@ def contact_heights(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndar
     if contacts is None:
         raise ValueError(f"humanoid {humanoid.name!r} has no contact points: only ground='none' is possible")
     body = contacts.body_id
-    points = body_pos[:, body] + host.rotate(body_quat[:, body], contacts.offset)
+    points = body_pos[:, body] + quaternion.rotate(body_quat[:, body], contacts.offset)
     points[..., 2] -= contacts.radius
     return points, contacts.is_foot
 
@@ -87,7 +87,7 @@ def find_ground(points: np.ndarray, is_foot: np.ndarray, fps: float, policy: str
         return _plane(points[:, used], stance, who)
     where = _lowest_points(points[:, used])[stance]
     quat, tilt = _small_slope(where)
-    height = shortest_half(host.rotate(quat, where)[:, 2])
+    height = shortest_half(quaternion.rotate(quat, where)[:, 2])
     sloping = f"floor of the file slopes by {np.rad2deg(tilt):.1f} deg: levelled; " if tilt else ""
     sentence = (
         f"ground: {sloping}height of the lowest point of the {who} over {int(stance.sum())} stance frames (middle of "
@@ -154,8 +154,8 @@ def _level(where: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, float
         misfit = where[:, 2] - design @ solution
         weight = 1.0 / np.sqrt(1.0 + (misfit / 0.02) ** 2)
     slope = solution[:-1] @ directions
-    quat = host.between(np.array([-slope[0], -slope[1], 1.0]), np.array([0.0, 0.0, 1.0]))
-    return quat, float(host.angle(quat)), misfit
+    quat = quaternion.between(np.array([-slope[0], -slope[1], 1.0]), np.array([0.0, 0.0, 1.0]))
+    return quat, float(quaternion.angle(quat)), misfit
 
 
 def _small_slope(where: np.ndarray) -> tuple[np.ndarray, float]:
@@ -194,7 +194,7 @@ def _plane(points: np.ndarray, stance: np.ndarray, who: str) -> Ground:
             f"ground='plane': the stance points lie on a plane tilted by {np.rad2deg(tilt):.0f} deg, expected a floor "
             f"within {np.rad2deg(_TILT_LIMIT):.0f} deg of level; check the up axis"
         )
-    height = shortest_half(host.rotate(quat, where)[:, 2])
+    height = shortest_half(quaternion.rotate(quat, where)[:, 2])
     sentence = (
         f"ground: plane through the lowest points of the {who} in {len(where)} stance frames, turned "
         f"{np.rad2deg(tilt):.1f} deg and moved {-height:+.3f} m"
@@ -204,4 +204,6 @@ def _plane(points: np.ndarray, stance: np.ndarray, who: str) -> Ground:
 
 def move(ground: Ground, root: np.ndarray, root_quat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Root positions ``(T, 3)`` and rotations ``(T, 4)`` in the moved world."""
-    return host.rotate(ground.quat, root) + np.array([0.0, 0.0, ground.offset]), host.multiply(ground.quat, root_quat)
+    return quaternion.rotate(ground.quat, root) + np.array([0.0, 0.0, ground.offset]), quaternion.multiply(
+        ground.quat, root_quat
+    )

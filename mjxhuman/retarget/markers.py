@@ -14,7 +14,8 @@ import dataclasses
 
 import numpy as np
 
-from mjxhuman.retarget import host, stature
+from mjxhuman.math import quaternion
+from mjxhuman.retarget import stature
 from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_positions
 from mjxhuman.retarget.calibrate import calibrate
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, chain_from_offsets, forward_clip, local_rotations
@@ -84,10 +85,14 @@ def _pelvis_hips(markers: MarkerSet, pos: np.ndarray, valid: np.ndarray, chain: 
     if len(rows) < 3:
         return None
     nominal, seen = markers.point[rows], pos[:, rows]
-    turn = host.kabsch(nominal - nominal.mean(0), seen - seen.mean(1, keepdims=True), np.ones(len(rows)))
+    turn = quaternion.kabsch(nominal - nominal.mean(0), seen - seen.mean(1, keepdims=True), np.ones(len(rows)))
     return {
-        f"{s}_Hip": seen.mean(1) + host.rotate(turn, chain.rest[INDEX[f"{s}_Hip"]] - nominal.mean(0)) for s in "LR"
-    } | {"left": host.rotate(turn, np.array([1.0, 0.0, 0.0])), "up": host.rotate(turn, np.array([0.0, 1.0, 0.0]))}
+        f"{s}_Hip": seen.mean(1) + quaternion.rotate(turn, chain.rest[INDEX[f"{s}_Hip"]] - nominal.mean(0))
+        for s in "LR"
+    } | {
+        "left": quaternion.rotate(turn, np.array([1.0, 0.0, 0.0])),
+        "up": quaternion.rotate(turn, np.array([0.0, 1.0, 0.0])),
+    }
 
 
 def _joint_centre(
@@ -108,7 +113,7 @@ def _joint_centre(
     offset = np.mean([markers.point[k] - (chain.rest[INDEX[name]] - chain.rest[markers.body[k]]) for k in rows], axis=0)
     mean = pos[:, rows].mean(1)
     if name.endswith(("_Knee", "_Ankle")) and "L_Hip" in joints and (pelvis is not None or "R_Hip" in joints):
-        left = pelvis["left"] if pelvis is not None else host.unit(joints["L_Hip"] - joints["R_Hip"])
+        left = pelvis["left"] if pelvis is not None else quaternion.unit(joints["L_Hip"] - joints["R_Hip"])
         return mean - offset[0] * left
     if name.endswith("_Shoulder") and pelvis is not None:
         return mean - offset[1] * pelvis["up"]
@@ -166,7 +171,7 @@ def _build_problem(motion: PointMotion, joints: Joints, markers: MarkerSet, chai
     return Problem(
         chain=chain, body=markers.body, point=markers.point, target=np.where(valid[..., None], pos, 0.0),
         weight=valid * np.where(foot, 1.0 / _FOOT_SIGMA, 1.0 / _POINT_SIGMA),
-        origin=hips - host.rotate(quat[:, 0], rest_hips), base=local_rotations(quat),
+        origin=hips - quaternion.rotate(quat[:, 0], rest_hips), base=local_rotations(quat),
         reference=np.tile([1.0, 0.0, 0.0, 0.0], (len(pos), len(BODIES), 1)),
         reference_weight=1.0 / neutral, reference_is_local=np.ones(len(BODIES), bool),
     )  # fmt: skip

@@ -9,8 +9,9 @@ import numpy as np
 
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
-from mjxhuman.retarget import host, quality
+from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
@@ -136,7 +137,7 @@ def _direct(source: BodyMotion, humanoid: Humanoid | None) -> tuple[Humanoid, Pl
     valid = np.asarray(source.valid, bool)
     root = _held(source.transl, valid) * scale
     turns = np.concatenate([np.asarray(source.global_orient)[:, None], np.asarray(source.body_pose)], 1)
-    return humanoid, Placed(root, host.unit(_held(turns, valid)), notes), scale
+    return humanoid, Placed(root, quaternion.unit(_held(turns, valid)), notes), scale
 
 
 def _scale(stature: float, humanoid: Humanoid) -> float:
@@ -226,7 +227,7 @@ def _marker_residuals(source: PointMotion, markers: Any, chain: Chain, poses: An
     pos, quat = forward_clip(chain, poses.root, poses.local)
     target = np.asarray(source.pos, np.float64)[:, markers.column]
     seen = np.asarray(source.valid, bool)[:, markers.column]
-    own = host.rotate(host.conjugate(quat[:, markers.body]), target - pos[:, markers.body])
+    own = quaternion.rotate(quaternion.conjugate(quat[:, markers.body]), target - pos[:, markers.body])
     own = np.where(seen[..., None], own, np.nan)
     place = np.zeros((own.shape[1], 3))
     for k in np.flatnonzero(seen.any(0)):
@@ -242,7 +243,7 @@ def _ground(humanoid: Humanoid, chain: Chain, placed: Placed, valid: np.ndarray,
     pos, quat = forward_clip(chain, placed.root, placed.local[:, :22])
     ids = np.asarray(humanoid.smpl_body_ids)
     body_pos, body_quat = np.zeros((len(pos), humanoid.nbody, 3)), np.zeros((len(pos), humanoid.nbody, 4))
-    body_pos[:, ids], body_quat[:, ids] = pos, host.multiply(quat, np.asarray(humanoid.smpl_frame))
+    body_pos[:, ids], body_quat[:, ids] = pos, quaternion.multiply(quat, np.asarray(humanoid.smpl_frame))
     points, is_foot = contact_heights(humanoid, body_pos, body_quat)
     found = find_ground(points[valid], is_foot, fps, policy)
     stance = np.zeros(len(valid), bool)

@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from mjxhuman.data.joint_names import smpl_joint_map
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_positions, skeleton_rotations
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, local_rotations
 from mjxhuman.retarget.extremities import flatten_feet, floor_height, settle
@@ -123,7 +123,7 @@ def build_problem(
     rest_hips = 0.5 * (chain.rest[INDEX["L_Hip"]] + chain.rest[INDEX["R_Hip"]])
     return Problem(
         chain=chain, body=np.asarray(body), point=np.asarray(point), target=target, weight=weight,
-        origin=hips - host.rotate(quat[:, 0], rest_hips), base=local_rotations(source.quat), reference=quat,
+        origin=hips - quaternion.rotate(quat[:, 0], rest_hips), base=local_rotations(source.quat), reference=quat,
         reference_weight=np.repeat(1.0 / turn[:, None], 3, 1), reference_is_local=np.zeros(len(BODIES), bool),
     ), names  # fmt: skip
 

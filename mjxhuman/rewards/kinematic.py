@@ -10,8 +10,8 @@ from jax import Array
 
 from mjxhuman.math import clinical, rotation
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
+from mjxhuman.physics.arrays import apply, take_rows
 from mjxhuman.physics.contact_dynamics import BodyState
-from mjxhuman.physics.layout import apply, take_rows
 
 
 def joint_speed(relative: Array, numbers: AnatomyParams) -> Array:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxhuman.humanoids import layout
+from mjxhuman.humanoids import twins
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import timeseries
 from mjxhuman.physics.anatomy import make_anatomy
@@ -74,7 +74,7 @@ def score(
             )
         motion = dataclasses.replace(motion, humanoid=humanoid)
     if reward == "phymotion":
-        from mjxhuman.rewards.phymotion import score_motion
+        from mjxhuman.rewards.phymotion.score import score_motion
 
         return score_motion(motion)
     return _feasibility(motion, hard, config or feasibility.Config())
@@ -87,8 +87,8 @@ def in_ball_joints(motion: Motion) -> Motion:
     """
     if motion.humanoid.layout != "hinge":
         return motion
-    twin = layout.to_ball(motion.humanoid)
-    qpos = layout.hinge_to_ball_qpos(motion.humanoid, motion.qpos)
+    twin = twins.to_ball(motion.humanoid)
+    qpos = twins.hinge_to_ball_qpos(motion.humanoid, motion.qpos)
     return motion_from_qpos(twin, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
 
 

@@ -30,7 +30,7 @@ class BodyState(NamedTuple):
     """Pose and velocity of the 24 bodies in MuJoCo order (the world left out), world axes.
 
     ``rot`` is the rotation of PHC's *upright* body frames (x forward, y left, z up in the T-pose):
-    ``mjxhuman.envs.observations.upright`` makes it of ours.
+    ``mjxhuman.envs.imitation.observations.upright`` makes it of ours.
     """
 
     pos: Array  # (*b, 24, 3) m

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import mjxhuman
 from mjxhuman.data.builtin import load_builtin_clip
-from mjxhuman.rewards import damage
+from mjxhuman.rewards.validation import damage
 
 CYCLE = 64  # frames
 GRAVITY = 9.81

@@ -219,7 +219,7 @@ def test_trainers_frames_stay_where_they_are(tmp_path, monkeypatch, kind, channe
     """Frames reach a network in torch without a detour through NumPy, and mean the same."""
     import jax.numpy as jnp
 
-    from mjxhuman.video_reward import VideoReward
+    from mjxhuman.scoring.videos import VideoReward
 
     folder = exported(tmp_path / "net", Points(), "pt", gives="keypoints", names="coco_17")
     encoder = make_encoder("exported", weights=str(folder), device="cpu")

@@ -13,7 +13,7 @@ from toy import LIMIT, point_mass
 
 from mjxhuman.envs.adapters import brax_env, gymnasium_env, gymnasium_vector_env
 from mjxhuman.envs.imitation import ImitationConfig, make_imitation
-from mjxhuman.humanoids.simulated import simulated_humanoid
+from mjxhuman.humanoids.actuated import simulated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
 

@@ -10,7 +10,7 @@ import pytest
 import mjxhuman
 from configs.benchmark import get_config
 from experiments import benchmark_simulate
-from mjxhuman.humanoids.simulated import simulated_humanoid
+from mjxhuman.humanoids.actuated import simulated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
 

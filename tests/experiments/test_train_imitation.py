@@ -38,7 +38,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_run_leaves_a_tracker_and_its_history(folder):
-    from mjxhuman.tracker import load_tracker
+    from mjxhuman.tracking.tracker import load_tracker
 
     facts = json.loads((folder / "run.json").read_text())
     assert facts["config"]["env"]["clips"] == ["walk.npz"]

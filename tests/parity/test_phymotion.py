@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from mjxhuman.humanoids import Humanoid, hinge_to_ball_qpos, load_humanoid, to_ball
-from mjxhuman.rewards import phymotion, phymotion_joints
-from mjxhuman.rewards.phymotion_time import make_clip
+from mjxhuman.rewards.phymotion import joints as phymotion_joints
+from mjxhuman.rewards.phymotion import score as phymotion
+from mjxhuman.rewards.phymotion.time import make_clip
 from mjxhuman.types import Scores
 
 #: Our name -> section and name in scores.json.
@@ -112,7 +113,7 @@ def test_the_model_is_the_one_that_was_scored(golden: Golden, body: Humanoid) ->
     assert body.mass == pytest.approx(table["model"]["total_mass"], rel=1e-12)
     hinges = [body.model.joint(j).name for j in range(1, body.model.njnt)]
     assert hinges == table["hinge_joint_names"]
-    from mjxhuman.rewards.phymotion_body import torque_limit
+    from mjxhuman.rewards.phymotion.body import torque_limit
 
     assert [torque_limit(name) for name in hinges] == table["dof_torque_limit"][6:]
 

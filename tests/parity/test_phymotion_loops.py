@@ -17,10 +17,11 @@ from scipy.signal import find_peaks
 from scipy.spatial import ConvexHull, QhullError
 
 from mjxhuman.humanoids import Humanoid, load_humanoid
-from mjxhuman.rewards import phymotion_joints, phymotion_mujoco
-from mjxhuman.rewards.phymotion import phymotion_parts, phymotion_scores
-from mjxhuman.rewards.phymotion_body import torque_limit
-from mjxhuman.rewards.phymotion_time import make_clip
+from mjxhuman.rewards.phymotion import joints as phymotion_joints
+from mjxhuman.rewards.phymotion import mujoco as phymotion_mujoco
+from mjxhuman.rewards.phymotion.body import torque_limit
+from mjxhuman.rewards.phymotion.score import phymotion_parts, phymotion_scores
+from mjxhuman.rewards.phymotion.time import make_clip
 
 FEET = ("L_Ankle", "L_Toe", "R_Ankle", "R_Toe")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mjxhuman.physics import dynamics, kinematics
-from mjxhuman.physics.layout import cross
+from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.tree import make_tree
 
 COUNT = 200

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.humanoids.simulated import randomized_models, simulated_humanoid
+from mjxhuman.humanoids.actuated import randomized_models, simulated_humanoid
 from mjxhuman.math import rotation
 from mjxhuman.physics.simulate import SimState, Simulator, make_simulator
 

@@ -12,7 +12,7 @@ from films import write_film
 
 from mjxhuman.data.keypoint_names import LAYOUTS
 from mjxhuman.encoders.base import Encoding, Person
-from mjxhuman.encoders.load import Recovered
+from mjxhuman.recovery.load import Recovered
 from mjxhuman.report.film import MAX_PICTURES, Film, Layer, encode_jpeg, film_of, skeleton_edges
 from mjxhuman.report.pack import decode_array, film_payload
 from mjxhuman.report.page import write_report

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mjxhuman.evaluation import ClipResult, Tracked
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.report.render import GHOST, render_frames
 from mjxhuman.report.tracking import draw_tracking, tracking_table, verdict
+from mjxhuman.tracking.evaluate import ClipResult, Tracked
 
 GOOD = ClipResult(
     "mocap/walk.amc", 100, 30.0, None,

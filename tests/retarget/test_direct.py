@@ -11,7 +11,7 @@ from synthetic_sources import moving_pose
 
 from mjxhuman.data import SMPL_JOINTS, SMPL_PARENTS
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.retarget import host
+from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 
@@ -49,7 +49,7 @@ def test_published_model(shared):
 def test_body_frames_turned_upright(humanoid):
     """x forward, y left, z up in the T-pose, as published models of the other convention have them."""
     frame = np.array([0.5, -0.5, -0.5, -0.5])
-    offsets = host.rotate(host.conjugate(frame), chain_of(humanoid).offsets)
+    offsets = quaternion.rotate(quaternion.conjugate(frame), chain_of(humanoid).offsets)
     spec = mujoco.MjSpec()
     bodies = []
     for j, (name, parent) in enumerate(zip(SMPL_JOINTS, SMPL_PARENTS, strict=True)):
@@ -66,7 +66,7 @@ def test_body_frames_turned_upright(humanoid):
     pos, quat = forward_clip(chain, root, local)
     own_pos, own_quat = kinematics(turned, qpos_from_smpl(turned, root, local))
     np.testing.assert_allclose(own_pos, pos, atol=1e-9)
-    np.testing.assert_allclose(np.abs(np.sum(own_quat * host.multiply(quat, frame), -1)), 1.0, atol=1e-9)
+    np.testing.assert_allclose(np.abs(np.sum(own_quat * quaternion.multiply(quat, frame), -1)), 1.0, atol=1e-9)
 
 
 def test_hinges_turn_through_half_a_turn_without_a_jump():
@@ -79,5 +79,5 @@ def test_hinges_turn_through_half_a_turn_without_a_jump():
 
 
 def test_continuous_signs():
-    quat = host.unit(np.random.default_rng(0).normal(size=(1, 3, 4))) * np.array([1, -1, 1, -1])[:, None, None]
+    quat = quaternion.unit(np.random.default_rng(0).normal(size=(1, 3, 4))) * np.array([1, -1, 1, -1])[:, None, None]
     assert (np.sum(np.diff(continuous(quat), axis=0) ** 2, -1) < 1e-20).all()

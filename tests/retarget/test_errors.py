@@ -8,7 +8,8 @@ from synthetic_sources import as_points, as_skeleton, moving_pose
 
 from mjxhuman.data import QposMotion, save_motion
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.retarget import load_motion, retarget_motion
+from mjxhuman.recovery.load import load_motion
+from mjxhuman.retarget import retarget_motion
 from mjxhuman.retarget.chain import chain_of
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from synthetic_sources import turned
 
-from mjxhuman.retarget import host, retarget_motion
+from mjxhuman.math import quaternion
+from mjxhuman.retarget import retarget_motion
 from mjxhuman.retarget.chain import INDEX, UPRIGHT
 from mjxhuman.retarget.ground import contact_heights, find_ground, shortest_half, stance_frames
 from mjxhuman.types import BodyMotion
@@ -57,12 +58,12 @@ def test_plane_levels_a_tilted_world(humanoid):
     source.transl[:, 0], source.transl[:, 1] = 0.15 * np.cos(angle), 0.15 * np.sin(angle)
     tilt = turned("x", 4.0)
     world = source.replace(
-        transl=host.rotate(tilt, source.transl) + [0.0, 0.0, 0.3],
-        global_orient=host.multiply(tilt, source.global_orient),
+        transl=quaternion.rotate(tilt, source.transl) + [0.0, 0.0, 0.3],
+        global_orient=quaternion.multiply(tilt, source.global_orient),
     )
     motion = retarget_motion(world, humanoid, ground="plane")
     np.testing.assert_allclose(sole(motion), 0.0, atol=2e-3)
-    up = host.rotate(np.asarray(motion.body_quat, float)[:, humanoid.smpl_body_ids[0]], np.array([0.0, 1.0, 0.0]))
+    up = quaternion.rotate(np.asarray(motion.body_quat, float)[:, humanoid.smpl_body_ids[0]], np.array([0.0, 1.0, 0.0]))
     assert np.rad2deg(np.arccos(up[:, 2])).max() < 0.3
 
 
@@ -87,11 +88,11 @@ def test_stance_levels_a_slightly_sloping_floor_over_a_long_path(tilt, length, l
     slope = np.array([np.tan(np.deg2rad(tilt)), 0.0])
     points = walk_points(slope, length)
     found = find_ground(points, np.array([True, True]), 60.0, "stance")
-    angle = np.rad2deg(host.angle(found.quat))
+    angle = np.rad2deg(quaternion.angle(found.quat))
     assert angle == pytest.approx(tilt if levelled else 0.0, abs=0.1)
     assert ("levelled" in found.sentence) == levelled
     if levelled:
-        height = host.rotate(found.quat, points)[..., 2].min(1) + found.offset
+        height = quaternion.rotate(found.quat, points)[..., 2].min(1) + found.offset
         assert np.median(np.abs(height[found.stance])) < 0.004
 
 
@@ -121,7 +122,7 @@ def test_plane_needs_points_that_spread():
 def test_a_lying_body_rests_on_its_back(humanoid):
     """Face up, heels 25 cm over the level of the back: the feet do not carry it."""
     source = standing(humanoid, height=0.7)
-    lying = np.tile(host.multiply(turned("y", -90.0), UPRIGHT), (60, 1))
+    lying = np.tile(quaternion.multiply(turned("y", -90.0), UPRIGHT), (60, 1))
     pose = np.array(source.body_pose)
     for name in ("L_Hip", "R_Hip"):
         pose[:, INDEX[name] - 1] = turned("x", -30.0)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from synthetic_sources import moving_pose, rotation_error
 
-from mjxhuman.retarget import host, optimize
+from mjxhuman.math import quaternion
+from mjxhuman.retarget import optimize
 from mjxhuman.retarget.chain import BODIES, chain_of, forward_clip
 
 
@@ -30,7 +31,7 @@ def make_problem(chain, frames: int, spread: float = 0.15) -> tuple[optimize.Pro
     problem = optimize.Problem(
         chain=chain, body=np.arange(22), point=np.zeros((22, 3)), target=pos[:, :22],
         weight=np.full((frames, 22), 100.0), origin=root + rng.normal(0.0, 0.05, root.shape),
-        base=host.multiply(local, turn), reference=quat[:, :22], reference_weight=np.full((22, 3), 2.0),
+        base=quaternion.multiply(local, turn), reference=quat[:, :22], reference_weight=np.full((22, 3), 2.0),
         reference_is_local=np.zeros(22, bool),
     )  # fmt: skip
     return problem, root, local
@@ -85,7 +86,7 @@ def test_a_straight_knee_does_not_bend_backwards(chain):
     weight = np.zeros_like(problem.weight)
     weight[:, [0, 1, 7]] = 100.0
     target = problem.target.copy()
-    forward = host.rotate(local[:, 0], np.array([0.0, 0.0, 1.0]))
+    forward = quaternion.rotate(local[:, 0], np.array([0.0, 0.0, 1.0]))
     target[:, 7] += 0.10 * forward
     held = np.full((22, 3), 50.0)
     held[[BODIES.index("L_Knee")]] = 0.1

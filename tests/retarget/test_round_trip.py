@@ -7,7 +7,8 @@ import pytest
 from synthetic_sources import as_points, as_skeleton, moving_pose, rotation_error
 
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.retarget import host, retarget_motion, retarget_with_report
+from mjxhuman.math import quaternion
+from mjxhuman.retarget import retarget_motion, retarget_with_report
 from mjxhuman.retarget.chain import BODIES, INDEX, chain_of, forward_clip
 from mjxhuman.retarget.landmarks import marker_set
 
@@ -52,8 +53,8 @@ def test_rotations_that_do_not_refer_to_the_rest_pose(humanoid, chain, pose, tru
     """Every bone's rotation is off by its own constant: trunk and limbs still come out from positions and the clip."""
     source = as_skeleton(chain, *pose)
     rng = np.random.default_rng(0)
-    constant = host.unit(rng.normal(size=(22, 4)))
-    source = source.replace(joint_quat=host.multiply(source.joint_quat, constant))
+    constant = quaternion.unit(rng.normal(size=(22, 4)))
+    source = source.replace(joint_quat=quaternion.multiply(source.joint_quat, constant))
     motion = retarget_motion(source, humanoid, ground="none")
     assert any("over the clip" in line for line in motion.provenance.retarget)
     pos, _ = body_states(motion)
@@ -84,7 +85,7 @@ def marker_source(chain, truth, seed: int = 1):
     point = markers.point + rng.uniform(-0.02, 0.02, markers.point.shape)
     cluster = [k for k, place in enumerate(markers.places) if not place.landmark]
     point[cluster] += rng.uniform(-0.06, 0.06, (len(cluster), 3))
-    pos = truth[0][:, markers.body] + host.rotate(truth[1][:, markers.body], point)
+    pos = truth[0][:, markers.body] + quaternion.rotate(truth[1][:, markers.body], point)
     unknown = np.ones((len(pos), 1, 3))
     return as_points([*markers.names, "MYSTERY"], np.concatenate([pos, unknown], 1), "markers"), markers
 

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.humanoids import SMPL_BODIES, Humanoid, ball_to_hinge_qpos, load_humanoid, to_hinge
 from mjxhuman.physics.motion import motion_from_qpos
-from mjxhuman.rewards import phymotion_time
-from mjxhuman.rewards.phymotion import RELEASED_FPS, phymotion_parts, phymotion_scores, score_motion
+from mjxhuman.rewards.phymotion import time as phymotion_time
+from mjxhuman.rewards.phymotion.score import RELEASED_FPS, phymotion_parts, phymotion_scores, score_motion
 
 FRAMES = 45
 TIME = np.arange(FRAMES, dtype=float)

@@ -1,0 +1,314 @@
+"""Tracking of recorded motion: the simulated humanoid follows a clip frame by frame.
+
+The task of DeepMimic and PHC (``humanoid_im.py``): episodes start on a random frame of a random clip in the clip's own
+state, the observation holds the next frame, the reward compares body states, and losing the reference ends the episode.
+Nothing but the joint torques, gravity and contact acts on the body.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from mjxhuman.envs.clips import ClipLibrary, Curriculum
+from mjxhuman.envs.env import State, auto_reset, first_state, split, where_done
+from mjxhuman.envs.imitation import observations, terms
+from mjxhuman.envs.imitation.terms import Moment
+from mjxhuman.math import rotation
+from mjxhuman.physics import kinematics
+from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
+from mjxhuman.physics.simulate import SimState, Simulator
+from mjxhuman.rewards.tracking import BODIES, BodyState, body_distance
+from mjxhuman.rewards.tracking import EVAL_BODIES as EVALUATED
+
+#: Names of the joints, sides left out.
+JOINTS = frozenset(name.split("_")[-1] for name in BODIES[1:])
+
+#: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
+STYLE_FRAMES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class ImitationConfig:
+    """The task's choices. Terms are named entries of ``mjxhuman.envs.imitation.terms``."""
+
+    action: str = "absolute"  # PHC's targets, scale * action; or "residual": around the reference pose
+    action_scale: float = np.pi  # rad of target per unit of action (PHC: pi; around the reference about 0.5 is enough)
+    joint_scale: tuple[tuple[str, float], ...] = ()  # factors on it, ("Hip", 1.0): joints that balance explore more
+    smoothing: float = 0.0  # share of the last offset kept each step: exploration that lasts long enough to matter
+    state_terms: tuple[str, ...] = ("proprioception", "imitation_task")  # what the policy sees, 358 + 576 numbers
+    critic_terms: tuple[str, ...] = ()  # what the critic sees besides; empty: a symmetric critic
+    reward: tuple[tuple[str, float], ...] = (("imitation", 1.0), ("power", 5e-4))
+    termination: tuple[tuple[str, float], ...] = (("any_body", 0.25),)  # m; empty: never
+    style: bool = False  # windows of AMP observations as group "amp"
+    auto_reset: bool = True
+    random_start: bool = True  # False: every episode starts on the clip's first frame
+    random_heading: bool = False  # turn each episode about the vertical by a random angle
+    uniform_share: float = 0.5  # of starts drawn without regard to difficulty
+    memory: float = 0.99  # of the failure statistics, per iteration
+    push_rate: float = 0.0  # pushes per second
+    push_speed: float = 0.5  # m/s, largest horizontal velocity a push adds
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.smoothing < 1.0:
+            raise ValueError(f"smoothing: expected a share in [0, 1), found {self.smoothing}")
+        if self.action not in ("absolute", "residual"):
+            raise ValueError(f"action: expected 'absolute' or 'residual', found {self.action!r}")
+        if not self.state_terms:
+            raise ValueError("state_terms: expected at least one observation term, found none")
+        terms.check_names("joint_scale", tuple(name for name, _ in self.joint_scale), JOINTS)
+        terms.check_names("state_terms", self.state_terms, terms.OBSERVATIONS)
+        terms.check_names("critic_terms", self.critic_terms, terms.OBSERVATIONS)
+        terms.check_names("reward", tuple(name for name, _ in self.reward), terms.REWARDS)
+        terms.check_names("termination", tuple(name for name, _ in self.termination), terms.TERMINATIONS)
+
+    def scales(self) -> np.ndarray:
+        """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint."""
+        factor = dict(self.joint_scale)
+        return self.action_scale * np.repeat([factor.get(name.split("_")[-1], 1.0) for name in BODIES[1:]], 3)
+
+
+@struct.dataclass
+class Task:
+    """Where in which clip an episode is."""
+
+    clip: Array  # (*b) int32
+    frame: Array  # (*b) int32, of the reference at the present time
+    heading: Array  # (*b) rad, by which the clip is turned about the vertical
+    steps: Array  # (*b) int32 since the start
+    action: Array  # (*b, nu) of the last step, smoothed
+    style: Array | None  # (*b, STYLE_FRAMES, 196), latest first; None without style
+
+
+@struct.dataclass
+class Imitation:
+    """The environment: a pytree, given to jitted programs as an argument (see ``mjxhuman.envs.env``)."""
+
+    library: ClipLibrary
+    curriculum: Curriculum
+    simulator: Simulator = struct.field(pytree_node=False)
+    config: ImitationConfig = struct.field(pytree_node=False)
+
+    @property
+    def action_size(self) -> int:
+        """One number per joint axis."""
+        return self.simulator.simulated.nu
+
+    @property
+    def observation_sizes(self) -> dict[str, int]:
+        """Sizes of the observation groups."""
+        shapes = jax.eval_shape(self.reset, jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))).obs
+        return {name: int(x.shape[-1]) for name, x in shapes.items()}
+
+    def reset(self, rng: Array) -> State:
+        """Start episodes for keys ``(*b)``: on a drawn clip and frame, in exactly the reference's state."""
+        rng, draw, turn = split(rng, 3)
+        if self.config.random_start:
+            clip, frame = self.library.draw(draw, self.curriculum.probability(self.library, self.config.uniform_share))
+        else:
+            clip, _ = self.library.draw(draw, self.library.weight[self.library.segment_clip])
+            frame = jnp.zeros_like(clip)
+        heading = jnp.vectorize(lambda key: jax.random.uniform(key, (), maxval=2 * np.pi))(turn)
+        return self.start(rng, clip, frame, heading if self.config.random_heading else jnp.zeros_like(heading))
+
+    def start(self, rng: Array, clip: Array, frame: Array, heading: Array | None = None) -> State:
+        """Start episodes on given clips and frames ``(*b)``, turned by ``heading`` ``(*b)`` rad."""
+        heading = jnp.zeros(clip.shape) if heading is None else heading
+        qpos, qvel = self.reference(clip, frame, heading)
+        action = jnp.zeros((*clip.shape, self.action_size))
+        style = self._past_style(clip, frame) if self.config.style else None
+        task = Task(clip, frame, heading, jnp.zeros_like(frame), action, style)
+        sim = self.simulator.init(qpos, qvel)
+        moment = self._moment(sim, task, jnp.zeros_like(action), action)
+        return first_state(rng, obs=self._observe(moment, task), sim=sim, task=task, metrics=self._metric_names())
+
+    def step(self, state: State, action: Array) -> State:
+        """One control step (1/30 s) with ``action`` ``(*b, nu)``, clipped to [-1, 1]."""
+        rng, push = split(state.rng)
+        action = self.smoothed(state.task, action)
+        sim = self._pushed(state.sim, push)
+        ctrl = self.target(state.task, action)
+        damping = jnp.asarray(self.simulator.simulated.kd, ctrl.dtype) * sim.qvel[..., 6:]
+        torque = self.simulator.torque(sim, ctrl) - damping
+        after = self.simulator.advance(sim, ctrl)
+        diverged = ~jnp.all(jnp.isfinite(after.qpos), -1)
+        sim = where_done(diverged, sim, after)  # a state no engine could step counts as a failure, seen from before it
+        before = state.task
+        task = dataclasses.replace(before, frame=before.frame + 1, steps=before.steps + 1, action=action)
+        moment = self._moment(sim, task, torque, before.action)
+        task = self._with_style(task, moment)
+        stepped = dataclasses.replace(self._judged(state, moment, sim, task, diverged), rng=rng)
+        return auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped
+
+    def smoothed(self, task: Task, action: Array) -> Array:
+        """What an action amounts to after clipping to [-1, 1] and smoothing over time."""
+        keep = self.config.smoothing
+        return keep * task.action + (1.0 - keep) * jnp.clip(action, -1.0, 1.0)
+
+    def target(self, task: Task, action: Array) -> Array:
+        """Rotation vectors ``(*b, nu)`` the position actuators pull towards, for smoothed actions ``(*b, nu)``.
+
+        "residual" adds the action to feed-forward control: the target is where the springs, at the reference's pose
+        halfway through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
+        """
+        offset = jnp.asarray(self.config.scales(), action.dtype) * action
+        if self.config.action == "absolute":
+            return offset
+        kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.simulated.kp, self.simulator.simulated.kd))
+        ends = [self.library.index(task.clip, task.frame + step) for step in (0, 1)]
+        first, last = (self.simulator.joint_rotvec(self.library.qpos[i]) for i in ends)
+        middle = 0.5 * (first + nearest_turn(last, first))
+        torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., 6:] for i in ends)
+        return middle + torque / kp + offset
+
+    def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
+        """qpos and qvel of the reference, turned about the vertical through the origin."""
+        index = self.library.index(clip, frame)
+        qpos, qvel = self.library.qpos[index], self.library.qvel[index]
+        turn = rotation.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), heading)
+        pos, quat = rotation.rotate(turn, qpos[..., :3]), rotation.multiply(turn, qpos[..., 3:7])
+        linvel = rotation.rotate(turn, qvel[..., :3])
+        return jnp.concatenate([pos, quat, qpos[..., 7:]], -1), jnp.concatenate([linvel, qvel[..., 3:]], -1)
+
+    def body_state(self, qpos: Array, qvel: Array) -> BodyState:
+        """Poses and velocities of the 24 bodies in PHC's upright frames."""
+        humanoid = self.simulator.simulated.humanoid
+        pos, quat, vel, angvel = (x[..., 1:, :] for x in _body_states(humanoid, qpos, qvel))
+        to_smpl = rotation.conjugate(jnp.asarray(humanoid.smpl_frame, quat.dtype))
+        return BodyState(pos, observations.upright(rotation.multiply(quat, to_smpl)), vel, angvel)
+
+    def adapt(self, state: State, rollout: dict[str, Array]) -> tuple[Imitation, State]:
+        """Count where episodes failed, so that hard segments are drawn more often."""
+        failed = rollout["done"] & ~rollout["truncation"]
+        counted = self.curriculum.update(rollout["_segment"].astype(jnp.int32), failed, self.config.memory)
+        return dataclasses.replace(self, curriculum=counted), state
+
+    def demonstrations(self, rng: Array, n: int) -> Array:
+        """Windows ``(n, STYLE_FRAMES * 196)`` of the clips for the style discriminator."""
+        clip, frame = self.library.draw(jax.random.split(rng, n), self.library.weight[self.library.segment_clip])
+        return self._past_style(clip, frame).reshape(n, -1)
+
+    def _pushed(self, sim: SimState, rng: Array) -> SimState:
+        if self.config.push_rate <= 0:
+            return sim
+        uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (3,)), signature="()->(n)")(rng)
+        kick = self.config.push_speed * (2.0 * uniform[..., :2] - 1.0)
+        now = uniform[..., 2:] < self.config.push_rate / self.library.fps
+        return dataclasses.replace(sim, qvel=sim.qvel.at[..., :2].add(jnp.where(now, kick, 0.0)))
+
+    def _moment(self, sim: SimState, task: Task, torque: Array, previous_action: Array) -> Moment:
+        present = self.reference(task.clip, task.frame, task.heading)
+        following = self.reference(task.clip, task.frame + 1, task.heading)
+        qpos, qvel = (jnp.stack([x, *pair]) for x, pair in zip((sim.qpos, sim.qvel), zip(present, following)))
+        all_bodies = self.body_state(qpos, qvel)
+        body, reference, target = (BodyState(*(x[i] for x in all_bodies)) for i in range(3))
+        return Moment(
+            body=body, reference=reference, target=target,
+            rotvec=self.simulator.joint_rotvec(sim.qpos), target_rotvec=self.simulator.joint_rotvec(following[0]),
+            joint_vel=sim.qvel[..., 6:], target_joint_vel=following[1][..., 6:], torque=torque,
+            action=task.action, previous_action=previous_action, steps=task.steps,
+        )  # fmt: skip
+
+    def _observe(self, moment: Moment, task: Task) -> dict[str, Array]:
+        groups = {"state": self.config.state_terms, "privileged_state": self.config.critic_terms}
+        obs = {
+            group: jnp.concatenate([terms.OBSERVATIONS[name](moment) for name in names], -1)
+            for group, names in groups.items()
+            if names
+        }
+        if self.config.style:
+            obs["amp"] = task.style.reshape(*task.clip.shape, -1)
+        return obs
+
+    def _judged(self, state: State, moment: Moment, sim: SimState, task: Task, diverged: Array) -> State:
+        """The state after a step: reward, whether and how the episode ended, metrics."""
+        config = self.config
+        weighted = {name: weight * terms.REWARDS[name](moment) for name, weight in config.reward}
+        failed = functools.reduce(
+            jnp.logical_or, (terms.TERMINATIONS[name](moment, limit) for name, limit in config.termination), diverged
+        )
+        ended = task.frame >= self.library.length[task.clip] - 1
+        error = jnp.mean(body_distance(moment.body.pos, moment.reference.pos, EVALUATED), -1)
+        metrics = {f"reward/{name}": value for name, value in weighted.items()} | {
+            "error": error,
+            "torque": jnp.mean(jnp.abs(moment.torque), -1),
+            "failed": failed.astype(jnp.float32),
+            "diverged": diverged.astype(jnp.float32),
+            "_segment": self.library.segment_of[self.library.index(state.task.clip, state.task.frame)].astype(
+                jnp.float32
+            ),
+        }
+        obs = self._observe(moment, task)
+        return dataclasses.replace(
+            state, sim=sim, task=task, obs=obs, final_obs=obs, reward=sum(weighted.values(), jnp.zeros_like(error)),
+            done=failed | ended, truncation=ended & ~failed, metrics=metrics,
+        )  # fmt: skip
+
+    def _metric_names(self) -> tuple[str, ...]:
+        return (
+            *(f"reward/{name}" for name, _ in self.config.reward),
+            "error",
+            "torque",
+            "failed",
+            "diverged",
+            "_segment",
+        )
+
+    def _past_style(self, clip: Array, frame: Array) -> Array:
+        """Style windows ``(*b, STYLE_FRAMES, 196)`` of the reference up to ``frame``, latest first."""
+        frames = jnp.maximum(frame[..., None] - jnp.arange(STYLE_FRAMES), 0)
+        index = self.library.index(clip[..., None], frames)
+        qpos, qvel = self.library.qpos[index], self.library.qvel[index]
+        return self._style(self.body_state(qpos, qvel), self.simulator.joint_rotvec(qpos), qvel[..., 6:])
+
+    def _with_style(self, task: Task, moment: Moment) -> Task:
+        if not self.config.style:
+            return task
+        latest = self._style(moment.body, moment.rotvec, moment.joint_vel)
+        return dataclasses.replace(task, style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))
+
+    def _style(self, body: BodyState, rotvec: Array, joint_vel: Array) -> Array:
+        return observations.amp(body, rotvec, joint_vel)
+
+
+def nearest_turn(rotvec: Array, near: Array) -> Array:
+    """The same rotations ``(*b, 3 n)``, as rotation vectors at most half a turn from those of ``near``.
+
+    Past half a turn the shortest rotation vector jumps to the other side; a mean across the jump means nothing.
+    """
+    shape = (*rotvec.shape[:-1], -1, 3)
+    vector, goal = rotvec.reshape(shape), near.reshape(shape)
+    angle = rotation.safe_norm(vector)[..., None]
+    other = vector * jnp.where(angle > 0, 1.0 - 2.0 * np.pi / jnp.where(angle > 0, angle, 1.0), 1.0)
+    closer = jnp.sum(jnp.square(other - goal), -1) < jnp.sum(jnp.square(vector - goal), -1)
+    return jnp.where(closer[..., None], other, vector).reshape(rotvec.shape)
+
+
+def _body_states(humanoid: Any, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
+    """Position, quaternion, linear and angular velocity ``(*b, B, .)`` of all bodies, world axes."""
+    tree, params = humanoid_tree(humanoid, np.dtype(qpos.dtype))
+    at = kinematics.poses(tree, params, flat_frames(qpos))
+    angvel, linvel = kinematics.velocities(tree, params, at, flat_frames(qvel))
+    pos, quat, vel, spin = (unflat_frames(x, qpos.shape[:-1]) for x in (at.pos, at.quat, linvel, angvel))
+    return pos, quat, vel, spin
+
+
+def make_imitation(library: ClipLibrary, simulator: Simulator, config: ImitationConfig) -> Imitation:
+    """The tracking task on a library of clips.
+
+    Raises:
+        ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's.
+    """
+    nq, rate = simulator.simulated.model.nq, 1.0 / simulator.dt
+    if library.qpos.shape[-1] != nq:
+        raise ValueError(f"clips: expected nq {nq} of the simulated humanoid, found {library.qpos.shape[-1]}")
+    if abs(library.fps - rate) > 1e-3:
+        raise ValueError(f"clips: expected {rate:g} Hz, the control rate, found {library.fps:g} Hz")
+    return Imitation(library, Curriculum.zeros(library), simulator, config)

@@ -1,0 +1,298 @@
+"""The actuated humanoid: position servos on every joint, contact points, and nothing else that collides.
+
+The set-up is the one that stays finite at 120 Hz under any position targets: the damping of each servo is passive joint
+damping, which the implicit integrator always sees, and only the spring torque is capped. With gain and damping both in
+a capped actuator, damping becomes explicit and blows up (dt * kd / inertia is about 10 for a wrist).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+
+import mujoco
+import numpy as np
+
+from mjxhuman.humanoids import geometry
+from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
+from mjxhuman.humanoids.proportions import DEFAULT_STATURE
+from mjxhuman.humanoids.segments import default_mass
+from mjxhuman.humanoids.smpl import FRICTION
+from mjxhuman.humanoids.twins import to_ball
+
+#: Physics steps per second; four per control step at 30 Hz.
+PHYSICS_HZ = 120
+
+#: Rotor-like inertia per joint axis, kg m^2 (PHC's humanoid): ten seconds of random targets of 2 rad stay finite.
+ARMATURE = 0.02
+
+#: Spring gain N m/rad and cap N m of each joint's servo; damping is a tenth of the gain, N m s/rad. Gains: PHC's
+#: ``smpl_0_humanoid.xml``. Caps: SMPLSim's table (500, 250, 150), the same on both sides.
+GAINS: dict[str, tuple[float, float]] = {
+    "Hip": (800, 500), "Knee": (800, 500), "Ankle": (800, 500), "Toe": (500, 500),
+    "Torso": (1000, 500), "Spine": (1000, 500), "Chest": (1000, 500), "Neck": (500, 250), "Head": (500, 250),
+    "Thorax": (500, 500), "Shoulder": (500, 500), "Elbow": (500, 150), "Wrist": (300, 150), "Hand": (300, 150),
+}  # fmt: skip
+DAMPING_PER_GAIN = 0.1
+
+#: Newton iterations and line-search steps. With 100 and 50, the mean pelvis height of 256 bodies after two seconds of
+#: random targets differs by 0.2 mm and the speed does not; with 3 and 6 by 18 mm, and with 1 and 4 bodies explode.
+ITERATIONS, LS_ITERATIONS = 6, 8
+
+#: Largest radius of the spheres in the corners of the soles, m.
+SOLE_RADIUS = 0.02
+
+#: Share of a capsule's radius that counts when bodies of a person collide. Flesh gives way and recorded bodies are not
+#: exactly this one: recorded walks overlap its full-size knees by up to 37 mm at each step, which would trip it.
+SELF_RADIUS = 0.6
+
+#: Pairs of bodies that may not pass through each other (and their mirror images), out of ``capsules.PAIRS``: legs, arms
+#: against trunk and legs. About half of those: each pair costs time in every step, rare ones most of it.
+_SELF_PAIRS = (
+    ("L_Hip", "R_Hip"), ("L_Hip", "R_Knee"), ("L_Knee", "R_Knee"), ("L_Ankle", "R_Ankle"), ("L_Toe", "R_Toe"),
+    ("L_Elbow", "Torso"), ("L_Elbow", "Chest"), ("L_Wrist", "Torso"), ("L_Wrist", "Chest"),
+    ("L_Elbow", "Pelvis"), ("L_Wrist", "Pelvis"), ("L_Hand", "Pelvis"), ("L_Hand", "Head"),
+    ("L_Elbow", "L_Hip"), ("L_Wrist", "L_Hip"), ("L_Hand", "L_Hip"), ("L_Hand", "R_Hip"), ("L_Hand", "L_Knee"),
+    ("L_Elbow", "R_Elbow"), ("L_Wrist", "R_Wrist"), ("L_Hand", "R_Hand"),
+)  # fmt: skip
+
+_CONTACTS = ("full", "feet")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Simulated:
+    """An actuated model of a humanoid. Compared and hashed by identity; ``simulated_humanoid`` caches.
+
+    ``model`` has the coordinates of ``humanoid`` (ball joints) and three actuators per ball joint, in the order of the
+    bodies, then x, y, z. Control ``u`` is a target rotation vector (rad, child's axes); the torque about these axes is
+    ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, shifted by whole turns to within half a turn of 0 on each axis
+    (as MuJoCo does for servos on ball joints), r the joint's rotation vector and w its angular velocity.
+    """
+
+    humanoid: Humanoid
+    model: mujoco.MjModel
+    kp: np.ndarray  # (nu,) N m/rad
+    kd: np.ndarray  # (nu,) N m s/rad
+    cap: np.ndarray  # (nu,) N m, on the spring part
+    contacts: str  # "full" or "feet"
+
+    @property
+    def nu(self) -> int:
+        """Number of actuators, three per ball joint."""
+        return int(self.model.nu)
+
+    def describe(self) -> str:
+        """Bodies with their servos, contact candidates and the size of the constraint problem, for people."""
+        model, human = self.model, self.humanoid
+        lines = [f"{human.description}: nq {model.nq}, nv {model.nv}, nu {model.nu}, {1 / model.opt.timestep:.0f} Hz"]
+        lines.append(f"{'body':12s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
+        for body in range(1, model.nbody):
+            servo = 3 * (body - 2)
+            numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.0f} {self.cap[servo]:8.0f}" if body > 1 else "  free"
+            lines.append(f"{human.body_names[body]:12s} {model.body_mass[body]:8.2f} {numbers}")
+        geoms = [(int(a), int(b)) for a, b in zip(model.pair_geom1, model.pair_geom2, strict=True)]
+        floor = model.geom("floor").id
+        on_floor = [model.geom(b if a == floor else a).name for a, b in geoms if floor in (a, b)]
+        others = [(model.geom(a).name, model.geom(b).name) for a, b in geoms if floor not in (a, b)]
+        rows = 2 * (int(model.pair_dim[0]) - 1) if model.opt.cone == mujoco.mjtCone.mjCONE_PYRAMIDAL else 3
+        lines.append(f"floor contacts ({len(on_floor)}): " + ", ".join(on_floor))
+        lines.append(f"self contacts ({len(others)}): " + ", ".join(f"{a} - {b}" for a, b in others))
+        lines.append(
+            f"at most {len(geoms)} contacts, {rows * len(geoms)} constraint rows; Newton, "
+            f"{model.opt.iterations} iterations, {model.opt.ls_iterations} line-search steps"
+        )
+        return "\n".join(lines)
+
+
+@functools.lru_cache(maxsize=64)
+def simulated_humanoid(
+    humanoid: Humanoid, contacts: str = "full", self_contacts: bool = True, iterations: int = ITERATIONS
+) -> Simulated:
+    """The actuated model of a humanoid of SMPL's topology; equal arguments return the same object.
+
+    Gains, damping and caps scale with weight times stature, so that a child is not a giant's strength in small.
+
+    Args:
+        humanoid: hinges are converted to ball joints (``to_ball``); use ``Simulated.humanoid`` for coordinates.
+        contacts: what may touch the floor: "feet", six spheres in the corners of each sole; "full", the points of
+            ``Humanoid.contacts`` on the rest of the body as well.
+        self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs.
+        iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
+            with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
+
+    Raises:
+        ValueError: not a body of SMPL's topology, or unknown ``contacts``.
+    """
+    if contacts not in _CONTACTS:
+        raise ValueError(f"contacts: expected one of {_CONTACTS}, found {contacts!r}")
+    if not humanoid.is_smpl:
+        raise ValueError(
+            f"humanoid {humanoid.name!r}: expected the 24 bodies of SMPL's topology, found {humanoid.nbody - 1} others"
+        )
+    if humanoid.layout != "ball":
+        humanoid = to_ball(humanoid)
+    spec = humanoid.spec.copy()
+    _set_options(spec, iterations)
+    kp, cap = servo_table(humanoid)
+    kd = DAMPING_PER_GAIN * kp
+    for body in range(2, humanoid.nbody):
+        servo = 3 * (body - 2)
+        _add_servo(spec, humanoid.body_names[body], kp[servo], kd[servo], cap[servo])
+    _add_floor_contacts(spec, humanoid, contacts)
+    if self_contacts:
+        _add_self_contacts(spec, humanoid)
+    return Simulated(humanoid, spec.compile(), kp, kd, cap, contacts)
+
+
+def randomized_models(
+    simulated: Simulated,
+    count: int,
+    seed: int,
+    friction: tuple[float, float] = (0.7, 1.3),
+    mass: tuple[float, float] = (0.9, 1.1),
+    gain: tuple[float, float] = (0.9, 1.1),
+) -> list[mujoco.MjModel]:
+    """Models of the same body for domain randomisation (``make_simulator(variants=...)``).
+
+    Args:
+        simulated: the body.
+        count: how many models.
+        seed: of NumPy's generator; equal arguments give equal models.
+        friction, mass, gain: lowest and highest factor, drawn uniformly: one for the friction of all contacts, one for
+            mass and inertia of each body, one for the gain and damping of each actuated joint (left and right differ).
+
+    Raises:
+        ValueError: a range that is not ``0 < low <= high``.
+    """
+    for name, (low, high) in (("friction", friction), ("mass", mass), ("gain", gain)):
+        if not 0 < low <= high:
+            raise ValueError(f"{name}: expected 0 < low <= high, found {(low, high)}")
+    rng, models = np.random.default_rng(seed), []
+    for _ in range(count):
+        model = copy.copy(simulated.model)
+        model.pair_friction[:, :2] *= rng.uniform(*friction)
+        factor = rng.uniform(*mass, model.nbody)
+        model.body_mass *= factor
+        model.body_inertia *= factor[:, None]
+        strength = np.repeat(rng.uniform(*gain, model.nu // 3), 3)
+        model.actuator_gainprm[:, 0] *= strength
+        model.actuator_biasprm[:, 1] *= strength
+        model.dof_damping[6:] *= strength
+        mujoco.mj_setConst(model, mujoco.MjData(model))  # what MuJoCo derives from masses
+        models.append(model)
+    return models
+
+
+def servo_table(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:
+    """Gains (N m/rad) and caps (N m) of the servos, (nu,) each, body order, for a humanoid with ball joints."""
+    reference = default_mass(DEFAULT_STATURE) * DEFAULT_STATURE
+    scale = humanoid.mass * humanoid.stature / reference
+    rows = [GAINS[name.removeprefix("L_").removeprefix("R_")] for name in humanoid.body_names[2:]]
+    table = scale * np.repeat(np.array(rows, float), 3, axis=0)
+    return table[:, 0], table[:, 1]
+
+
+def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
+    """Solver and integrator, and no collisions but those of explicit pairs."""
+    option = spec.option
+    option.timestep = 1.0 / PHYSICS_HZ
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.solver, option.cone = mujoco.mjtSolver.mjSOL_NEWTON, mujoco.mjtCone.mjCONE_PYRAMIDAL
+    option.iterations, option.ls_iterations = iterations, LS_ITERATIONS
+    for geom in spec.geoms:
+        geom.contype, geom.conaffinity = 0, 0
+    for old in (*spec.actuators, *spec.pairs, *spec.excludes, *spec.keys):
+        spec.delete(old)
+
+
+def _add_servo(spec: mujoco.MjSpec, body: str, kp: float, kd: float, cap: float) -> None:
+    """Three springs about the axes of a ball joint, which gets the damping."""
+    joint = spec.body(body).joints[0]
+    joint.name = joint.name or body
+    joint.damping, joint.armature = (kd, 0.0, 0.0), ARMATURE  # linear damping alone
+    for axis, letter in enumerate("xyz"):
+        gear = np.zeros(6)
+        gear[axis] = 1.0
+        actuator = spec.add_actuator(
+            name=f"{body}_{letter}", target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT, gear=gear,
+            forcelimited=True, forcerange=(-cap, cap),
+        )  # fmt: skip
+        actuator.set_to_position(kp=kp)
+
+
+def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str) -> None:
+    """Spheres at the humanoid's contact points, each paired with the floor."""
+    points, floor = humanoid.contacts, _floor(spec)
+    for i, body in enumerate(points.body_id):
+        name, offset, radius = humanoid.body_names[body], points.offset[i], float(points.radius[i])
+        count = int(np.sum(points.body_id[:i] == body))
+        if points.is_foot[i] and radius == 0.0:
+            if name.endswith("Toe") and count < 2:
+                continue  # the rear corners of a toe box lie at the front corners of the ankle's
+            offset, radius = _inside(humanoid.model, int(body), offset)
+        elif contacts == "feet" and not points.is_foot[i]:
+            continue
+        sphere = _add_geom(spec, f"{name}_contact{count}", name, offset, offset, radius)
+        _add_pair(spec, floor, sphere)
+
+
+def _floor(spec: mujoco.MjSpec) -> str:
+    """Name of the plane the body stands on; one at z = 0 is added to a model without."""
+    planes = [g for g in spec.worldbody.geoms if g.type == mujoco.mjtGeom.mjGEOM_PLANE]
+    if not planes:
+        planes = [
+            spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=(0, 0, 0.05), contype=0, conaffinity=0)
+        ]
+    planes[0].name = "floor"
+    return "floor"
+
+
+def _inside(model: mujoco.MjModel, body: int, corner: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre (3,) and radius (m) of the sphere that touches the three faces of a sole's box next to a corner of it."""
+    geom = geometry.collision_geom(model, body)
+    rotation = geometry.geom_rotation(model, geom)
+    centre = model.geom_pos[geom] + rotation @ model.geom_aabb[geom, :3]
+    radius = min(SOLE_RADIUS, float(model.geom_aabb[geom, 3:].min()))
+    return corner - radius * rotation @ np.sign(rotation.T @ (corner - centre)), radius
+
+
+def _add_self_contacts(spec: mujoco.MjSpec, humanoid: Humanoid) -> None:
+    """One capsule for each body of the list of pairs; pairs that overlap in the T-pose already are left out."""
+    capsules, added = humanoid.capsules, {}
+    wanted = {frozenset(pair) for pair in _self_pairs()}
+    for pair, overlap in zip(capsules.pairs, capsules.rest_overlap, strict=True):
+        names = [SMPL_BODIES[i] for i in pair]
+        if frozenset(names) not in wanted or overlap > 0:
+            continue
+        for name, i in zip(names, pair, strict=True):
+            if name not in added:
+                ends = capsules.ends[i]
+                radius = SELF_RADIUS * float(capsules.radius[i])
+                added[name] = _add_geom(spec, f"{name}_capsule", name, ends[0], ends[1], radius)
+        _add_pair(spec, added[names[0]], added[names[1]])
+
+
+def _self_pairs() -> list[tuple[str, str]]:
+    """The pairs and their mirror images."""
+
+    def flip(name: str) -> str:
+        return {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
+
+    return [pair for a, b in _SELF_PAIRS for pair in ((a, b), (flip(a), flip(b)))]
+
+
+def _add_geom(spec: mujoco.MjSpec, name: str, body: str, start: np.ndarray, end: np.ndarray, radius: float) -> str:
+    """An invisible, massless sphere or capsule that collides in explicit pairs only; returns its name."""
+    common = {"name": name, "contype": 0, "conaffinity": 0, "mass": 0.0, "group": 4, "rgba": (0.9, 0.3, 0.2, 0.5)}
+    node = spec.body(body)
+    if np.allclose(start, end):
+        node.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=start, size=(radius, 0, 0), **common)
+    else:
+        node.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=(*start, *end), size=(radius, 0, 0), **common)
+    return name
+
+
+def _add_pair(spec: mujoco.MjSpec, first: str, second: str) -> None:
+    sliding, torsional, rolling = FRICTION
+    spec.add_pair(geomname1=first, geomname2=second, condim=3, friction=(sliding, sliding, torsional, rolling, rolling))

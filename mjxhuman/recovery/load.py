@@ -1,0 +1,277 @@
+"""Any file to a ``Motion``: motion files as they are, videos and files of 2D keypoints by recovery."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mjxhuman.data import QposMotion, read_motion
+from mjxhuman.data.cameras import NOT_LEVELLED, level_camera, read_camera
+from mjxhuman.data.detect import is_video
+from mjxhuman.data.errors import MotionFileError
+from mjxhuman.encoders.base import Encoding, Person, choose
+from mjxhuman.encoders.cache import encode_video
+from mjxhuman.encoders.precomputed import read_encoding
+from mjxhuman.encoders.registry import shared_encoder
+from mjxhuman.humanoids import load_humanoid
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
+from mjxhuman.retarget.ground import POLICIES
+from mjxhuman.retarget.motion import retarget_motion
+from mjxhuman.types import Camera, Motion
+
+if TYPE_CHECKING:
+    from mjxhuman.recovery.recover import Recovery
+
+# Share by which a camera's image size may differ from the video's: codecs crop 1088 rows to 1080.
+_SAME_SIZE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoOptions:
+    """How people are found in videos and files of keypoints."""
+
+    encoder: str = "blazepose"  # a name of ``encoder_table()``
+    weights: str | None = None  # folder of the encoder's weights, where it does not bring its own
+    person: str = "largest"  # or a number in ``Encoding.people``
+    region: tuple[float, float, float, float] | None = None  # x0, y0, x1, y1 px: only this part is looked at
+    camera: str | None = None  # file, or file:name; None: tilt found, focal length below
+    focal: float | None = None  # px; None: the image diagonal
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovered:
+    """A motion from a video or keypoints, and how it came about."""
+
+    motion: Motion
+    encoding: Encoding
+    person: Person
+    camera: Camera  # as given
+    recovery: Recovery | None  # of the fit to keypoints; None where the encoder gives body motion
+    path: Path
+    is_video: bool
+
+
+def load_motion(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    up: str | None = None,
+    unit: str | float | None = None,
+    skeleton: str | os.PathLike[str] | None = None,
+    ground: str = "stance",
+    video: VideoOptions = VideoOptions(),
+) -> Motion:
+    """The motion in a file of any known format, on a humanoid.
+
+    Args:
+      path: a motion file (``mjxhuman.data.read_motion`` has the formats), a video, or 2D keypoints (a .json or .npz, or
+        a folder of OpenPose's .json).
+      humanoid: the body; None takes the built-in one at the subject's stature, or the body that a file of joint
+        coordinates names.
+      fps: frames per second, where the file does not say or says it wrong (slow motion).
+      up, unit, skeleton: of motion files, see ``read_motion``.
+      ground: "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``). Files of joint coordinates are taken
+        as they are.
+      video: of videos and keypoints: encoder, person, camera.
+
+    Raises:
+      FileNotFoundError, MotionFileError, ImportError: as ``read_motion``, ``Video`` and ``read_detections``.
+      ValueError: as ``retarget_motion`` and ``recover_motion``; nobody in the video.
+      RuntimeError: the encoder cannot run; the message says why.
+    """
+    if kind_of(path) != "motion":
+        return recover(path, humanoid, fps=fps, ground=ground, options=video).motion
+    if ground not in POLICIES:
+        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
+    motion = read_motion(path, fps=fps, up=up, unit=unit, skeleton=skeleton)
+    if isinstance(motion, QposMotion):
+        return _from_coordinates(motion, humanoid, str(path))
+    return retarget_motion(motion, humanoid, ground=ground)
+
+
+def _from_coordinates(motion: QposMotion, humanoid: Humanoid | None, path: str) -> Motion:
+    if humanoid is None:
+        options = dict(motion.humanoid)
+        name = options.pop("name", None)
+        if not name:
+            raise ValueError(
+                f"{path}: joint coordinates ({motion.qpos.shape[1]} per frame) of an unnamed body; expected the "
+                "argument humanoid=, for example load_humanoid('robot.xml')"
+            )
+        humanoid = load_humanoid(name, **options)
+    provenance = motion.provenance
+    if provenance.ground == "none":
+        provenance = provenance.with_(retarget=(*provenance.retarget, "joint coordinates taken as they are"))
+    try:
+        return motion_from_qpos(humanoid, motion.qpos, motion.fps, provenance=provenance)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Whether a file is a "video", holds 2D "keypoints" (a folder does, if it has .json in it), or "motion".
+
+    Raises:
+      FileNotFoundError: no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return "keypoints" if any(path.glob("*.json")) else "motion"
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if is_video(head):
+        return "video"
+    if path.suffix.lower() == ".json":
+        return "motion" if b'"Frames"' in head else "keypoints"
+    if path.suffix.lower() == ".npz" and head.startswith(b"PK"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = {name.removesuffix(".npy") for name in archive.namelist()}
+        except (zipfile.BadZipFile, OSError):
+            return "motion"
+        return "keypoints" if "keypoints" in names or {"uv", "confidence"} <= names else "motion"
+    return "motion"
+
+
+def recover(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    ground: str = "stance",
+    options: VideoOptions = VideoOptions(),
+    cache: bool = True,
+) -> Recovered:
+    """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
+    (found,) = _recoveries(path, humanoid, fps, ground, options, cache, everyone=False)
+    return found()
+
+
+def recover_all(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None = None,
+    *,
+    fps: float | None = None,
+    ground: str = "stance",
+    options: VideoOptions = VideoOptions(),
+    cache: bool = True,
+) -> Iterator[Recovered | ValueError]:
+    """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
+
+    Raises:
+      As ``load_motion``, at the first; nobody in the video.
+    """
+    for found in _recoveries(path, humanoid, fps, ground, options, cache, everyone=True):
+        try:
+            yield found()
+        except ValueError as error:
+            yield error
+
+
+def _recoveries(
+    path: str | os.PathLike[str],
+    humanoid: Humanoid | None,
+    fps: float | None,
+    ground: str,
+    options: VideoOptions,
+    cache: bool,
+    everyone: bool,
+) -> list[Callable[[], Recovered]]:
+    """For each person asked for a function that recovers the motion."""
+    path = Path(path)
+    if ground not in POLICIES:
+        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
+    given, film = _given_camera(options), kind_of(path) == "video"
+    if film:
+        encoder = shared_encoder(options.encoder, options.weights)
+        encoding = encode_video(path, encoder, given, fps=fps, region=options.region, cache=cache)
+    else:
+        encoding = read_encoding(path, fps=fps, image_size=given.image_size if given else None)
+    if encoding.frames < MIN_FRAMES:
+        raise MotionFileError(path, "frames", encoding.frames, f"at least {MIN_FRAMES}")
+    camera = _fitting(given, options, encoding, path)
+    wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
+    chosen = [choose(encoding, person, path) for person in wanted]
+    return [
+        functools.partial(_recovered, path, film, encoding, person, said, camera, humanoid, ground)
+        for person, said in chosen
+    ]
+
+
+def from_encoding(
+    encoding: Encoding, path: str | os.PathLike[str], humanoid: Humanoid | None = None, ground: str = "stance"
+) -> Recovered:
+    """The motion of the largest person of an encoding, seen by a level camera."""
+    person, said = choose(encoding, "largest", path)
+    camera = _fitting(None, VideoOptions(), encoding, Path(path))
+    return _recovered(Path(path), True, encoding, person, said, camera, humanoid, ground)
+
+
+def _recovered(
+    path: Path,
+    film: bool,
+    encoding: Encoding,
+    person: Person,
+    said: str,
+    camera: Camera,
+    humanoid: Humanoid | None,
+    ground: str,
+) -> Recovered:
+    recovery: Recovery | None = None
+    assumed: tuple[str, ...] = ()
+    try:
+        if person.body is not None:
+            motion = retarget_motion(person.body, humanoid, ground=ground)
+        elif person.keypoints is not None:
+            from mjxhuman.recovery.recover import recover_with_report  # its solver takes a second to import
+
+            tilted = NOT_LEVELLED in camera.provenance.conventions
+            estimate = ("stature", "gravity") if tilted else ("stature",)
+            motion, recovery = recover_with_report(person.keypoints, camera, humanoid, estimate=estimate, ground=ground)
+            assumed = camera.provenance.conventions
+            if tilted:
+                found = f"found {np.rad2deg(recovery.tilt):.0f} deg off level by how the person stands"
+                assumed = tuple(f"{line}: {found}" if line == NOT_LEVELLED else line for line in assumed)
+        else:
+            raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    before = motion.provenance
+    conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
+    kind = f"video, {encoding.encoder}" if film else "keypoints"
+    motion = dataclasses.replace(motion, provenance=before.with_(path=str(path), format=kind, conventions=conventions))
+    return Recovered(motion, encoding, person, camera, recovery, path, film)
+
+
+def _given_camera(options: VideoOptions) -> Camera | None:
+    """The camera of ``file`` or ``file:name``."""
+    if options.camera is None:
+        return None
+    file, _, name = options.camera.rpartition(":")
+    return read_camera(file, name) if file and not Path(options.camera).exists() else read_camera(options.camera)
+
+
+def _fitting(camera: Camera | None, options: VideoOptions, encoding: Encoding, path: Path) -> Camera:
+    if camera is None:
+        return level_camera(encoding.image_size, options.focal)
+    if options.focal is not None:
+        raise ValueError(
+            f"focal: expected a camera file or a focal length, found {options.camera} and {options.focal:g}"
+        )
+    frames = np.shape(camera.intrinsics)[0]
+    if frames not in (1, encoding.frames):
+        raise ValueError(f"{options.camera}: found {frames} frames, expected 1 or {encoding.frames} as in {path}")
+    if not np.allclose(camera.image_size, encoding.image_size, rtol=_SAME_SIZE):
+        found, expected = ("x".join(map(str, size)) for size in (camera.image_size, encoding.image_size))
+        raise ValueError(f"{options.camera}: image_size: found {found}, expected {expected} as in {path}")
+    return camera

@@ -1,0 +1,1 @@
+"""The published PhyMotion reward, bug for bug."""

@@ -1,0 +1,1 @@
+"""What judges the rewards: damaged copies, rankings, percentiles of clean motion."""

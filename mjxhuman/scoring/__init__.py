@@ -1,0 +1,1 @@
+"""The callers of the score: many files, batches of videos."""

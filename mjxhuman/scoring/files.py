@@ -1,0 +1,382 @@
+"""From motion files to scores: the loop that the command line and the launchers share.
+
+Files are read in a background thread while earlier ones are scored, in bounded memory. A file that cannot be read or
+scored is an error in its own result and stops nothing.
+
+``score_files`` writes JSON lines, one object per file, schema 1:
+
+    schema        1
+    path          as given
+    sha256        of the file's bytes, null if it could not be read
+    config        hash of everything that decides the numbers: options, schema, version of mjxhuman
+    reward        "feasibility" or "phymotion"
+    valid         true: scored; false: ``reason`` or ``error`` says why not, and the numbers are null
+    reason        why the clip could not be scored, "" if it could
+    error         why the file could not be read or scored at all, "" if it could
+    frames, fps   of the motion
+    total, axes, terms   numbers by name (``mjxhuman.types.Scores``)
+    humanoid      name, stature (m), mass (kg) of the body that was used
+    provenance    format, licence, conventions, ground, ground_offset (m), retarget (``mjxhuman.types.Provenance``)
+    video         of a video or a file of 2D keypoints, else null: encoder, people (found), person_frames (in which the
+                  person was seen), image_size (px), focal (px), reprojection_px (median over the frames)
+    seconds       load and score, wall time spent on this file
+
+A path may come up more than once (scored again after a change of file or options): the last line counts.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mjxhuman
+from mjxhuman.recovery.load import Recovered, VideoOptions, kind_of, recover
+from mjxhuman.runs.environment import describe
+from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
+from mjxhuman.runs.progress import progress
+from mjxhuman.types import Motion, Scores
+from mjxhuman.version import __version__
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOptions:
+    """Everything that decides the numbers. ``None`` leaves the choice to the file and its format."""
+
+    reward: str = "feasibility"
+    humanoid: str = "smpl"  # name or MJCF file
+    stature: float | None = None  # m
+    mass: float | None = None  # kg
+    fps: float | None = None
+    up: str | None = None
+    unit: str | None = None
+    skeleton: str | None = None
+    ground: str = "stance"
+    # of videos and files of 2D keypoints (``mjxhuman.recovery.load.VideoOptions``)
+    encoder: str = "blazepose"
+    weights: str | None = None
+    person: str = "largest"
+    region: tuple[float, float, float, float] | None = None
+    camera: str | None = None
+    focal: float | None = None
+
+    def digest(self) -> str:
+        """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        values: dict[str, Any] = {**dataclasses.asdict(self), "schema": SCHEMA, "version": __version__}
+        named = (self.humanoid, self.skeleton, self.camera)
+        files = [Path(name) for name in named if name and Path(name).is_file()]
+        values["files"] = [file_sha256(path) for path in files]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def body(self) -> Any:
+        """The humanoid to load motions on; None for the default body at each subject's own stature."""
+        if self.humanoid == "smpl" and self.stature is None and self.mass is None:
+            return None
+        given: dict[str, Any] = {"stature": self.stature, "mass": self.mass}
+        return mjxhuman.load_humanoid(self.humanoid, **{k: v for k, v in given.items() if v is not None})
+
+    def video(self) -> VideoOptions:
+        """What concerns videos only."""
+        return VideoOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(VideoOptions)})
+
+    def load_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of ``load_motion``."""
+        names = ("fps", "up", "unit", "skeleton", "ground")
+        return {"humanoid": self.body(), "video": self.video(), **{name: getattr(self, name) for name in names}}
+
+
+@dataclasses.dataclass
+class ScoredFile:
+    """One file with its motion and scores, or with the error that prevented them."""
+
+    path: Path
+    sha256: str | None = None
+    motion: Motion | None = None
+    recovered: Recovered | None = None  # how the motion came about, of a video or 2D keypoints
+    scores: Scores | None = None
+    error: str = ""
+    load_seconds: float = 0.0
+    score_seconds: float = 0.0
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is a score."""
+        return self.scores is not None and bool(np.asarray(self.scores.valid))
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no score; "" if there is one."""
+        return "" if self.valid else self.error or str(getattr(self.scores, "reason", "")) or "no reason given"
+
+    def record(self, options: ScoreOptions) -> dict[str, Any]:
+        """The JSON object of the module's docstring."""
+        motion, scores = self.motion, self.scores
+        provenance = dataclasses.asdict(motion.provenance) if motion else {}
+        provenance.pop("path", None)
+        body = motion.humanoid if motion else None
+        return {
+            "schema": SCHEMA,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "config": options.digest(),
+            "reward": options.reward,
+            "valid": self.valid,
+            "reason": str(scores.reason) if scores else "",
+            "error": self.error,
+            "frames": motion.num_frames if motion else None,
+            "fps": round(motion.fps, 6) if motion else None,
+            "total": float(scores.total) if scores else None,
+            "axes": {name: float(value) for name, value in scores.axes.items()} if scores else {},
+            "terms": {name: float(value) for name, value in scores.terms.items()} if scores else {},
+            "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass} if body else None,
+            "provenance": provenance,
+            "video": self._video(),
+            "seconds": {"load": round(self.load_seconds, 4), "score": round(self.score_seconds, 4)},
+        }
+
+    def _video(self) -> dict[str, Any] | None:
+        if self.recovered is None:
+            return None
+        encoding, person, fit = self.recovered.encoding, self.recovered.person, self.recovered.recovery
+        return {
+            "encoder": encoding.encoder,
+            "people": len(encoding.people),
+            "person_frames": int(person.seen.sum()),
+            "image_size": list(encoding.image_size),
+            "focal": float(np.asarray(fit.camera.intrinsics)[..., 0, 0].mean()) if fit else None,
+            "reprojection_px": float(np.nanmedian(fit.reprojection)) if fit else None,
+        }
+
+
+@dataclasses.dataclass
+class Summary:
+    """What a run of ``score_files`` did. ``failed`` maps a path to the reason why it has no score."""
+
+    out: Path
+    scored: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    frames: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def take(self, item: ScoredFile) -> None:
+        """Count one result."""
+        self.scored += item.valid
+        self.frames += item.motion.num_frames if item.motion is not None else 0
+        if item.trouble:
+            self.failed[str(item.path)] = item.trouble
+
+    @property
+    def exit_code(self) -> int:
+        """0: every file has a score; 1: some have none; 130: interrupted."""
+        return 130 if self.interrupted else 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        text = f"{self.scored} scored ({self.frames} frames in {self.seconds:.1f} s)"
+        if self.skipped:
+            text += f", {self.skipped} already there"
+        if self.failed:
+            text += f", {len(self.failed)} failed"
+        return f"{text}: {self.out}" + (" (interrupted; the same command continues)" if self.interrupted else "")
+
+
+def scored(
+    paths: Iterable[str | os.PathLike[str]],
+    options: ScoreOptions,
+    *,
+    read_ahead: int = 8,
+    skip: Callable[[Path, str], bool] | None = None,
+) -> Iterator[ScoredFile]:
+    """Load and score files one after the other, in order, reading ahead in a thread.
+
+    Args:
+        paths: motion files.
+        options: how to read and score them.
+        read_ahead: files loaded ahead at most, which bounds the memory.
+        skip: called with path and SHA-256 of the file, in the loader's thread; True leaves the file out.
+
+    Returns:
+        An iterator over one ``ScoredFile`` for each file that is not left out.
+
+    Raises:
+        ValueError: options that no file could be scored with (read_ahead below 1, an unknown humanoid): at the call,
+            not at the first file.
+    """
+    if read_ahead < 1:
+        raise ValueError(f"read_ahead: expected at least 1, found {read_ahead}")
+    arguments = options.load_arguments()
+
+    def load(path: Path) -> ScoredFile | None:
+        item, start = ScoredFile(path), time.perf_counter()
+        try:
+            item.sha256 = file_sha256(path)
+            if skip is not None and skip(path, item.sha256):
+                return None
+            load_into(item, arguments)
+        except Exception as error:  # a bad file must not stop the others
+            item.error = _describe_error(error)
+        item.load_seconds = time.perf_counter() - start
+        return item
+
+    def results() -> Iterator[ScoredFile]:
+        for item in _read_ahead(map(Path, paths), load, read_ahead):
+            if item.motion is not None:
+                _score(item, options.reward)
+            yield item
+
+    return results()
+
+
+def load_into(item: ScoredFile, arguments: dict[str, Any]) -> None:
+    """Load the motion of ``item.path`` with ``ScoreOptions.load_arguments``, and how it came about."""
+    if kind_of(item.path) == "motion":
+        item.motion = mjxhuman.load_motion(item.path, **arguments)
+        return
+    names = ("humanoid", "fps", "ground")
+    known = {name: arguments[name] for name in names}
+    item.recovered = recover(item.path, **known, options=arguments["video"])
+    item.motion = item.recovered.motion
+
+
+def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None], depth: int) -> Iterator[ScoredFile]:
+    """Loaded files in order; one thread loads, at most ``depth`` files ahead.
+
+    More threads gain little: parsing holds Python's lock, and retargeting solves one block at a time.
+    """
+    pending: collections.deque[futures.Future[ScoredFile | None]] = collections.deque()
+    pool = futures.ThreadPoolExecutor(1, thread_name_prefix="mjxhuman-loader")
+    try:
+        while True:
+            for path in itertools.islice(paths, depth - len(pending)):
+                pending.append(pool.submit(load, path))
+            if not pending:
+                return
+            item = pending.popleft().result()
+            if item is not None:
+                yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _score(item: ScoredFile, reward: str) -> None:
+    start = time.perf_counter()
+    try:
+        item.scores = mjxhuman.score(item.motion, reward=reward)
+    except Exception as error:  # a clip that cannot be scored must not stop the others
+        item.error = _describe_error(error)
+    item.score_seconds = time.perf_counter() - start
+
+
+def score_files(
+    paths: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    options: ScoreOptions,
+    *,
+    read_ahead: int = 8,
+    resume: bool = True,
+    quiet: bool = False,
+    on_result: Callable[[ScoredFile], None] | None = None,
+) -> Summary:
+    """Score files into ``out/scores.jsonl`` (format: module docstring), and say what was run in ``out/run.json``.
+
+    Args:
+        paths: motion files.
+        out: folder of the results, made if missing.
+        options: how to read and score.
+        read_ahead: files loaded ahead at most, which bounds the memory.
+        resume: leave out files that ``scores.jsonl`` has a result for, of the same bytes and the same options. Files
+            that ended in an error are tried again. False: ``scores.jsonl`` is replaced.
+        quiet: no progress bar; errors are printed all the same.
+        on_result: called with each new result, in order.
+
+    Returns:
+        Counts and failures. An interrupt (Ctrl-C) ends the run with ``interrupted`` set and a valid file.
+
+    Raises:
+        ValueError: options no file could be scored with, or a damaged ``scores.jsonl`` (file and line are named).
+    """
+    log_path, start = Path(out) / "scores.jsonl", time.perf_counter()
+    summary = Summary(log_path)
+    digest = options.digest()
+    known: dict[str, dict[str, Any]] = {}
+    lock = threading.Lock()  # of the summary and the bar: files are left out in the loader's thread
+
+    def skip(path: Path, sha256: str) -> bool:
+        record = known.get(str(path))
+        if record is None or record["error"] or (record["config"], record["sha256"]) != (digest, sha256):
+            return False
+        with lock:
+            summary.skipped += 1
+            if not record["valid"]:
+                summary.failed[str(path)] = record["reason"]
+            bar.update(1)
+        return True
+
+    results = scored(paths, options, read_ahead=read_ahead, skip=skip)  # raises before anything is written
+    if resume:
+        known.update((record["path"], record) for record in read_json_lines(log_path) if record["schema"] == SCHEMA)
+    else:
+        log_path.unlink(missing_ok=True)
+    _write_run(log_path, options, summary, len(paths))
+    with JsonLines(log_path) as log, progress(len(paths), unit="file", label="score", quiet=quiet) as bar:
+        try:
+            for item in results:
+                log.append(item.record(options))
+                with lock:
+                    summary.take(item)
+                    bar.update(1)
+                if item.trouble:
+                    named = item.trouble.startswith(str(item.path))
+                    bar.write(item.trouble if named else f"{item.path}: {item.trouble}", file=sys.stderr)
+                if on_result is not None:
+                    on_result(item)
+        except KeyboardInterrupt:
+            summary.interrupted = True
+    summary.seconds = time.perf_counter() - start
+    _write_run(log_path, options, summary, len(paths))
+    return summary
+
+
+def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: int) -> None:
+    """What was run and how far it came, beside the results."""
+    content = {
+        "schema": SCHEMA,
+        "options": dataclasses.asdict(options),
+        "config": options.digest(),
+        "environment": describe(),
+        "files": files,
+        "scored": summary.scored,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "frames": summary.frames,
+        "seconds": round(summary.seconds, 3),
+        "interrupted": summary.interrupted,
+    }
+    with atomic_write(log_path.with_name("run.json")) as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def _describe_error(error: Exception) -> str:
+    text = str(error) or "no message"
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

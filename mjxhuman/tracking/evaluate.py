@@ -1,0 +1,348 @@
+"""How well a policy tracks motion: deterministic roll-outs from the first frame to the last, and their metrics.
+
+Nothing ends a roll-out early and nothing but the servos, gravity and contact acts on the body. Clips run in batches,
+a window of frames at a time, so memory and compiled programs depend neither on the length of clips nor on their number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from mjxhuman.envs.clips import ClipLibrary, Curriculum, make_library
+from mjxhuman.envs.env import State
+from mjxhuman.envs.imitation import Imitation, make_imitation
+from mjxhuman.learning.agents import Agent
+from mjxhuman.learning.policy import Policy
+from mjxhuman.physics.motion import motion_from_qpos, resample
+from mjxhuman.rewards.score import score as score_motion
+from mjxhuman.tracking import metrics
+from mjxhuman.tracking.tracker import Tracker
+from mjxhuman.types import Motion, Scores
+
+#: Control steps per call of the compiled program.
+WINDOW = 64
+#: Clips that run together; the last ones of a set run in a smaller batch.
+BATCHES = (64, 8, 1)
+#: Fewest frames of a clip that is tracked: what it takes to judge accelerations, and a score.
+MIN_FRAMES = 5
+
+
+@struct.dataclass
+class Effort:
+    """What a control step took. N environments: ``(N,)`` each; recorded over steps ``(T, N)``."""
+
+    torque: Array  # N m, mean over the axes of what the actuators pull with (at most their caps), when the step begins
+    peak: Array  # N m, the largest of them
+    net: Array  # N m, mean over the axes of the servos' torque: actuator less damping
+    net_peak: Array  # N m, the largest of them
+    capped: Array  # share of the servos whose spring is at its cap
+    residual: Array  # rad, mean over the axes of |what the action adds to the target|
+    share: Array  # of the actuators' torque, before the cap, that the action asks for; the reference asks for the rest
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipResult:
+    """How one clip was tracked, by the field's names (``rewards.metrics``); means over frames and bodies.
+
+    Errors are means over the whole clip, what comes after a failure included. A clip whose simulation broke down has
+    errors up to there.
+    """
+
+    name: str
+    frames: int
+    fps: float
+    failed_frame: int | None  # first frame where the mean distance of 20 bodies exceeds 0.5 m; None: success
+    mpjpe_g: float  # mm
+    mpjpe_l: float  # mm, relative to the root
+    mpjpe_pa: float  # mm, after Procrustes alignment
+    vel_dist: float  # mm per frame
+    accel_dist: float  # mm per frame squared
+    torque: float  # N m, mean of |actuator torque| per axis
+    torque_peak: float  # N m, never above the largest cap
+    net_torque: float  # N m, mean of |actuator torque less the joint's damping|
+    net_torque_peak: float  # N m; in a crash damping exceeds the caps
+    capped: float  # share of actuators at their cap
+    residual: float  # rad, mean |action's part of the target| per axis
+    residual_share: float  # of the actuators' torque: 0 the reference is played back, 1 all is the policy's
+    score: float | None = None  # feasibility of the simulated motion
+    reference_score: float | None = None  # of the motion it tracks
+    axes: dict[str, float] = dataclasses.field(default_factory=dict)
+    reference_axes: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        """Whether no frame failed (PHC's criterion)."""
+        return self.failed_frame is None
+
+    @property
+    def failed_time(self) -> float | None:
+        """Seconds from the start at which it failed."""
+        return None if self.failed_frame is None else self.failed_frame / self.fps
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**dataclasses.asdict(self), "success": self.success, "failed_time": self.failed_time}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tracked:
+    """One clip: the simulated motion, the motion it tracks at the control rate, and the result."""
+
+    result: ClipResult
+    motion: Motion
+    reference: Motion
+    scores: Scores | None = None
+    reference_scores: Scores | None = None
+
+
+def evaluate(
+    tracker: Tracker,
+    motions: Sequence[Motion],
+    names: Sequence[str] | None = None,
+    *,
+    score: bool = True,
+    library: ClipLibrary | None = None,
+) -> Iterator[Tracked]:
+    """Track motions from their first frame to their last.
+
+    Args:
+        tracker: from ``load_tracker``.
+        motions: of the tracker's humanoid, at any frame rate; the longest valid part of each is used.
+        names: for the results; default the paths.
+        score: whether to compute the feasibility of both motions, which takes longer than the simulation.
+        library: of these motions, where it is at hand already.
+
+    Yields:
+        One ``Tracked`` per motion, in the order of their lengths.
+
+    Raises:
+        ValueError: a motion of another humanoid or with too few valid frames (see ``usable``).
+    """
+    names = names or [m.provenance.path or f"clip {i}" for i, m in enumerate(motions)]
+    clips = [usable(tracker, motion, name) for motion, name in zip(motions, names, strict=True)]
+    if not clips:
+        return
+    library = make_library(clips, tracker.fps) if library is None else library
+    if np.asarray(library.length).tolist() != [clip.num_frames for clip in clips]:
+        raise ValueError(f"library: expected the {len(clips)} clips of the motions, found {library.num_clips} others")
+    env = make_imitation(library, tracker.simulator, tracker.config)
+    for index, qpos, effort, whole in roll_out(env, tracker.policy):
+        yield _judged(names[index], clips[index], qpos, effort, whole, score)
+
+
+def usable(tracker: Tracker, motion: Motion, name: str) -> Motion:
+    """The longest run of valid frames of a motion, at the control rate.
+
+    Raises:
+        ValueError: another humanoid than the tracker's, or fewer than ``MIN_FRAMES`` valid frames in a row.
+    """
+    body = tracker.humanoid
+    if motion.humanoid is not body:
+        raise ValueError(
+            f"{name}: expected a motion of the tracker's body ({body.description}), found one of "
+            f"{motion.humanoid.description}; load it with humanoid=tracker.humanoid"
+        )
+    if abs(motion.fps - tracker.fps) > 1e-3:
+        motion = resample(motion, tracker.fps)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(motion.valid, np.int8), [0]]))).reshape(-1, 2)
+    first, stop = max(edges.tolist(), key=lambda run: run[1] - run[0], default=(0, 0))
+    if stop - first < MIN_FRAMES:
+        raise ValueError(
+            f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {tracker.fps:g} Hz, found {stop - first}"
+        )
+    return motion if stop - first == motion.num_frames else _cut(motion, first, stop)
+
+
+def _cut(motion: Motion, first: int, stop: int) -> Motion:
+    arrays = ("qpos", "qvel", "qacc", "body_pos", "body_quat", "body_linvel", "body_angvel", "valid")
+    return dataclasses.replace(motion, **{name: getattr(motion, name)[first:stop] for name in arrays})
+
+
+def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Motion]]:
+    """``count`` ends of a motion, from frames drawn at random, each with its first frame.
+
+    At least a second of each is left, or the whole of a motion shorter than that.
+    """
+    last = max(0, motion.num_frames - round(motion.fps))
+    starts = np.random.default_rng(seed).integers(0, last, size=count, endpoint=True)
+    return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
+
+
+def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
+    """Simulate the policy's mean action on every clip of an environment, from its first frame to its last.
+
+    What the environment randomises, and where it ends episodes, is switched off.
+
+    Yields:
+        For every clip, in the order of their lengths: its index, the simulated qpos ``(T, nq)`` whose frame 0 is the
+        reference's, the effort ``(T - 1,)``, and how many of the frames are whole: T, or fewer where the simulation
+        broke down (the later ones repeat the last).
+    """
+    env = dataclasses.replace(env, config=dataclasses.replace(env.config, **_PLAIN))
+    lengths = np.asarray(env.library.length)
+    order = np.argsort(lengths, kind="stable").tolist()
+    while order:
+        size = next(b for b in BATCHES if b <= len(order))
+        batch, order = order[:size], order[size:]
+        qpos, effort, broken = _play(env, policy, np.array(batch))
+        for k, i in enumerate(batch):
+            steps = int(lengths[i]) - 1
+            fell = np.flatnonzero(broken[:steps, k])
+            whole = int(fell[0]) + 1 if fell.size else steps + 1
+            yield i, qpos[: steps + 1, k], jax.tree.map(lambda x, k=k, n=steps: x[:n, k], effort), whole
+
+
+#: Changes to a task's configuration that leave the policy alone with the clip.
+_PLAIN: dict[str, Any] = {
+    "auto_reset": False, "random_start": False, "random_heading": False, "push_rate": 0.0, "style": False,
+    "termination": (), "reward": (("alive", 1.0),), "critic_terms": (),
+}  # fmt: skip
+
+#: Arrays of a library with one row per frame.
+_FRAME_ARRAYS = ("qpos", "qvel", "torque")
+
+
+def _play(env: Imitation, policy: Policy | Agent, clips: np.ndarray) -> tuple[np.ndarray, Effort, np.ndarray]:
+    """qpos (T, N, nq), effort and whether the simulation broke down (T - 1, N) of clips (N,), window by window."""
+    start, length = (np.asarray(x)[clips] for x in (env.library.start, env.library.length))
+    state, parts = None, []
+    for first in range(0, int(length.max()) - 1, WINDOW):
+        window = dataclasses.replace(env, **_window(env.library, start, length, first))
+        state = _start(window) if state is None else _again(state)
+        state, part = _advance(window, policy, state)
+        parts.append(jax.device_get(part))
+    qpos, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    return np.concatenate([np.asarray(env.library.qpos[start])[None], qpos]), effort, broken
+
+
+def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
+    """Fields of an environment on ``WINDOW`` steps of N clips from a frame on; clips that ended repeat their last."""
+    frames = WINDOW + 2  # the frame after the last step is seen as well
+    rows = start[:, None] + np.minimum(first + np.arange(frames), length[:, None] - 1)
+    count = len(start)
+    one, zero = jnp.ones(1, jnp.int32), jnp.zeros(1, jnp.int32)  # nothing is drawn: one segment stands for all
+    part = dataclasses.replace(
+        library,
+        **{name: getattr(library, name)[rows.reshape(-1)] for name in _FRAME_ARRAYS},
+        start=jnp.asarray(frames * np.arange(count, dtype=np.int32)),
+        length=jnp.full(count, frames, jnp.int32),
+        segment_clip=zero, segment_start=zero, segment_length=one, segment_of=jnp.zeros(rows.size, jnp.int32),
+        weight=jnp.ones(count), names=(),
+    )  # fmt: skip
+    return {"library": part, "curriculum": Curriculum.zeros(part)}
+
+
+@jax.jit
+def _start(env: Imitation) -> State:
+    clip = jnp.arange(env.library.start.shape[0], dtype=jnp.int32)
+    return env.start(jax.random.split(jax.random.key(0), clip.size), clip, jnp.zeros_like(clip))
+
+
+def _again(state: State) -> State:
+    """The same state at frame 0 of the next window."""
+    return dataclasses.replace(state, task=dataclasses.replace(state.task, frame=jnp.zeros_like(state.task.frame)))
+
+
+@jax.jit
+def _advance(env: Imitation, policy: Policy | Agent, state: State) -> tuple[State, tuple[Array, Effort, Array]]:
+    def step(state: State, _: None) -> tuple[State, tuple[Array, Effort, Array]]:
+        action = jnp.clip(policy(state.obs), -1.0, 1.0)
+        effort = _effort(env, state, action)
+        state = env.step(state, action)
+        return state, (state.sim.qpos, effort, state.metrics["diverged"] > 0)
+
+    return jax.lax.scan(step, state, length=WINDOW)
+
+
+def _effort(env: Imitation, state: State, action: Array) -> Effort:
+    simulated = env.simulator.simulated
+    kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (simulated.kp, simulated.kd, simulated.cap))
+    target = env.target(state.task, env.smoothed(state.task, action))
+    base = env.target(state.task, jnp.zeros_like(action))
+    spring = env.simulator.torque(state.sim, target)
+    net = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
+    residual = jnp.abs(target - base)
+    asked = jnp.sum(kp * residual, -1)
+    played = jnp.sum(kp * jnp.abs(base - env.simulator.joint_rotvec(state.sim.qpos)), -1)
+    share = jnp.ones_like(asked) if env.config.action == "absolute" else asked / (asked + played + 1e-9)
+    return Effort(
+        torque=jnp.mean(jnp.abs(spring), -1),
+        peak=jnp.max(jnp.abs(spring), -1),
+        net=jnp.mean(net, -1),
+        net_peak=jnp.max(net, -1),
+        capped=jnp.mean((jnp.abs(spring) >= 0.999 * cap).astype(jnp.float32), -1),
+        residual=jnp.mean(residual, -1),
+        share=share,
+    )
+
+
+def _judged(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whole: int, score: bool) -> Tracked:
+    """Metrics and scores of a roll-out. Where the simulation broke down the motion ends with its last whole frame."""
+    frames, fps = reference.num_frames, reference.fps
+    known = np.arange(frames) < max(whole, MIN_FRAMES)
+    motion = motion_from_qpos(
+        reference.humanoid, qpos, fps, valid=known, provenance=reference.provenance.with_(format="simulated")
+    )
+    pos, ref = (np.asarray(m.body_pos, np.float64)[known, 1:] for m in (motion, reference))
+    failed = metrics.first_failure(pos, ref)
+    if failed is None and whole < frames:
+        failed = whole
+    did = jax.tree.map(lambda x: np.asarray(x, np.float64)[: max(whole - 1, 1)], effort)
+    scores = (score_motion(motion), score_motion(reference)) if score else (None, None)
+    result = ClipResult(
+        name=name, frames=frames, fps=round(fps, 6), failed_frame=failed,
+        mpjpe_g=float(metrics.mpjpe(pos, ref).mean()),
+        mpjpe_l=float(metrics.mpjpe(pos, ref, (0,)).mean()),
+        mpjpe_pa=float(metrics.pa_mpjpe(pos, ref).mean()),
+        vel_dist=float(metrics.vel_dist(pos, ref).mean()),
+        accel_dist=float(metrics.accel_dist(pos, ref).mean()),
+        torque=float(did.torque.mean()), torque_peak=float(did.peak.max()), net_torque=float(did.net.mean()),
+        net_torque_peak=float(did.net_peak.max()), capped=float(did.capped.mean()),
+        residual=float(did.residual.mean()), residual_share=float(did.share.mean()),
+        score=_total(scores[0]), reference_score=_total(scores[1]),
+        axes=_axes(scores[0]), reference_axes=_axes(scores[1]),
+    )  # fmt: skip
+    return Tracked(result, motion, reference, *scores)
+
+
+def _total(scores: Scores | None) -> float | None:
+    return float(np.asarray(scores.total)) if scores is not None and bool(np.asarray(scores.valid)) else None
+
+
+def _axes(scores: Scores | None) -> dict[str, float]:
+    return {} if _total(scores) is None else {name: float(np.asarray(x)) for name, x in scores.axes.items()}
+
+
+def summary(results: Sequence[ClipResult]) -> dict[str, float]:
+    """Numbers of a set: share of clips tracked to the end; errors as means over frames, of all clips and of those.
+
+    Means are NaN where there is no clip to take them from.
+    """
+    done = [r for r in results if r.success]
+    numbers: dict[str, float] = {
+        "clips": len(results),
+        "success_rate": len(done) / len(results) if results else float("nan"),
+    }
+    units = {"mpjpe_g": "mpjpe_global_mm", "mpjpe_l": "mpjpe_local_mm", "mpjpe_pa": "mpjpe_pa_mm"}
+    for field, label in {**units, "vel_dist": "vel_dist", "accel_dist": "accel_dist"}.items():
+        numbers[label] = _mean(results, field)
+        numbers[f"{label}_success"] = _mean(done, field)
+    for field in ("torque", "net_torque", "capped", "residual", "residual_share", "score", "reference_score"):
+        numbers[field] = _mean(results, field)
+    for field in ("torque_peak", "net_torque_peak"):
+        numbers[field] = max((getattr(r, field) for r in results), default=float("nan"))
+    return numbers
+
+
+def _mean(results: Sequence[ClipResult], field: str) -> float:
+    """Mean over frames."""
+    known = np.array([(getattr(r, field), r.frames) for r in results if getattr(r, field) is not None], float)
+    return float(np.average(known[:, 0], weights=known[:, 1])) if len(known) else float("nan")

@@ -1,0 +1,130 @@
+"""A tracker: a policy together with the body, the engine and the task that it was trained for."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from mjxhuman.envs.imitation import ImitationConfig
+from mjxhuman.humanoids import load_humanoid
+from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.learning.agents import Agent
+from mjxhuman.learning.policy import Policy, load_policy
+from mjxhuman.physics.simulate import Simulator, make_simulator
+from mjxhuman.version import __version__
+
+#: The tracker that is part of the package.
+SHIPPED = Path(__file__).parent / "shipped" / "smpl.npz"
+
+#: Trackers without a policy, by name: the kind of agent and the action it takes. "zero" holds the T-pose, "random" has
+#: random targets for its servos, and "reference" plays the motion back: feed-forward torques and servos, no feedback
+#: on where the body is.
+UNTRAINED = {"zero": ("zero", "absolute"), "random": ("random", "absolute"), "reference": ("zero", "residual")}
+
+_TASK = "imitation"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tracker:
+    """What ``load_tracker`` returns."""
+
+    policy: Policy | Agent
+    simulator: Simulator
+    config: ImitationConfig
+    facts: dict[str, Any]  # all of the policy file, how it was trained included
+    path: Path
+
+    @property
+    def humanoid(self) -> Humanoid:
+        """The body whose coordinates motions must be in."""
+        return self.simulator.simulated.humanoid
+
+    @property
+    def fps(self) -> float:
+        """Control steps, and reference frames, per second."""
+        return 1.0 / self.simulator.dt
+
+
+def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, Any]:
+    """JSON-ready facts of a policy file from which ``load_tracker`` builds body, engine and task anew.
+
+    A run that trains a tracker passes them to ``learning.trainer.train`` or ``learning.policy.save_policy``.
+    """
+    simulated = simulator.simulated
+    body = simulated.humanoid
+    default = body is load_humanoid("smpl")
+    return {
+        "kind": _TASK,
+        "mjxhuman": __version__,
+        "humanoid": {"name": body.name} | ({} if default else {"stature": body.stature, "mass": body.mass}),
+        "contacts": simulated.contacts,
+        "control_hz": round(1.0 / simulator.dt, 6),
+        "task": dataclasses.asdict(config),
+    }
+
+
+def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None = None) -> Tracker:
+    """A tracker from a policy file.
+
+    Args:
+        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``, for the default
+            body; None: the one that is shipped.
+        engine: of the simulation; None: the fastest here.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a policy file, or one that was not trained to track, or whose facts this version does not know
+            (file, field, expected and found are named).
+    """
+    if path in UNTRAINED:
+        return _untrained(str(path), engine)
+    path = Path(path) if path is not None else SHIPPED
+    if path.is_dir():
+        best, latest = path / "best.npz", path / "policy.npz"
+        path = best if best.is_file() else latest
+    policy, facts = load_policy(path, {"kind": _TASK})
+    config = _config(path, facts.get("task"))
+    for name, kind in (("humanoid", dict), ("contacts", str), ("control_hz", float | int)):
+        if not isinstance(facts.get(name), kind):
+            raise ValueError(f"{path}: {name}: expected the facts of a tracker, found {facts.get(name)!r}")
+    body = dict(facts["humanoid"])
+    try:
+        simulated = simulated_humanoid(load_humanoid(body.pop("name"), **body), facts["contacts"])
+        simulator = make_simulator(simulated, engine, control_hz=facts["control_hz"])
+    except (KeyError, TypeError) as error:
+        found = facts["humanoid"]
+        raise ValueError(f"{path}: humanoid: expected name and options of a body, found {found!r}") from error
+    if policy.networks.action_size != simulated.nu:
+        raise ValueError(
+            f"{path}: expected {simulated.nu} actions for {simulated.humanoid.name!r}, found "
+            f"{policy.networks.action_size}"
+        )
+    return Tracker(policy, simulator, config, facts, path)
+
+
+def _untrained(name: str, engine: str | None) -> Tracker:
+    kind, action = UNTRAINED[name]
+    simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), engine)
+    # the observations are the smallest: no network sees them
+    config = ImitationConfig(action=action, state_terms=("compact",))
+    facts = tracker_facts(simulator, config) | {"agent": name}
+    return Tracker(Agent(kind, simulator.simulated.nu), simulator, config, facts, Path(name))
+
+
+def _config(path: Path, values: Any) -> ImitationConfig:
+    known = [field.name for field in dataclasses.fields(ImitationConfig)]
+    if not isinstance(values, dict) or set(values) - set(known):
+        unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
+        raise ValueError(f"{path}: task: expected fields among {', '.join(known)}, found {unknown}")
+    try:
+        return ImitationConfig(**{name: _tuples(value) for name, value in values.items()})
+    except ValueError as error:
+        raise ValueError(f"{path}: task: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that configurations hold."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

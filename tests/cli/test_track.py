@@ -1,0 +1,73 @@
+"""``mjxhuman track`` and ``experiments.evaluate`` on files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mjxhuman
+from mjxhuman.cli import main
+from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.data.npz import QposMotion, save_motion
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def walk(tmp_path) -> Path:
+    """Two seconds of the built-in walk at 60 Hz."""
+    clip = load_builtin_clip("walk")
+    return save_motion(tmp_path / "walk.npz", QposMotion(clip.qpos[:121], clip.fps, clip.humanoid, clip.provenance))
+
+
+def test_track(make_tracker, walk, tmp_path, capsys):
+    code = main(
+        ["track", str(walk), "--policy", str(make_tracker()), "--out", str(tmp_path / "o"), "--picture", "none"]
+    )
+    text = capsys.readouterr().out
+    assert code == 1  # the bare servo falls
+    assert "LOST at frame" in text and "61 frames" in text and "Foot slip" in text and "before" in text
+    moved = mjxhuman.load_motion(tmp_path / "o" / "walk_tracked.npz")
+    assert moved.num_frames == 61 and moved.fps == pytest.approx(30.0)
+    score = float(mjxhuman.score(moved).total)
+    after = next(line for line in text.splitlines() if line.startswith("Total"))
+    assert f"{score:.4g}" in after
+    height = np.asarray(moved.qpos)[:, 2]
+    assert height[0] > 0.8 and height[-1] < 0.5
+
+
+def test_what_cannot_be_tracked(make_tracker, walk, tmp_path, capsys):
+    assert main(["track", str(walk), "--policy", str(tmp_path / "none.npz")]) == 2
+    assert "none.npz" in capsys.readouterr().err
+    assert main(["track", str(tmp_path / "none.bvh"), "--policy", str(make_tracker())]) == 2
+    assert "none.bvh" in capsys.readouterr().err
+
+
+def test_evaluate(make_tracker, walk, tmp_path):
+    (tmp_path / "notes.txt").write_text("no motion")
+    command = [
+        sys.executable, "-m", "experiments.evaluate", f"--policy={make_tracker()}", "--noscore", "--draw=0",
+        f"--motions={tmp_path}/**/*.npz,{tmp_path}/notes.txt", f"--out={tmp_path}/out", "--engine=c", "--phases=2",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert set(last) == {"clips", "success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "failed_files"}
+    assert (last["clips"], last["success_rate"], last["failed_files"]) == (2, 0.0, [f"{tmp_path}/notes.txt"])
+    assert last["mpjpe_global_mm"] > last["mpjpe_local_mm"] > 0
+    assert "notes.txt: " in done.stderr and "lost at" in done.stdout
+    for line in (tmp_path / "out" / "clips.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        assert record["name"].startswith(f"{walk} ") and record["success"] is False and record["failed_frame"] > 5
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["clips"] == 2
+
+
+def test_evaluate_says_what_is_missing(tmp_path):
+    command = [sys.executable, "-m", "experiments.evaluate", f"--motions={tmp_path}/*.bvh"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no file matches" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,374 @@
+"""The tracking task: where episodes start, what they see and are paid for, and how they end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mjxhuman.envs.env import Env, State
+from mjxhuman.envs.imitation.task import STYLE_FRAMES, Imitation, ImitationConfig, make_imitation, nearest_turn
+from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS, TERMINATIONS
+from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.math import rotation
+from mjxhuman.physics.simulate import Simulator, make_simulator
+from mjxhuman.rewards.tracking import body_distance, imitation_reward
+
+SIZE = 8
+KEYS = jax.random.split(jax.random.key(0), SIZE)
+RESIDUAL = ImitationConfig(
+    action="residual", action_scale=0.5, state_terms=("compact", "previous_action"), critic_terms=("proprioception",),
+    reward=(("imitation", 1.0), ("power", 1e-5), ("action_rate", 0.1)), style=True, random_heading=True,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FaultyEngine:
+    """The engine below, which gives up on bodies that move up faster than 50 m/s, as engines do on huge states."""
+
+    below: Any
+
+    def advance(self, variant, qpos, qvel, warmstart, ctrl):
+        stepped = self.below.advance(variant, qpos, qvel, warmstart, ctrl)
+        return tuple(jnp.where(qvel[:, 2:3] > 50.0, jnp.nan, x) for x in stepped)
+
+
+@pytest.fixture(scope="module")
+def simulator(humanoid) -> Simulator:
+    plain = make_simulator(simulated_humanoid(humanoid), "c")
+    return dataclasses.replace(plain, backend=FaultyEngine(plain.backend))
+
+
+@pytest.fixture(scope="module")
+def env(library, simulator) -> Imitation:
+    return make_imitation(library, simulator, RESIDUAL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """The environment's methods, compiled once for all tests; environments that differ in arrays share them."""
+
+    reset: Callable[..., State]
+    start: Callable[..., State]
+    step: Callable[..., State]
+
+
+@pytest.fixture(scope="module")
+def run() -> Programs:
+    return Programs(
+        jax.jit(lambda env, rng: env.reset(rng)),
+        jax.jit(lambda env, *where: env.start(*where)),
+        jax.jit(lambda env, state, action: env.step(state, action)),
+    )
+
+
+def near_the_end(env: Imitation, run: Programs, left: int) -> State:
+    """Episodes on both clips in turn, so many steps before the last frame."""
+    clip = jnp.arange(SIZE, dtype=jnp.int32) % 2
+    return run.start(env, KEYS, clip, env.library.length[clip] - 1 - left, jnp.zeros(SIZE))
+
+
+def all_finite(tree: Any) -> bool:
+    return all(np.all(np.isfinite(x)) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating))
+
+
+def test_sizes(env, library, simulator):
+    assert isinstance(env, Env)
+    assert env.action_size == 69
+    assert env.observation_sizes == {"state": 256 + 69, "privileged_state": 358, "amp": STYLE_FRAMES * 196}
+    assert make_imitation(library, simulator, ImitationConfig()).observation_sizes == {"state": 358 + 576}
+    every = ImitationConfig(state_terms=tuple(OBSERVATIONS), reward=tuple((name, 1.0) for name in REWARDS))
+    assert make_imitation(library, simulator, every).observation_sizes["state"] > 934
+
+
+def test_an_episode_starts_in_the_state_of_its_reference(env, run):
+    state = run.reset(env, KEYS)
+    task = state.task
+    assert len(np.unique(task.frame)) > SIZE // 2 and set(np.asarray(task.clip)) == {0, 1}
+    qpos, qvel = env.reference(task.clip, task.frame, task.heading)
+    body, reference = env.body_state(state.sim.qpos, state.sim.qvel), env.body_state(qpos, qvel)
+    assert np.max(np.mean(body_distance(body.pos, reference.pos), -1)) < 1e-3
+    np.testing.assert_allclose(imitation_reward(body, reference)[0], 1.0, atol=1e-4)
+    assert not np.any(state.done) and not np.any(state.reward) and not np.any(task.steps)
+    # and the clip's own numbers, turned by the episode's heading
+    row = np.asarray(env.library.index(task.clip, task.frame))
+    np.testing.assert_allclose(state.sim.qpos[:, 7:], env.library.qpos[row, 7:], atol=1e-6)
+    np.testing.assert_allclose(state.sim.qpos[:, 2], env.library.qpos[row, 2], atol=1e-6)
+    turned = rotation.rotate(rotation.from_axis_angle(jnp.array([0.0, 0, 1]), task.heading), env.library.qvel[row, :3])
+    np.testing.assert_allclose(state.sim.qvel[:, :3], turned, atol=1e-5)
+    assert np.std(task.heading) > 0.5
+
+
+def test_a_step_moves_the_reference_on_and_follows_it(env, run):
+    """The feed-forward servo without a policy stays within millimetres for one step."""
+    state = run.reset(env, KEYS)
+    after = run.step(env, state, jnp.zeros((SIZE, 69)))
+    going = ~np.asarray(after.done)
+    np.testing.assert_array_equal(after.task.frame[going], state.task.frame[going] + 1)
+    np.testing.assert_array_equal(after.task.steps[going], 1)
+    assert np.max(after.metrics["error"]) < 0.02
+    assert np.all(after.metrics["reward/imitation"] > 0.6) and np.all(after.metrics["reward/imitation"] <= 1.0)
+    assert np.all(after.metrics["reward/power"] == 0.0)  # the first steps after a reset are free
+    terms = sum(after.metrics[f"reward/{name}"] for name, _ in RESIDUAL.reward)
+    np.testing.assert_allclose(after.reward, terms, rtol=1e-6)
+    assert set(after.metrics) == set(state.metrics)
+    assert not np.allclose(after.sim.qpos, state.sim.qpos, atol=1e-4)
+
+
+def test_time_is_up_at_the_end_of_the_clip(env, run):
+    state = near_the_end(env, run, 2)
+    zero = jnp.zeros((SIZE, 69))
+    before = run.step(env, state, zero)
+    assert not np.any(before.done)
+    after = run.step(env, before, zero)
+    assert np.all(after.done) and np.all(after.truncation) and not np.any(after.metrics["failed"])
+    assert np.all(after.metrics["error"] < 0.1)
+
+
+def test_losing_the_reference_is_a_failure(env, run):
+    """Bodies thrown sideways at 20 m/s are farther than 0.25 m off after a step; the first step forgives."""
+    clip = jnp.arange(SIZE, dtype=jnp.int32) % 2
+    state = run.start(env, KEYS, clip, jnp.full(SIZE, 5), jnp.zeros(SIZE))
+    thrown = state.sim.replace(qvel=state.sim.qvel.at[: SIZE // 2, 1].add(20.0))
+    first = run.step(env, state.replace(sim=thrown), jnp.zeros((SIZE, 69)))
+    assert not np.any(first.done) and np.all(first.metrics["error"][: SIZE // 2] > 0.3)
+    after = run.step(env, first, jnp.zeros((SIZE, 69)))
+    assert np.asarray(after.done).tolist() == [True] * 4 + [False] * 4
+    assert not np.any(after.truncation)
+    np.testing.assert_array_equal(after.metrics["failed"], after.done)
+    np.testing.assert_array_equal(after.metrics["_segment"], env.library.segment_of[env.library.index(clip, 6)])
+
+
+def test_a_failure_on_the_last_frame_is_no_time_out(env, run):
+    state = near_the_end(env, run, 2)
+    thrown = state.sim.replace(qvel=state.sim.qvel.at[0, 1].add(20.0))
+    after = run.step(env, state.replace(sim=thrown), jnp.zeros((SIZE, 69)))
+    after = run.step(env, after, jnp.zeros((SIZE, 69)))
+    assert np.all(after.done)
+    assert np.asarray(after.truncation).tolist() == [False] + [True] * 7
+
+
+def test_what_ended_begins_anew_on_a_fresh_clip_and_frame(env, run):
+    """``final_obs`` is what an environment without automatic resets sees; ``obs`` and state are those of a start."""
+    manual = dataclasses.replace(env, config=dataclasses.replace(RESIDUAL, auto_reset=False))
+    state = near_the_end(env, run, 1)
+    # half of them one frame earlier: those go on
+    half = jnp.arange(SIZE) % 4 < 2
+    early = near_the_end(env, run, 5)
+    state = jax.tree.map(lambda a, b: jnp.where(half.reshape(-1, *[1] * (a.ndim - 1)), a, b), state, early)
+    action = jax.random.uniform(jax.random.key(1), (SIZE, 69), minval=-0.2, maxval=0.2)
+    after, kept = run.step(env, state, action), run.step(manual, state, action)
+    np.testing.assert_array_equal(after.done, half)
+    for name, seen in kept.obs.items():
+        np.testing.assert_allclose(after.final_obs[name], seen, atol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(kept.final_obs[name], seen)
+        new = np.max(np.abs(after.obs[name] - after.final_obs[name]), -1) > 1e-3
+        np.testing.assert_array_equal(new, half, err_msg=name)
+    np.testing.assert_allclose(after.reward, kept.reward, atol=1e-5)
+    ended = np.asarray(half)
+    assert not np.any(after.task.steps[ended]) and np.all(after.task.steps[~ended] == 1)
+    assert len(set(zip(np.asarray(after.task.clip)[ended], np.asarray(after.task.frame)[ended]))) > 1
+    again = run.start(env, after.rng, after.task.clip, after.task.frame, after.task.heading)
+    for name, seen in again.obs.items():
+        np.testing.assert_allclose(after.obs[name][ended], seen[ended], atol=1e-5, err_msg=name)
+    # without automatic resets the clip's end stays the end
+    assert np.all(kept.task.frame[ended] == env.library.length[kept.task.clip[ended]] - 1)
+    stays = run.step(manual, kept, action)
+    assert np.all(stays.done[ended]) and np.all(stays.task.frame[ended] > kept.task.frame[ended])
+
+
+def test_a_physics_that_gives_up_is_a_failure(env, run):
+    """The state before it is judged; nothing that is not finite reaches the learner, and the episode starts anew."""
+    state = run.reset(env, KEYS)
+    broken = state.sim.replace(qvel=state.sim.qvel.at[2, 2].set(60.0))
+    after = run.step(env, state.replace(sim=broken), jnp.full((SIZE, 69), 0.1))
+    assert np.asarray(after.metrics["diverged"]).tolist() == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert after.done[2] and not after.truncation[2] and after.metrics["failed"][2] == 1.0
+    assert all_finite((after.obs, after.final_obs, after.reward, after.metrics, after.sim))
+    assert after.task.steps[2] == 0
+    assert all_finite(run.step(env, after, jnp.zeros((SIZE, 69))))
+
+
+def test_turning_the_scene_changes_nothing_that_is_seen(env, run):
+    """A metre above the floor; on it, the pyramids that stand for friction cones have directions."""
+    clip, frame = jnp.arange(SIZE, dtype=jnp.int32) % 2, 3 * jnp.arange(SIZE, dtype=jnp.int32)
+    action = jax.random.uniform(jax.random.key(2), (SIZE, 69), minval=-0.3, maxval=0.3)
+    ahead = run.start(env, KEYS, clip, frame, jnp.zeros(SIZE))
+    turned = run.start(env, KEYS, clip, frame, jnp.linspace(0.5, 6.0, SIZE))
+    assert np.max(np.abs(ahead.sim.qpos[:, :2] - turned.sim.qpos[:, :2])) > 0.1
+    for name in ahead.obs:
+        np.testing.assert_allclose(turned.obs[name], ahead.obs[name], atol=1e-4, err_msg=name)
+    lifted = [s.replace(sim=s.sim.replace(qpos=s.sim.qpos.at[:, 2].add(1.0))) for s in (ahead, turned)]
+    ahead, turned = (run.step(env, s, action) for s in lifted)
+    for name in ahead.obs:
+        np.testing.assert_allclose(turned.final_obs[name], ahead.final_obs[name], atol=2e-3, err_msg=name)
+    np.testing.assert_allclose(turned.reward, ahead.reward, atol=1e-4)
+
+
+def test_the_last_action_is_seen_clipped(env, run):
+    state = run.reset(env, KEYS)
+    assert not np.any(state.obs["state"][:, 256:])
+    action = jnp.linspace(-2.0, 2.0, SIZE)[:, None] * jnp.ones(69)
+    after = run.step(env, state, action)
+    np.testing.assert_allclose(after.final_obs["state"][:, 256:], jnp.clip(action, -1, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        after.metrics["reward/action_rate"], -0.1 * jnp.clip(action, -1, 1)[:, 0] ** 2, atol=1e-6
+    )
+
+
+def test_style_windows_at_the_start_are_the_clips_past(env, run):
+    """Latest first; before the clip's first frame that one is repeated."""
+    clip, frame = jnp.zeros(SIZE, jnp.int32), jnp.array([40, 39, 38, 31, 2, 1, 0, 0])
+    window = run.start(env, KEYS, clip, frame, jnp.zeros(SIZE)).obs["amp"].reshape(SIZE, STYLE_FRAMES, 196)
+    np.testing.assert_allclose(window[0, 1:], window[1, :-1], atol=1e-5)
+    np.testing.assert_allclose(window[0, 2:], window[2, :-2], atol=1e-5)
+    np.testing.assert_allclose(window[0, 9], window[3, 0], atol=1e-5)
+    np.testing.assert_allclose(window[4, 1], window[5, 0], atol=1e-5)
+    np.testing.assert_allclose(window[4, 2:], jnp.broadcast_to(window[6, 0], (8, 196)), atol=1e-5)
+    assert np.max(np.abs(window[0, 0] - window[0, 1])) > 0.01
+    np.testing.assert_allclose(window[0, 0, 0], env.library.qpos[env.library.start[0] + 40, 2], atol=1e-5)  # height
+
+
+def test_style_windows_take_the_simulated_body(env, run):
+    state = run.reset(env, KEYS)
+    after = run.step(env, state, 0.3 * jnp.ones((SIZE, 69)))
+    old = state.obs["amp"].reshape(SIZE, STYLE_FRAMES, 196)
+    new = after.final_obs["amp"].reshape(SIZE, STYLE_FRAMES, 196)
+    np.testing.assert_array_equal(new[:, 1:], old[:, :-1])
+    assert np.all(np.max(np.abs(new[:, 0] - old[:, 0]), -1) > 1e-3)
+
+
+def test_demonstrations_are_windows_of_the_clips(env, run):
+    shown = jax.jit(lambda env, key: env.demonstrations(key, 32))(env, jax.random.key(3))
+    assert shown.shape == (32, STYLE_FRAMES * 196) and all_finite(shown)
+    heights = np.unique(np.asarray(env.library.qpos[:, 2]))
+    nearest = np.min(np.abs(np.asarray(shown[:, :1]) - heights), -1)
+    np.testing.assert_allclose(nearest, 0.0, atol=1e-5)
+
+
+def test_vmap_and_native_batch_agree(env, run):
+    state = run.reset(env, KEYS)
+    action = jax.random.uniform(jax.random.key(4), (SIZE, 69), minval=-0.3, maxval=0.3)
+    native = run.step(env, state, action)
+    mapped = jax.jit(lambda env, s, a: jax.vmap(env.step)(s, a))(env, state, action)
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(native), jax.tree.leaves(mapped)):
+        if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            np.testing.assert_allclose(a, b, atol=2e-4, rtol=1e-4, err_msg=jax.tree_util.keystr(path))
+
+
+def test_pushes_change_the_velocity(library, simulator, run):
+    """Absolute targets and the full observation: with one push per step each body gets its own kick, else none."""
+    config = ImitationConfig(push_speed=3.0, auto_reset=False)
+    calm = make_imitation(library, simulator, config)
+    pushed = make_imitation(library, simulator, dataclasses.replace(config, push_rate=30.0))
+    assert np.array_equal(calm._pushed(run.reset(calm, KEYS).sim, KEYS).qvel, run.reset(calm, KEYS).sim.qvel)
+    clip, frame = jnp.zeros(SIZE, jnp.int32), jnp.full(SIZE, 20)
+    state = run.start(pushed, KEYS, clip, frame, jnp.zeros(SIZE))
+    after = run.step(pushed, state, jnp.zeros((SIZE, 69)))
+    travelled = np.asarray(after.sim.qpos[:, :2] - state.sim.qpos[:, :2])
+    assert np.all(np.std(travelled, axis=0) > 0.02)  # kicks of up to 3 m/s move the root by up to 0.1 m in a step
+    assert np.max(np.abs(travelled)) < 0.2
+    assert after.obs["state"].shape == (SIZE, 934)
+    assert all_finite(after)
+    rare = jax.vmap(lambda key: jax.random.split(key, 200))(KEYS)
+    sim = dataclasses.replace(state.sim, qvel=jnp.zeros((SIZE, 200, 75)))
+    seldom = make_imitation(library, simulator, dataclasses.replace(config, push_rate=3.0))
+    kicked = np.any(np.asarray(seldom._pushed(sim, rare).qvel) != 0, -1)
+    assert np.mean(kicked) == pytest.approx(0.1, abs=0.03)  # 3 pushes per 30 steps
+
+
+def test_zero_residual_is_feed_forward_control(env, run):
+    """Springs at the pose halfway through the step give the torque of the clip; actions come on top."""
+    state = run.reset(env, KEYS)
+    task, simulated = state.task, env.simulator.simulated
+    target = env.target(task, jnp.zeros((SIZE, 69)))
+    a, b = (env.library.index(task.clip, task.frame + k) for k in (0, 1))
+    first, last = (env.simulator.joint_rotvec(env.library.qpos[i]) for i in (a, b))
+    middle = np.asarray(0.5 * (first + nearest_turn(last, first)))
+    torque = np.asarray(0.5 * (env.library.torque[a] + env.library.torque[b]))
+    damping = simulated.kd * np.asarray(0.5 * (env.library.qvel[a] + env.library.qvel[b]))[:, 6:]
+    np.testing.assert_allclose(simulated.kp * (np.asarray(target) - middle), torque + damping, atol=0.05)
+    moved = env.target(task, jnp.full((SIZE, 69), -0.4)) - target
+    np.testing.assert_allclose(moved, np.broadcast_to(-0.4 * RESIDUAL.scales(), (SIZE, 69)), atol=1e-5)
+
+
+def test_absolute_targets_are_the_scaled_action(env, run):
+    state = run.reset(env, KEYS)
+    config = ImitationConfig(action="absolute", joint_scale=(("Hip", 0.5),))
+    absolute = dataclasses.replace(env, config=config)
+    target = np.asarray(absolute.target(state.task, jnp.full((SIZE, 69), 0.5)))
+    hips = np.repeat([name.endswith("Hip") for name in env.simulator.simulated.humanoid.body_names[2:]], 3)
+    np.testing.assert_allclose(target[:, ~hips], 0.5 * np.pi, rtol=1e-6)
+    np.testing.assert_allclose(target[:, hips], 0.25 * np.pi, rtol=1e-6)
+
+
+def test_means_of_rotation_vectors_across_half_a_turn():
+    near = jnp.array([[0.0, 0.0, 3.1, 0.2, 0.0, 0.0]])
+    far = jnp.array([[0.0, 0.0, -3.1, 0.3, 0.0, 0.0]])
+    closer = nearest_turn(far, near)
+    np.testing.assert_allclose(closer, [[0.0, 0.0, 2 * np.pi - 3.1, 0.3, 0.0, 0.0]], atol=1e-5)
+    same = lambda a, b: np.abs(np.sum(np.asarray(rotation.exp(a)) * np.asarray(rotation.exp(b)), -1))  # noqa: E731
+    np.testing.assert_allclose(same(closer.reshape(2, 3), far.reshape(2, 3)), 1.0, atol=1e-6)
+    assert all_finite(jax.grad(lambda x: jnp.sum(nearest_turn(x, near)))(jnp.zeros((1, 6))))
+
+
+def test_the_curriculum_learns_where_episodes_fail(env, run):
+    """Failures on the jump alone raise its share of the starts; time-outs do not count."""
+    jump = int(env.library.segment_of[env.library.start[1] + 35])
+    walk = int(env.library.segment_of[env.library.start[0] + 35])
+    steps = 300
+    segment = jnp.where(jnp.arange(steps)[:, None] % 2 == 0, walk, jump) * jnp.ones((1, SIZE))
+    done = jnp.arange(steps)[:, None] % 10 < 2
+    rollout = {
+        "_segment": segment.astype(jnp.float32),
+        "done": jnp.broadcast_to(done, segment.shape),
+        "truncation": done & (segment == walk),
+    }
+    state = run.reset(env, KEYS)
+    adapted, same = env.adapt(state, rollout)
+    assert same is state
+    assert float(adapted.curriculum.visits.sum()) == steps * SIZE
+    assert (
+        float(adapted.curriculum.failures[jump]) == steps / 10 * SIZE and float(adapted.curriculum.failures[walk]) == 0
+    )
+    many = jax.random.split(jax.random.key(5), 4000)
+    starts = [env.library.draw(many, e.curriculum.probability(env.library, 0.5))[0] for e in (env, adapted)]
+    assert np.mean(starts[1]) > np.mean(starts[0]) + 0.05
+
+
+def test_episodes_may_start_on_first_frames_only(library, simulator, run):
+    env = make_imitation(library, simulator, ImitationConfig(random_start=False, state_terms=("previous_action",)))
+    state = run.reset(env, KEYS)
+    assert not np.any(state.task.frame) and not np.any(state.task.heading)
+    assert set(np.asarray(state.task.clip)) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("action", "sideways"),
+        ("state_terms", ()),
+        ("state_terms", ("colour",)),
+        ("critic_terms", ("colour",)),
+        ("reward", (("applause", 1.0),)),
+        ("termination", (("boredom", 0.5),)),
+        ("joint_scale", (("Tail", 0.5),)),
+        ("smoothing", 1.0),
+    ],
+)
+def test_a_wrong_setting_is_named(field, value):
+    with pytest.raises(ValueError, match=f"^{field}: expected .*, found "):
+        ImitationConfig(**{field: value})
+    assert {"any_body", "mean_body"} == set(TERMINATIONS)
+
+
+def test_clips_that_do_not_fit_the_simulator_are_refused(library, simulator):
+    with pytest.raises(ValueError, match="clips: expected 30 Hz, the control rate, found 60 Hz"):
+        make_imitation(dataclasses.replace(library, fps=60.0), simulator, RESIDUAL)
+    with pytest.raises(ValueError, match="clips: expected nq 99 of the simulated humanoid, found 76"):
+        make_imitation(dataclasses.replace(library, qpos=library.qpos[:, :76]), simulator, RESIDUAL)

@@ -1,0 +1,105 @@
+"""A tracker is built anew from its file, and files that hold none are refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import mjxhuman
+from mjxhuman.envs.imitation import ImitationConfig
+from mjxhuman.humanoids import load_humanoid
+from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.physics.simulate import make_simulator
+from mjxhuman.tracking.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
+
+
+def changed(path, out, **changes):
+    """A copy of a policy file with other facts."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["header"]))
+    header["meta"] |= changes
+    np.savez(out, **{**arrays, "header": np.array(json.dumps(header))})
+    return out
+
+
+def test_everything_comes_back(make_tracker):
+    path = make_tracker(action_scale=0.25, termination=(("any_body", 0.3),))
+    tracker = load_tracker(path, "c")
+    assert tracker.config == ImitationConfig(
+        action="residual", action_scale=0.25, state_terms=("compact",), termination=(("any_body", 0.3),)
+    )
+    assert tracker.humanoid is load_humanoid("smpl")  # the very object: motions loaded for either fit
+    assert tracker.simulator.simulated is simulated_humanoid(load_humanoid("smpl"), "full")
+    assert tracker.fps == pytest.approx(30.0)
+    assert load_tracker(path.parent).path == path  # the folder of a run
+
+
+def test_a_body_of_another_size_comes_back(make_tracker, tmp_path):
+    body = load_humanoid("smpl", stature=1.5, mass=48.0)
+    simulator = make_simulator(simulated_humanoid(body, "feet"), "c")
+    facts = tracker_facts(simulator, ImitationConfig())
+    path = changed(make_tracker(), tmp_path / "child.npz", **json.loads(json.dumps(facts)))
+    tracker = load_tracker(path, "c")
+    assert (tracker.humanoid.stature, tracker.humanoid.mass) == (1.5, pytest.approx(48.0))
+    assert tracker.simulator.simulated.contacts == "feet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "reach"}, "kind: expected 'imitation'.*'reach'"),
+        ({"task": {"action": "residual", "colour": "red"}}, r"task: expected fields among .*found \['colour'\]"),
+        ({"task": {"action": "sideways"}}, "task: action: expected 'absolute' or 'residual', found 'sideways'"),
+        ({"humanoid": {"name": "smpl", "shoe_size": 43}}, "humanoid: expected name and options.*shoe_size"),
+        ({"humanoid": {"name": "nobody"}}, "nobody"),
+        ({"control_hz": None}, "control_hz: expected.*None"),
+        ({"control_hz": 50.0}, "control_hz: expected a divisor"),
+    ],
+)
+def test_other_facts_are_refused(make_tracker, tmp_path, changes, message):
+    path = changed(make_tracker(), tmp_path / "policy.npz", **changes)
+    with pytest.raises(ValueError, match=message):
+        load_tracker(path, "c")
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_tracker(tmp_path / "nowhere.npz")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match=r"other\.npz: expected a policy file"):
+        load_tracker(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_untrained_trackers(name):
+    tracker = load_tracker(name, "c")
+    obs = {"state": np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)}
+    action = np.asarray(tracker.policy(obs))
+    assert action.shape == (5, 69) and tracker.facts["agent"] == name
+    assert tracker.config.action == ("residual" if name == "reference" else "absolute")
+    if name != "random":
+        assert not action.any()
+        return
+    np.testing.assert_array_equal(action, tracker.policy(obs))  # a roll-out can be repeated
+    assert np.all(np.abs(action) <= 1) and np.abs(action.mean()) < 0.1 and 0.5 < action.std() < 0.65
+    nudged = {"state": obs["state"] * np.float32(1 + 1e-6)}
+    assert np.abs(np.asarray(tracker.policy(nudged)) - action).mean() > 0.5  # and yet every step draws anew
+    assert np.abs(np.corrcoef(action)[0, 1:]).max() < 0.4
+
+
+def test_the_shipped_tracker_follows_the_built_in_walk():
+    """The package's policy loads, fits the default body, and tracks a clip that is no part of its training set."""
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.tracking.evaluate import evaluate, usable
+
+    tracker = load_tracker()
+    assert tracker.path == SHIPPED
+    assert tracker.facts["clips"]
+    motion = usable(tracker, mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid), "walk")
+    result = next(evaluate(tracker, [motion], score=False)).result
+    assert result.frames > 100
+    assert result.failed_frame is None or result.failed_frame > 30
+    assert result.torque_peak <= 1.001 * tracker.simulator.simulated.cap.max()
