@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.data.quaternions import conjugate, from_euler, multiply
 from mjxhuman.data.skeleton import LocalTransforms, forward_kinematics, rest_positions, skeleton_motion
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode, is_usable, line_blocks, parse_rows, require_finite
+from mjxhuman.math.quaternion import conjugate, from_euler, multiply
 from mjxhuman.types import SkeletonMotion
 
 _INCH = 0.0254
@@ -121,8 +121,8 @@ def _local_transforms(
             turn = None
             if columns:
                 order = "".join(_ROTATIONS[channels[i]] for i in columns)
-                turn = from_euler(order, np.radians(angles) if degrees else angles)
-                turn = multiply(multiply(frames[index], turn), conjugate(frames[index]))
+                turn = from_euler(order, np.radians(angles) if degrees else angles, 0)
+                turn = multiply(multiply(frames[index], turn, 0), conjugate(frames[index], 0), 0)
             rotations.append(turn)
         return [values[0][block].T[places], *fixed[1:]], rotations + [None] * (len(offsets) - len(rotations))
 

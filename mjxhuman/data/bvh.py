@@ -17,7 +17,6 @@ from typing import IO
 import numpy as np
 
 from mjxhuman.data.joint_names import smpl_joint_map
-from mjxhuman.data.quaternions import from_euler
 from mjxhuman.data.skeleton import (
     LocalTransforms,
     forward_kinematics,
@@ -28,6 +27,7 @@ from mjxhuman.data.skeleton import (
 )
 from mjxhuman.data.source import Source, rate_of_frame_time
 from mjxhuman.data.text import decode, is_usable, line_blocks, parse_rows, require_finite
+from mjxhuman.math.quaternion import from_euler
 from mjxhuman.types import SkeletonMotion
 
 _CHANNELS = {f"{axis}{kind}": (kind, axis) for axis in "xyz" for kind in ("position", "rotation")}
@@ -228,7 +228,7 @@ def _local_transforms(tree: _Hierarchy, offsets: np.ndarray, values: np.ndarray)
             column += len(channels)
             order = "".join(axis for kind, axis in channels if kind == "rotation")
             angles = mine[[i for i, (kind, _) in enumerate(channels) if kind == "rotation"]]
-            rotations.append(from_euler(order, np.radians(angles)) if order else None)
+            rotations.append(from_euler(order, np.radians(angles), 0) if order else None)
             translation = offsets[joint][:, None]
             if len(order) < len(channels):
                 translation = np.repeat(translation, rows.shape[1], axis=1)

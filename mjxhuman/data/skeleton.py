@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mjxhuman.data.joint_names import smpl_joint_map
-from mjxhuman.data.quaternions import multiply, rotate
 from mjxhuman.data.source import Source
+from mjxhuman.math.quaternion import multiply, rotate
 from mjxhuman.types import SkeletonMotion
 
 _AXES = "xyz"
@@ -46,8 +46,8 @@ def forward_kinematics(parents: Sequence[int], local: LocalTransforms, frames: i
                 place.append(np.broadcast_to(translations[joint], (3, count)))
                 world.append(np.tile([[1.0], [0.0], [0.0], [0.0]], count) if turn is None else turn)
             else:
-                place.append(place[parent] + rotate(world[parent], translations[joint]))
-                world.append(world[parent] if turn is None else multiply(world[parent], turn))
+                place.append(place[parent] + rotate(world[parent], translations[joint], 0))
+                world.append(world[parent] if turn is None else multiply(world[parent], turn, 0))
             positions[block, joint] = place[joint].T
             quats[block, joint] = world[joint].T
     return positions, quats

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.npz import AnyMotion, save_motion
-from mjxhuman.data.quaternions import conjugate, multiply, rotate
 from mjxhuman.data.smpl import pelvis_of
 from mjxhuman.data.source import up_rotation
+from mjxhuman.math.quaternion import conjugate, multiply, rotate
 from mjxhuman.runs.files import atomic_write
 from mjxhuman.types import BodyMotion, PointMotion, SkeletonMotion
 
@@ -93,9 +93,9 @@ def _local(motion: SkeletonMotion, joint: int, to_file: np.ndarray) -> tuple[np.
     parent = motion.parents[joint]
     quat, place = motion.joint_quat[:, joint].T, motion.joint_pos[:, joint].T
     if parent >= 0:
-        inverse = conjugate(motion.joint_quat[:, parent].T)
-        quat = multiply(inverse, quat)
-        place = rotate(inverse, place - motion.joint_pos[:, parent].T)
+        inverse = conjugate(motion.joint_quat[:, parent].T, 0)
+        quat = multiply(inverse, quat, 0)
+        place = rotate(inverse, place - motion.joint_pos[:, parent].T, 0)
         still = motion.rest_pos[joint] - motion.rest_pos[parent]
         moves = bool(np.abs(place - still[:, None]).max() > 1e-5)
     else:

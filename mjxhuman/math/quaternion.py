@@ -1,29 +1,59 @@
-"""Quaternions (wxyz, last axis) in float64 on the host: files are aligned to the body before the device sees them."""
+"""Quaternions ``wxyz`` in float64 on the host: files are read and aligned to the body before the device sees them.
+
+``axis`` is the array axis that holds the components: the last by default; the readers of files keep them first, so that
+every operation runs over frames. ``math.rotation`` is the same algebra for JAX.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-
-def multiply(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Hamilton product of ``(..., 4)``: rotate by ``q``, then by ``p``."""
-    p, q = np.broadcast_arrays(p, q)
-    w, v = p[..., :1], p[..., 1:]
-    s, u = q[..., :1], q[..., 1:]
-    scalar = w * s - np.sum(v * u, -1, keepdims=True)
-    return np.concatenate([scalar, w * u + s * v + np.cross(v, u)], -1)
+_AXES = {"x": 1, "y": 2, "z": 3}
 
 
-def conjugate(q: np.ndarray) -> np.ndarray:
+def multiply(p: np.ndarray, q: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Hamilton product: rotate by ``q``, then by ``p``."""
+    pw, px, py, pz = np.moveaxis(p, axis, 0)
+    qw, qx, qy, qz = np.moveaxis(q, axis, 0)
+    parts = [
+        pw * qw - px * qx - py * qy - pz * qz,
+        pw * qx + px * qw + py * qz - pz * qy,
+        pw * qy - px * qz + py * qw + pz * qx,
+        pw * qz + px * qy - py * qx + pz * qw,
+    ]
+    return np.stack(parts, axis)
+
+
+def conjugate(q: np.ndarray, axis: int = -1) -> np.ndarray:
     """Inverse of unit quaternions."""
-    return np.asarray(q) * np.array([1.0, -1.0, -1.0, -1.0])
+    w, x, y, z = np.moveaxis(q, axis, 0)
+    return np.stack([w, -x, -y, -z], axis)
 
 
-def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Rotate vectors ``(..., 3)`` by ``(..., 4)``."""
-    t = 2.0 * np.cross(q[..., 1:], v)
-    return v + q[..., :1] * t + np.cross(q[..., 1:], t)
+def rotate(q: np.ndarray, v: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Vectors ``v`` turned by unit quaternions."""
+    w, x, y, z = np.moveaxis(q, axis, 0)
+    v0, v1, v2 = np.moveaxis(v, axis, 0)
+    t0, t1, t2 = 2 * (y * v2 - z * v1), 2 * (z * v0 - x * v2), 2 * (x * v1 - y * v0)
+    return np.stack([v0 + w * t0 + y * t2 - z * t1, v1 + w * t1 + z * t0 - x * t2, v2 + w * t2 + x * t1 - y * t0], axis)
+
+
+def from_euler(order: str, angles: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Quaternions of intrinsic rotations.
+
+    Args:
+      order: axes such as "zyx", each turned by the rotations before it: R = Rz Ry Rx.
+      angles: rad, in the same order along ``axis``.
+    """
+    result: np.ndarray | None = None
+    for name, half in zip(order, 0.5 * np.moveaxis(angles, axis, 0), strict=True):
+        turn = np.zeros((4, *half.shape))
+        turn[0], turn[_AXES[name]] = np.cos(half), np.sin(half)
+        result = turn if result is None else multiply(result, turn, 0)
+    if result is None:
+        raise ValueError("order: expected one axis or more, found none")
+    return np.moveaxis(result, 0, axis)
 
 
 def unit(v: np.ndarray) -> np.ndarray:
