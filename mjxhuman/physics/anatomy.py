@@ -26,7 +26,6 @@ class Anatomy:
     contact_bodies: tuple[int, ...]  # (P,)
     contact_groups: tuple[int, ...]  # (P,)
     group_names: tuple[str, ...]  # (F,)
-    foot_points: tuple[int, ...]  # indices of points on the feet
     capsule_bodies: tuple[int, ...]  # (C,)
     pairs: tuple[tuple[int, int], ...]  # (Q,)
     joint_names: tuple[str, ...]  # (K,) clinical joints
@@ -51,7 +50,6 @@ class AnatomyParams:
     torque_low: Array  # (B, 3, 1) N m, negative
     torque_high: Array  # (B, 3, 1) N m
     speed_limit: Array  # (B, 1) rad/s
-    stature: Array  # (1,) m
 
 
 @functools.lru_cache(maxsize=256)
@@ -73,7 +71,6 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
         contact_bodies=tuple(int(b) for b in contacts.body_id),
         contact_groups=tuple(int(g) for g in contacts.group),
         group_names=tuple(contacts.group_names),
-        foot_points=tuple(int(i) for i in np.flatnonzero(contacts.is_foot)),
         capsule_bodies=tuple(int(b) for b in capsules.body_id),
         pairs=tuple((int(a), int(b)) for a, b in capsules.pairs),
         joint_names=tuple(ranges.names),
@@ -98,6 +95,5 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
         torque_low=column(np.maximum(torque[..., 0], -UNLIMITED)),
         torque_high=column(np.minimum(torque[..., 1], UNLIMITED)),
         speed_limit=column(np.minimum(speed, UNLIMITED)),
-        stature=np.asarray([h.stature], dtype),
     )
     return anatomy, params

@@ -114,6 +114,13 @@ def composite(names: list[str], sex: str, axis: np.ndarray) -> tuple[float, floa
     return mass, float(centre @ axis), np.diag(moment)
 
 
+def test_a_shoulder_girdle_weighs_what_was_published() -> None:
+    """Clavicle 0.156 and scapula 0.704 kg of a 50th-percentile man of about 78 kg (Saul et al. 2015)."""
+    man = load_humanoid(sex="male", stature=1.7, mass=78.0)
+    for side in "LR":
+        assert man.model.body(f"{side}_Thorax").mass[0] == pytest.approx(0.156 + 0.704, rel=0.03)
+
+
 TRUNK = ["Pelvis", "Torso", "Spine", "Chest", "L_Thorax", "R_Thorax"]
 
 

@@ -106,6 +106,16 @@ def test_first_failure():
     assert metrics.first_failure(pred, target) == 2
 
 
+def test_points_that_touch_the_floor_skate_and_do_not_sink():
+    """One point on the floor, one under it, one over it; all move 3 mm sideways and the last goes down to touch."""
+    points = np.zeros((2, 3, 3))
+    points[:, :, 2] = [[0.0, -0.02, 0.1], [0.0, -0.04, 0.0]]
+    points[1, :, 1] = [0.003, 0.005, 0.7]
+    np.testing.assert_allclose(metrics.skate(points), [4.0])
+    np.testing.assert_allclose(metrics.skate(points[:, :1]), [3.0])
+    np.testing.assert_allclose(metrics.penetration(points), [20.0, 40.0])
+
+
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"\(3, 24, 3\) and \(4, 24, 3\)"):
         metrics.mpjpe(np.zeros((3, 24, 3)), np.zeros((4, 24, 3)))
