@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mjxhuman.data.detect import SUFFIXES
-from mjxhuman.report.film import Film, film_of
+from mjxhuman.report.film import FilmStrip, film_of
 from mjxhuman.runs import enable_compile_cache, expand_inputs
 from mjxhuman.scoring.files import ScoredFile, ScoreOptions, load_into
 from mjxhuman.types import Dynamics, Motion
@@ -54,7 +54,7 @@ def load_item(path: str | Path, args: argparse.Namespace) -> ScoredFile:
     return item
 
 
-def film(item: ScoredFile) -> Film | None:
+def film(item: ScoredFile) -> FilmStrip | None:
     """The film of a motion that comes from a video."""
     return film_of(item.recovered) if item.recovered is not None and item.recovered.is_video else None
 

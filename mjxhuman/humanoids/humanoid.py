@@ -97,6 +97,11 @@ class Humanoid:
         return int(self.model.nbody)
 
     @property
+    def weight(self) -> float:
+        """Body weight in N under the model's gravity."""
+        return self.mass * float(np.linalg.norm(self.model.opt.gravity))
+
+    @property
     def is_smpl(self) -> bool:
         """Whether the model has the 24 bodies of SMPL's topology."""
         return self.smpl_body_ids is not None

@@ -39,7 +39,7 @@ class Layer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Film:
+class FilmStrip:
     """Pictures of a clip of T frames, every ``stride``-th, and skeletons on them."""
 
     pictures: tuple[bytes, ...]  # JPEG
@@ -48,7 +48,7 @@ class Film:
     layers: tuple[Layer, ...]
 
 
-def film_of(found: Recovered) -> Film:
+def film_of(found: Recovered) -> FilmStrip:
     """The film of a recovered video.
 
     Raises:
@@ -74,7 +74,7 @@ def film_of(found: Recovered) -> Film:
         uv = np.where(np.asarray(found.motion.valid)[:, None, None], (fit.uv[0] + 0.5) / scale - 0.5, np.nan)
         layers.append(Layer("fitted body", uv, skeleton_edges(fit.names)))
     width, height = (round(full / s) for full, s in zip(video.size, video.scale))
-    return Film(pictures, stride, (width, height), tuple(layers))
+    return FilmStrip(pictures, stride, (width, height), tuple(layers))
 
 
 def skeleton_edges(names: tuple[str, ...]) -> tuple[tuple[int, int, str], ...]:

@@ -18,10 +18,9 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
-from mjxhuman.report.film import Film
+from mjxhuman.report.film import FilmStrip
 from mjxhuman.types import Dynamics, Motion, Scores
 
-GRAVITY = 9.81
 #: m; a contact point this close to the floor carries load, and is drawn as a corner of the support polygon.
 SUPPORT_HEIGHT = REACH
 _NAN = 65535
@@ -44,7 +43,7 @@ class ClipReport:
     motion: Motion | None = None
     dynamics: Dynamics | None = None
     notes: tuple[str, ...] = ()
-    film: Film | None = None
+    film: FilmStrip | None = None
 
 
 def encode_array(values: np.ndarray) -> Json:
@@ -190,7 +189,7 @@ def _pool_worst(values: np.ndarray, stride: int, better: str) -> np.ndarray:
 
 def dynamics_payload(humanoid: Humanoid, dynamics: Dynamics, stride: int) -> Json:
     """Torque shares, contact forces in body weights, what no contact explains, power."""
-    weight = humanoid.mass * GRAVITY
+    weight = humanoid.weight
     share, bodies = torque_share(humanoid, np.asarray(dynamics.joint_torque, float))
     residual = np.asarray(dynamics.residual, float)
 
@@ -276,7 +275,7 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
     return payload
 
 
-def film_payload(film: Film, stride: int) -> Json:
+def film_payload(film: FilmStrip, stride: int) -> Json:
     """Pictures in base64, and skeletons in their pixels at the frames that are played."""
     return {
         "pictures": [base64.b64encode(picture).decode() for picture in film.pictures],

@@ -21,7 +21,7 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.report.pack import GRAVITY, drawable_geoms, geom_shape, side_of
+from mjxhuman.report.pack import drawable_geoms, geom_shape, side_of
 from mjxhuman.types import Dynamics
 
 #: RGB of left and right parts, of the others and of the ghost.
@@ -314,8 +314,7 @@ def _draw_contacts(stage: Stage, body: _Body) -> None:
 
 
 def _draw_forces(stage: Stage, humanoid: Humanoid, dynamics: Dynamics, frame: int) -> None:
-    weight = humanoid.mass * GRAVITY
-    force, point = np.asarray(dynamics.grf)[frame] / weight, np.asarray(dynamics.cop)[frame]
+    force, point = np.asarray(dynamics.grf)[frame] / humanoid.weight, np.asarray(dynamics.cop)[frame]
     for name, f, p in zip(dynamics.contact_names, force, point, strict=True):
         if np.linalg.norm(f) > 0.02:
             stage.add_arrow(p, p + FORCE_SCALE * f, (*ARROWS[side_of(name)], 1.0))

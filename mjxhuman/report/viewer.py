@@ -11,7 +11,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from mjxhuman.report.film import Film
+from mjxhuman.report.film import FilmStrip
 from mjxhuman.report.pack import ClipReport, drawable_geoms, geom_shape, side_of
 from mjxhuman.report.page import write_report
 from mjxhuman.report.render import COLOURS
@@ -27,7 +27,7 @@ def write_playback(
     path: str | Path,
     motions: Sequence[tuple[str, Motion]],
     *,
-    films: Sequence[Film | None] | None = None,
+    films: Sequence[FilmStrip | None] | None = None,
     autoplay: bool = True,
 ) -> Path:
     """A page that plays motions, (name, motion) each, without scoring them; with the films they come from."""

@@ -69,7 +69,7 @@ def make_dynamics(motion):
     """Half the weight on each foot; one joint beyond its limit for a while."""
     humanoid, frames = motion.humanoid, motion.num_frames
     names = humanoid.contacts.group_names
-    weight = humanoid.mass * 9.81
+    weight = humanoid.weight
     grf, cop = np.zeros((frames, len(names), 3)), np.zeros((frames, len(names), 3))
     for k, toe in enumerate(("L_Toe", "R_Toe")):
         grf[:, k, 2] = 0.5 * weight

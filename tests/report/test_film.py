@@ -13,7 +13,7 @@ from films import write_film
 from mjxhuman.data.keypoint_names import LAYOUTS
 from mjxhuman.encoders.base import Encoding, Person
 from mjxhuman.recovery.load import Recovered
-from mjxhuman.report.film import MAX_PICTURES, Film, Layer, encode_jpeg, film_of, skeleton_edges
+from mjxhuman.report.film import MAX_PICTURES, FilmStrip, Layer, encode_jpeg, film_of, skeleton_edges
 from mjxhuman.report.pack import decode_array, film_payload
 from mjxhuman.report.page import write_report
 from mjxhuman.types import Keypoints
@@ -93,7 +93,7 @@ def test_lost_pictures_are_shown_by_their_neighbours(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def film() -> Film:
+def film() -> FilmStrip:
     pictures = []
     for k in range(20):
         image = np.full((60, 40, 3), 30, np.uint8)
@@ -102,7 +102,7 @@ def film() -> Film:
     points = np.full((40, 17, 2), np.nan)
     points[:, 5:13] = np.random.default_rng(0).uniform(5, 35, (40, 8, 2))
     edges = skeleton_edges(LAYOUTS["coco_17"])
-    return Film(
+    return FilmStrip(
         tuple(pictures), 2, (40, 60), (Layer("seen by test", points, edges), Layer("fitted body", points + 3, edges))
     )
 

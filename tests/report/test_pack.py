@@ -1,5 +1,6 @@
 """Packing of arrays and clips."""
 
+import dataclasses
 import json
 
 import mujoco
@@ -11,6 +12,7 @@ from mjxhuman.report.pack import (
     centre_of_mass,
     decode_array,
     drawable_geoms,
+    dynamics_payload,
     encode_array,
     geom_shape,
     invalid_ranges,
@@ -141,3 +143,12 @@ def test_every_number_of_the_rewards_is_explained():
 def test_terms_are_ordered_by_axis():
     names = ["zzz", "power", "total", "foot_slip", "joint_speed", "contact"]
     assert glossary.order_terms(names) == ["total", "joint_speed", "contact", "foot_slip", "power", "zzz"]
+
+
+def test_forces_are_in_weights_of_the_models_own_gravity(make_clip):
+    clip = make_clip(frames=8)
+    moon = mujoco.MjSpec.from_string(clip.motion.humanoid.spec.to_xml())
+    moon.option.gravity = (0.0, 0.0, -1.62)
+    body = dataclasses.replace(clip.motion.humanoid, model=moon.compile())
+    grf = decode_array(dynamics_payload(body, clip.dynamics, 1)["grf"])
+    np.testing.assert_allclose(grf[:, 0, 2], 0.5 * 9.81 / 1.62, rtol=1e-3)
