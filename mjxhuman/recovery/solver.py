@@ -25,9 +25,9 @@ from jax import Array
 
 from mjxhuman.math import banded
 from mjxhuman.math.camera import NEAREST
-from mjxhuman.physics.batching import CPU_OPTIONS
-from mjxhuman.retarget.chain import ANCESTOR
-from mjxhuman.retarget.optimize import (
+from mjxhuman.physics.batching import CPU_OPTIONS, exclusive
+from mjxhuman.retarget.chain import (
+    ANCESTOR,
     JOINTS,
     POINT_BUCKET,
     RANGE_HIGH,
@@ -35,10 +35,9 @@ from mjxhuman.retarget.optimize import (
     RANGE_LOW,
     RANGE_SIGMA,
     chord,
-    exclusive,
     forward,
     skew,
-)  # fmt: skip
+)
 
 #: Clips are padded to one of these lengths.
 LENGTHS = (32, 64, 128, 256, 512)

@@ -8,13 +8,13 @@ import numpy as np
 
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import forward_clip
-from mjxhuman.retarget.optimize import Poses, Problem, solve
+from mjxhuman.retarget.optimize import FittedPoses, Problem, solve
 
 #: Frames the offsets are estimated on, spread evenly over the clip: enough for a mean, and one or two blocks of work.
 FRAMES = 256
 
 
-def points_in_bodies(problem: Problem, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+def points_in_bodies(problem: Problem, poses: FittedPoses) -> tuple[np.ndarray, np.ndarray]:
     """The targets in their bodies' frames ``(T, K, 3)`` m, and the fitted points in the world ``(T, K, 3)`` m."""
     pos, quat = forward_clip(problem.chain, poses.root, poses.local)
     own = quat[:, problem.body]

@@ -1,4 +1,4 @@
-"""The kinematic chain the optimiser works on: SMPL's 22 body joints as ball joints, hands rigid with the wrists.
+"""The kinematic chain that fits work on: SMPL's 22 body joints as ball joints, hands rigid with the wrists.
 
 All rotations are wxyz. ``local`` is a rotation relative to the parent in SMPL's own frames (x left, y up, z forward in
 the T-pose), so that a global rotation maps the SMPL rest frame to the world.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax.numpy as jnp
+import jaxlie
 import numpy as np
+from jax import Array
 
 from mjxhuman.data.joint_names import SMPL_JOINTS, SMPL_PARENTS
 from mjxhuman.humanoids.humanoid import Humanoid
@@ -17,15 +20,55 @@ from mjxhuman.math.quaternion import conjugate, multiply, rotate
 #: SMPL's joints without the two hands, whose rotation no supported source states.
 BODIES = SMPL_JOINTS[:22]
 PARENTS = np.asarray(SMPL_PARENTS[:22])
+JOINTS = len(BODIES)
 INDEX = {name: i for i, name in enumerate(SMPL_JOINTS)}
 #: Root rotation of the T-pose facing +x in the z-up world: SMPL x -> y, y -> z, z -> x.
 UPRIGHT = np.array([0.5, 0.5, 0.5, 0.5])
 
+#: Point counts are padded to multiples of this.
+POINT_BUCKET = 32
 
 #: ``ANCESTOR[j, i]`` is 1 where joint i is j or one of its ancestors, that is, where turning i moves body j.
 ANCESTOR = np.eye(len(PARENTS))
 for _j in range(1, len(PARENTS)):
     ANCESTOR[_j] += ANCESTOR[PARENTS[_j]]
+
+#: Soft ranges (rad) of the joints that are nearly hinges, as rotation about x, y, z in SMPL's frames: (low, high).
+#: Knee: flexion +x; elbow: flexion -y left, +y right (SMPL's T-pose elbow is bent by 0.1); toes: extension -x. Ranges
+#: are wider than anatomy's: they decide which way a limb turns, the source decides how far.
+_HINGES = {
+    "Knee": ((-0.05, -0.35, -0.15), (2.7, 0.35, 0.15)),
+    "Ankle": ((-0.8, -0.6, -0.6), (1.1, 0.6, 0.6)),
+    "Toe": ((-1.1, -0.1, -0.1), (0.7, 0.1, 0.1)),
+    "Elbow": ((-1.6, -2.7, -0.2), (1.6, 0.15, 0.2)),
+}
+RANGE_SIGMA = 0.05  # rad beyond the range
+
+
+def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    index, low, high = [], [], []
+    mirror = np.array([1.0, -1.0, -1.0])  # the right side's rotations are the left side's mirrored in the yz-plane
+    for joint, (left_low, left_high) in _HINGES.items():
+        a, b = np.asarray(left_low), np.asarray(left_high)
+        index += [BODIES.index("L_" + joint), BODIES.index("R_" + joint)]
+        low += [a, np.minimum(a * mirror, b * mirror)]
+        high += [b, np.maximum(a * mirror, b * mirror)]
+    chord = lambda angle: 2.0 * np.sin(0.5 * np.asarray(angle))  # noqa: E731
+    return np.asarray(index), chord(low), chord(high)
+
+
+RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
+
+
+def _levels() -> tuple[tuple[int, ...], ...]:
+    depth = [0] * len(PARENTS)
+    for j in range(1, len(PARENTS)):
+        depth[j] = depth[PARENTS[j]] + 1
+    return tuple(tuple(j for j in range(len(PARENTS)) if depth[j] == d) for d in range(1, max(depth) + 1))
+
+
+#: Joints of equal depth, from the pelvis' children down: each level is one vectorised step.
+_LEVELS = _levels()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,3 +133,38 @@ def local_rotations(quat: np.ndarray) -> np.ndarray:
     local[:, 0] = quat[:, 0]
     local[:, 1:] = multiply(conjugate(quat[:, PARENTS[1:]]), quat[:, 1:22])
     return local
+
+
+def forward(offsets: Array, root: Array, local: Array) -> tuple[Array, Array]:
+    """Joint positions ``(22, 3)`` and global rotations ``(22, 4)`` of one frame.
+
+    Args:
+      offsets: ``(22, 3)`` m. root: ``(3,)`` m, pelvis. local: ``(22, 4)``; the first is the root's global rotation.
+    """
+    pos: list[Array] = [root] + [root] * (len(PARENTS) - 1)
+    quat: list[Array] = [local[0]] + [local[0]] * (len(PARENTS) - 1)
+    for level in _LEVELS:
+        index = np.asarray(level)
+        parent_quat = jaxlie.SO3(jnp.stack([quat[PARENTS[j]] for j in level]))
+        parent_pos = jnp.stack([pos[PARENTS[j]] for j in level])
+        level_quat = (parent_quat @ jaxlie.SO3(local[index])).wxyz
+        level_pos = parent_pos + parent_quat.apply(offsets[index])
+        for k, j in enumerate(level):
+            pos[j], quat[j] = level_pos[k], level_quat[k]
+    return jnp.stack(pos), jnp.stack(quat)
+
+
+def chord(reference: jaxlie.SO3, rotation: jaxlie.SO3) -> tuple[Array, Array]:
+    """``2 sin(angle / 2) axis`` (..., 3) from reference to rotation in the rotation's body frame, and its derivative
+    (..., 3, 3) with respect to a body-frame rotation."""
+    q = (reference.inverse() @ rotation).wxyz
+    q = jnp.where(q[..., :1] < 0, -q, q)
+    w, v = q[..., 0, None, None], q[..., 1:]
+    return 2.0 * v, w * jnp.eye(3, dtype=q.dtype) + skew(v)
+
+
+def skew(v: Array) -> Array:
+    """Matrix (..., 3, 3) of the cross product with ``v`` (..., 3)."""
+    x, y, z = v[..., 0], v[..., 1], v[..., 2]
+    zero = jnp.zeros_like(x)
+    return jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape[:-1], 3, 3)

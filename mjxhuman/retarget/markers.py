@@ -22,7 +22,7 @@ from mjxhuman.retarget.chain import BODIES, INDEX, Chain, chain_from_offsets, fo
 from mjxhuman.retarget.extremities import flatten_feet, settle
 from mjxhuman.retarget.landmarks import MarkerSet, marker_set
 from mjxhuman.retarget.optimize import Problem, solve
-from mjxhuman.retarget.skeleton import POINTS, Source
+from mjxhuman.retarget.skeleton import POINTS, ChainMotion
 from mjxhuman.types import PointMotion
 
 #: Standard deviations (m) of a measured point about the body once its offset is known, elsewhere and on the feet.
@@ -120,7 +120,7 @@ def _joint_centre(
     return mean
 
 
-def fit_markers(motion: PointMotion, joints: Joints, chain: Chain) -> tuple[Source, MarkerSet]:
+def fit_markers(motion: PointMotion, joints: Joints, chain: Chain) -> tuple[ChainMotion, MarkerSet]:
     """Joints and rotations of a marker motion, by inverse kinematics on a chain of the subject's proportions.
 
     Args:
@@ -142,7 +142,7 @@ def fit_markers(motion: PointMotion, joints: Joints, chain: Chain) -> tuple[Sour
     notes = [f"{len(markers.names)} of {len(motion.names)} points used; their places on the body solved from the clip"]
     if unused:
         notes.append(f"points of unknown names left out: {', '.join(unused)}")
-    return Source(found, quat, True, (*notes, *sentences)), markers
+    return ChainMotion(found, quat, True, (*notes, *sentences)), markers
 
 
 def proportioned(chain: Chain, ratios: dict[str, float]) -> Chain:

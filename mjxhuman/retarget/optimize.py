@@ -15,11 +15,9 @@ from the step control, which then takes four times the iterations and leaves noi
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -28,70 +26,26 @@ import jaxlie
 import lineax
 import numpy as np
 import optimistix
-import scipy.linalg  # noqa: F401  # JAX's linear algebra calls its BLAS, which must be there to be held to one thread
-import threadpoolctl
 from jax import Array
 
-from mjxhuman.physics.batching import CPU_OPTIONS
-from mjxhuman.retarget.chain import ANCESTOR, BODIES, PARENTS, Chain
-
-#: Two of these programs at once can block each other for good, also when two threads load files: seen with jax 0.10.2,
-#: whose linear algebra waits for the thread pool it runs in.
-_ONE_AT_A_TIME = threading.Lock()
+from mjxhuman.physics.batching import CPU_OPTIONS, exclusive
+from mjxhuman.retarget.chain import (
+    ANCESTOR,
+    JOINTS,
+    POINT_BUCKET,
+    RANGE_HIGH,
+    RANGE_INDEX,
+    RANGE_LOW,
+    RANGE_SIGMA,
+    Chain,
+    chord,
+    forward,
+    skew,
+)
 
 #: Frames per call of the compiled program, on a CPU and on an accelerator.
 CPU_BLOCK, DEVICE_BLOCK = 128, 4096
-#: Point counts are padded to multiples of this.
-POINT_BUCKET = 32
 MAX_STEPS = 30
-JOINTS = len(BODIES)
-
-#: Soft ranges (rad) of the joints that are nearly hinges, as rotation about x, y, z in SMPL's frames: (low, high).
-#: Knee: flexion +x; elbow: flexion -y left, +y right (SMPL's T-pose elbow is bent by 0.1); toes: extension -x. Ranges
-#: are wider than anatomy's: they decide which way a limb turns, the source decides how far.
-_HINGES = {
-    "Knee": ((-0.05, -0.35, -0.15), (2.7, 0.35, 0.15)),
-    "Ankle": ((-0.8, -0.6, -0.6), (1.1, 0.6, 0.6)),
-    "Toe": ((-1.1, -0.1, -0.1), (0.7, 0.1, 0.1)),
-    "Elbow": ((-1.6, -2.7, -0.2), (1.6, 0.15, 0.2)),
-}
-RANGE_SIGMA = 0.05  # rad beyond the range
-
-
-def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    index, low, high = [], [], []
-    mirror = np.array([1.0, -1.0, -1.0])  # the right side's rotations are the left side's mirrored in the yz-plane
-    for joint, (left_low, left_high) in _HINGES.items():
-        a, b = np.asarray(left_low), np.asarray(left_high)
-        index += [BODIES.index("L_" + joint), BODIES.index("R_" + joint)]
-        low += [a, np.minimum(a * mirror, b * mirror)]
-        high += [b, np.maximum(a * mirror, b * mirror)]
-    chord = lambda angle: 2.0 * np.sin(0.5 * np.asarray(angle))  # noqa: E731
-    return np.asarray(index), chord(low), chord(high)
-
-
-RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
-
-
-def _levels() -> tuple[tuple[int, ...], ...]:
-    depth = [0] * len(PARENTS)
-    for j in range(1, len(PARENTS)):
-        depth[j] = depth[PARENTS[j]] + 1
-    return tuple(tuple(j for j in range(len(PARENTS)) if depth[j] == d) for d in range(1, max(depth) + 1))
-
-
-#: Joints of equal depth, from the pelvis' children down: each level is one vectorised step.
-_LEVELS = _levels()
-
-
-@contextlib.contextmanager
-def exclusive() -> Iterator[None]:
-    """For running a compiled least-squares program: alone, in float64, its small matrices on one BLAS thread each.
-
-    On a busy machine BLAS threads wait for one another: factoring 69 unknowns then takes fifty times as long.
-    """
-    with _ONE_AT_A_TIME, jax.enable_x64(True), threadpoolctl.threadpool_limits(1, user_api="blas"):
-        yield
 
 
 class Frame(NamedTuple):
@@ -138,7 +92,7 @@ class Problem:
 
 
 @dataclasses.dataclass
-class Poses:
+class FittedPoses:
     """Solution: pelvis position and local rotations, and the cost in squared standard deviations."""
 
     root: np.ndarray  # (T, 3) m
@@ -147,7 +101,7 @@ class Poses:
     steps: np.ndarray  # (T,) iterations used
 
 
-def solve(problem: Problem, tolerance: float = 1e-4) -> Poses:
+def solve(problem: Problem, tolerance: float = 1e-4) -> FittedPoses:
     """Solve every frame of a problem, starting each at ``base`` and ``origin``.
 
     Args:
@@ -178,7 +132,7 @@ def solve(problem: Problem, tolerance: float = 1e-4) -> Poses:
     parts = [run(start) for start in range(0, frames, block)]
     shift, local, cost, steps = (np.concatenate(x) for x in zip(*parts, strict=True))
     local /= np.linalg.norm(local, axis=-1, keepdims=True)
-    return Poses(root=problem.origin + shift, local=local, cost=cost, steps=steps)
+    return FittedPoses(root=problem.origin + shift, local=local, cost=cost, steps=steps)
 
 
 def _shared(problem: Problem, extra: int) -> Shared:
@@ -221,25 +175,6 @@ def _solve_frame(frame: Frame, shared: Shared, tolerance: Array) -> tuple[Array,
     y = found.value
     local = (jaxlie.SO3(frame.base) @ jaxlie.SO3.exp(y[3:].reshape(JOINTS, 3))).wxyz
     return y[:3], local, jnp.sum(jnp.square(_residual(y, frame, shared))), found.stats["num_steps"]
-
-
-def forward(offsets: Array, root: Array, local: Array) -> tuple[Array, Array]:
-    """Joint positions ``(22, 3)`` and global rotations ``(22, 4)`` of one frame.
-
-    Args:
-      offsets: ``(22, 3)`` m. root: ``(3,)`` m, pelvis. local: ``(22, 4)``; the first is the root's global rotation.
-    """
-    pos: list[Array] = [root] + [root] * (len(PARENTS) - 1)
-    quat: list[Array] = [local[0]] + [local[0]] * (len(PARENTS) - 1)
-    for level in _LEVELS:
-        index = np.asarray(level)
-        parent_quat = jaxlie.SO3(jnp.stack([quat[PARENTS[j]] for j in level]))
-        parent_pos = jnp.stack([pos[PARENTS[j]] for j in level])
-        level_quat = (parent_quat @ jaxlie.SO3(local[index])).wxyz
-        level_pos = parent_pos + parent_quat.apply(offsets[index])
-        for k, j in enumerate(level):
-            pos[j], quat[j] = level_pos[k], level_quat[k]
-    return jnp.stack(pos), jnp.stack(quat)
 
 
 @jax.custom_jvp
@@ -297,22 +232,6 @@ def _evaluate(y: Array, frame: Frame, shared: Shared) -> tuple[Array, Callable[[
         )
 
     return value, tangent_map
-
-
-def chord(reference: jaxlie.SO3, rotation: jaxlie.SO3) -> tuple[Array, Array]:
-    """``2 sin(angle / 2) axis`` (..., 3) from reference to rotation in the rotation's body frame, and its derivative
-    (..., 3, 3) with respect to a body-frame rotation."""
-    q = (reference.inverse() @ rotation).wxyz
-    q = jnp.where(q[..., :1] < 0, -q, q)
-    w, v = q[..., 0, None, None], q[..., 1:]
-    return 2.0 * v, w * jnp.eye(3, dtype=q.dtype) + skew(v)
-
-
-def skew(v: Array) -> Array:
-    """Matrix (..., 3, 3) of the cross product with ``v`` (..., 3)."""
-    x, y, z = v[..., 0], v[..., 1], v[..., 2]
-    zero = jnp.zeros_like(x)
-    return jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape[:-1], 3, 3)
 
 
 def right_jacobian(delta: Array) -> Array:

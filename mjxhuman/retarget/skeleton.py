@@ -44,7 +44,7 @@ OFFSET_PRIOR = 0.05
 
 
 @dataclasses.dataclass
-class Source:
+class ChainMotion:
     """A source in terms of the SMPL chain: what the problem, the calibration and the report are made of."""
 
     joints: Joints  # SMPL joint -> (T, 3) m
@@ -53,7 +53,7 @@ class Source:
     sentences: tuple[str, ...]
 
 
-def read_skeleton(motion: SkeletonMotion, chain: Chain, what: str) -> Source:
+def read_skeleton(motion: SkeletonMotion, chain: Chain, what: str) -> ChainMotion:
     """Joints and rotations of a skeleton motion.
 
     Raises:
@@ -68,7 +68,7 @@ def read_skeleton(motion: SkeletonMotion, chain: Chain, what: str) -> Source:
     turns = {name: np.asarray(motion.joint_quat[:, i], np.float64) for name, i in index.items()}
     quat, sentence = skeleton_rotations(turns, rest, joints, chain)
     notes = (sentence, *flatten_feet(quat, joints, motion.fps), *settle(quat, joints, chain, motion.fps))
-    return Source(joints, quat, True, notes)
+    return ChainMotion(joints, quat, True, notes)
 
 
 def is_smpl_array(motion: PointMotion) -> bool:
@@ -76,7 +76,7 @@ def is_smpl_array(motion: PointMotion) -> bool:
     return motion.kind == "joints" and set(BODIES) <= set(smpl_joint_map(motion.names))
 
 
-def read_points(motion: PointMotion, chain: Chain, what: str) -> Source:
+def read_points(motion: PointMotion, chain: Chain, what: str) -> ChainMotion:
     """Joints of SMPL's own joint positions; rotations in closed form from them.
 
     Raises:
@@ -86,11 +86,13 @@ def read_points(motion: PointMotion, chain: Chain, what: str) -> Source:
     joints = {name: np.asarray(motion.pos[:, i], np.float64) for name, i in index.items()}
     check_joints(joints, what)
     quat = rotations_from_positions(joints, chain)
-    return Source(joints, quat, False, ("no rotations in the source: twist of bones from bend planes, else neutral",))
+    return ChainMotion(
+        joints, quat, False, ("no rotations in the source: twist of bones from bend planes, else neutral",)
+    )
 
 
 def build_problem(
-    source: Source, chain: Chain, valid: dict[str, np.ndarray] | None = None
+    source: ChainMotion, chain: Chain, valid: dict[str, np.ndarray] | None = None
 ) -> tuple[Problem, list[str]]:
     """The problem, and the name of each of its points.
 
