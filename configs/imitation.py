@@ -44,7 +44,7 @@ def _common() -> config_dict.ConfigDict:
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.contacts = "full"  # what may touch the floor: "full" or "feet"
 
-    config.randomize = config_dict.ConfigDict()  # what bodies differ in; see humanoids.simulated.randomized_models
+    config.randomize = config_dict.ConfigDict()  # what bodies differ in; see humanoids.actuated.randomized_models
     config.randomize.bodies = 0  # how many different ones the environments take turns in; 0: all the same
     config.randomize.friction = (0.7, 1.3)  # lowest and highest factor
     config.randomize.mass = (0.9, 1.1)

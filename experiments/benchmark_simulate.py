@@ -23,7 +23,7 @@ from ml_collections import config_dict
 from mujoco.rollout import Rollout
 
 import mjxhuman
-from mjxhuman.humanoids.actuated import Simulated, simulated_humanoid
+from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count
@@ -55,35 +55,35 @@ def peak_while(call: Callable[[], Any]) -> tuple[Any, float]:
     return result, max(0.0, peak[0] - before)
 
 
-def standing(simulated: Simulated, envs: int) -> np.ndarray:
+def standing(actuated: Actuated, envs: int) -> np.ndarray:
     """Coordinates (envs, nq) of the T-pose, pressed into the floor as deep as the body settles."""
-    qpos = np.tile(simulated.model.qpos0, (envs, 1)).astype(np.float32)
+    qpos = np.tile(actuated.model.qpos0, (envs, 1)).astype(np.float32)
     qpos[:, 2] -= 1e-3
     return qpos
 
 
-def random_targets(simulated: Simulated, envs: int, config: config_dict.ConfigDict) -> np.ndarray:
+def random_targets(actuated: Actuated, envs: int, config: config_dict.ConfigDict) -> np.ndarray:
     """Targets (control_steps, envs, nu), rad."""
     rng = np.random.default_rng(config.seed)
-    return rng.normal(0, config.target_std, (config.control_steps, envs, simulated.nu)).astype(np.float32)
+    return rng.normal(0, config.target_std, (config.control_steps, envs, actuated.nu)).astype(np.float32)
 
 
 def engine_call(sim: Simulator, envs: int, config: config_dict.ConfigDict) -> Callable[[], Any]:
     """A call that simulates the work in one compiled program."""
-    state = sim.init(standing(sim.simulated, envs))
-    ctrl = jnp.asarray(random_targets(sim.simulated, envs, config))
+    state = sim.init(standing(sim.actuated, envs))
+    ctrl = jnp.asarray(random_targets(sim.actuated, envs, config))
     program = jax.jit(lambda s, u: jax.lax.scan(lambda s, u: (sim.advance(s, u), None), s, u)[0])
     return lambda: jax.block_until_ready(program(state, ctrl))
 
 
-def rollout_call(simulated: Simulated, envs: int, substeps: int, config: config_dict.ConfigDict) -> Callable[[], Any]:
+def rollout_call(actuated: Actuated, envs: int, substeps: int, config: config_dict.ConfigDict) -> Callable[[], Any]:
     """A call that simulates the work with ``mujoco.rollout`` on all cores; arrays and threads are made beforehand."""
-    model, threads = simulated.model, cpu_count()
+    model, threads = actuated.model, cpu_count()
     data = [mujoco.MjData(model) for _ in range(threads)]
     size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-    start, data[0].qpos[:] = np.zeros(size), standing(simulated, 1)[0]
+    start, data[0].qpos[:] = np.zeros(size), standing(actuated, 1)[0]
     mujoco.mj_getState(model, data[0], start, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-    ctrl = np.repeat(random_targets(simulated, envs, config).swapaxes(0, 1), substeps, axis=1).astype(float)
+    ctrl = np.repeat(random_targets(actuated, envs, config).swapaxes(0, 1), substeps, axis=1).astype(float)
     steps, initial = ctrl.shape[1], np.tile(start, (envs, 1))
     states, sensors = np.empty((envs, steps, size)), np.empty((envs, steps, model.nsensordata))
     pool, models, unset = Rollout(nthread=threads), [model] * envs, np.zeros((envs, model.nv))
@@ -116,11 +116,11 @@ def simulate(config: config_dict.ConfigDict) -> dict[str, Any]:
     work, rows = config_dict.ConfigDict({**config.simulate.to_dict(), "seed": config.seed}), []
     if "c" in work.engines:
         prepare_jax()
-    simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"), work.contacts, work.self_contacts)
-    sims = {name: make_simulator(simulated, name) for name in work.engines}
-    substeps = make_simulator(simulated, "c").substeps
+    actuated = actuated_humanoid(mjxhuman.load_humanoid("smpl"), work.contacts, work.self_contacts)
+    sims = {name: make_simulator(actuated, name) for name in work.engines}
+    substeps = make_simulator(actuated, "c").substeps
     for envs in work.envs:
-        calls = {"rollout": rollout_call(simulated, envs, substeps, work)}
+        calls = {"rollout": rollout_call(actuated, envs, substeps, work)}
         calls |= {n: engine_call(sim, envs, work) for n, sim in sims.items() if envs <= work.most_envs.get(n, envs)}
         for name, found in measure(calls, work.repeats).items():
             control = envs * work.control_steps / found["best"]

@@ -30,7 +30,7 @@ from mjxhuman.runs.environment import cpu_count
 
 def rollout_call(env: Imitation, envs: int, steps: int) -> Callable[[], Any]:
     """A call that simulates the clip's feed-forward control with ``mujoco.rollout``, in float64."""
-    model, substeps = env.simulator.simulated.model, env.simulator.substeps
+    model, substeps = env.simulator.actuated.model, env.simulator.substeps
     state = env.reset(jax.random.split(jax.random.key(0), envs))
     still = jnp.zeros((envs, env.action_size))
     targets = [env.target(state.task.replace(frame=state.task.frame + k), still) for k in range(steps)]

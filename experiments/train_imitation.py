@@ -47,23 +47,23 @@ def environment(config: config_dict.ConfigDict) -> tuple[Any, Any]:
     task = dataclass_of(ImitationConfig, config.task, "config.task")
     simulator = simulation(config)
     if not config.quiet:
-        print(simulator.simulated.describe(), file=sys.stderr)
-    clips = load(config, simulator.simulated.humanoid)
+        print(simulator.actuated.describe(), file=sys.stderr)
+    clips = load(config, simulator.actuated.humanoid)
     return make_imitation(make_library(clips.motions, 1.0 / simulator.dt), simulator, task), clips
 
 
 def simulation(config: config_dict.ConfigDict) -> Any:
     """The simulator of a configuration, with as many different bodies as it asks for."""
     from mjxhuman import load_humanoid
-    from mjxhuman.humanoids.actuated import randomized_models, simulated_humanoid
+    from mjxhuman.humanoids.actuated import actuated_humanoid, randomized_models
     from mjxhuman.physics.simulate import make_simulator
 
     body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
-    simulated = simulated_humanoid(body, config.contacts)
+    actuated = actuated_humanoid(body, config.contacts)
     ranges = {name: _plain(value) for name, value in config.randomize.items()}
     if (count := ranges.pop("bodies")) < 0:
         raise ValueError(f"config.randomize.bodies: expected 0 or more, found {count}")
-    return make_simulator(simulated, config.engine, variants=randomized_models(simulated, count, config.seed, **ranges))
+    return make_simulator(actuated, config.engine, variants=randomized_models(actuated, count, config.seed, **ranges))
 
 
 def dataclass_of(kind: type, values: Mapping[str, Any], label: str) -> Any:
@@ -92,8 +92,8 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
     from mjxhuman.tracking.tracker import Tracker
 
     simulator = env.simulator
-    if simulator.models[0] is not simulator.simulated.model:  # judged on the body itself, not on random ones
-        simulator = make_simulator(simulator.simulated, simulator.engine)
+    if simulator.models[0] is not simulator.actuated.model:  # judged on the body itself, not on random ones
+        simulator = make_simulator(simulator.actuated, simulator.engine)
 
     def judge(policy: Any, _: int) -> dict[str, float]:
         tracker = Tracker(policy, simulator, env.config, {}, Path())

@@ -92,7 +92,7 @@ def make_tracker(tmp_path_factory) -> Callable[..., Path]:
 
         from mjxhuman.envs.imitation import ImitationConfig
         from mjxhuman.humanoids import load_humanoid
-        from mjxhuman.humanoids.actuated import simulated_humanoid
+        from mjxhuman.humanoids.actuated import actuated_humanoid
         from mjxhuman.learning.networks import Networks
         from mjxhuman.learning.normalization import new_statistics
         from mjxhuman.learning.policy import Policy, save_policy
@@ -100,8 +100,8 @@ def make_tracker(tmp_path_factory) -> Callable[..., Path]:
         from mjxhuman.tracking.tracker import tracker_facts
 
         config = ImitationConfig(**{"action": "residual", "action_scale": 0.5, "state_terms": ("compact",), **task})
-        simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), "c")
-        networks = Networks((256, 256), simulator.simulated.nu, (8,), (8,), "silu", -1.6, False)
+        simulator = make_simulator(actuated_humanoid(load_humanoid("smpl")), "c")
+        networks = Networks((256, 256), simulator.actuated.nu, (8,), (8,), "silu", -1.6, False)
         params = jax.tree.map(jnp.zeros_like, networks.init(jax.random.key(0)))
         params["actor"]["out"]["bias"] += bias
         path = tmp_path_factory.mktemp("tracker") / "policy.npz"

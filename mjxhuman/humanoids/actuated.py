@@ -10,11 +10,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
 
 from mjxhuman.humanoids import geometry
+from mjxhuman.humanoids.address import BodyAddress, body_address
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.humanoids.segments import default_mass
@@ -61,17 +63,18 @@ _CONTACTS = ("full", "feet")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Simulated:
-    """An actuated model of a humanoid. Compared and hashed by identity; ``simulated_humanoid`` caches.
+class Actuated:
+    """An actuated model of a humanoid. Compared and hashed by identity; ``actuated_humanoid`` caches.
 
-    ``model`` has the coordinates of ``humanoid`` (ball joints) and three actuators per ball joint, in the order of the
-    bodies, then x, y, z. Control ``u`` is a target rotation vector (rad, child's axes); the torque about these axes is
-    ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, shifted by whole turns to within half a turn of 0 on each axis
-    (as MuJoCo does for servos on ball joints), r the joint's rotation vector and w its angular velocity.
+    In ``model`` the body has the coordinates of ``humanoid`` (ball joints) and three actuators per ball joint, in the
+    order of the bodies, then x, y, z. Control ``u`` is a target rotation vector (rad, child's axes); the torque about
+    these axes is ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, shifted by whole turns to within half a turn of 0
+    on each axis (as MuJoCo does for servos on ball joints), r the joint's rotation vector and w its angular velocity.
     """
 
     humanoid: Humanoid
-    model: mujoco.MjModel
+    model: mujoco.MjModel  # the body, and what ``scene`` added
+    address: BodyAddress  # of the body in ``model``
     kp: np.ndarray  # (nu,) N m/rad
     kd: np.ndarray  # (nu,) N m s/rad
     cap: np.ndarray  # (nu,) N m, on the spring part
@@ -80,14 +83,14 @@ class Simulated:
     @property
     def nu(self) -> int:
         """Number of actuators, three per ball joint."""
-        return int(self.model.nu)
+        return self.address.nu
 
     def describe(self) -> str:
         """Bodies with their servos, contact candidates and the size of the constraint problem, for people."""
         model, human = self.model, self.humanoid
         lines = [f"{human.description}: nq {model.nq}, nv {model.nv}, nu {model.nu}, {1 / model.opt.timestep:.0f} Hz"]
         lines.append(f"{'body':12s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
-        for body in range(1, model.nbody):
+        for body in range(1, human.nbody):
             servo = 3 * (body - 2)
             numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.0f} {self.cap[servo]:8.0f}" if body > 1 else "  free"
             lines.append(f"{human.body_names[body]:12s} {model.body_mass[body]:8.2f} {numbers}")
@@ -106,23 +109,30 @@ class Simulated:
 
 
 @functools.lru_cache(maxsize=64)
-def simulated_humanoid(
-    humanoid: Humanoid, contacts: str = "full", self_contacts: bool = True, iterations: int = ITERATIONS
-) -> Simulated:
+def actuated_humanoid(
+    humanoid: Humanoid,
+    contacts: str = "full",
+    self_contacts: bool = True,
+    iterations: int = ITERATIONS,
+    scene: Callable[[mujoco.MjSpec], None] | None = None,
+) -> Actuated:
     """The actuated model of a humanoid of SMPL's topology; equal arguments return the same object.
 
     Gains, damping and caps scale with weight times stature, so that a child is not a giant's strength in small.
 
     Args:
-        humanoid: hinges are converted to ball joints (``to_ball``); use ``Simulated.humanoid`` for coordinates.
+        humanoid: hinges are converted to ball joints (``to_ball``); use ``Actuated.humanoid`` for coordinates.
         contacts: what may touch the floor: "feet", six spheres in the corners of each sole; "full", the points of
             ``Humanoid.contacts`` on the rest of the body as well.
         self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs.
         iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
             with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
+        scene: adds objects to the description of the finished body, behind it, and the pairs of geoms that may touch:
+            the plane is named "floor", the body's geoms are those that ``describe`` lists. Told apart by identity.
 
     Raises:
-        ValueError: not a body of SMPL's topology, or unknown ``contacts``.
+        ValueError: not a body of SMPL's topology, unknown ``contacts``, or a scene that adds actuators or sits between
+            the body and its coordinates.
     """
     if contacts not in _CONTACTS:
         raise ValueError(f"contacts: expected one of {_CONTACTS}, found {contacts!r}")
@@ -142,11 +152,17 @@ def simulated_humanoid(
     _add_floor_contacts(spec, humanoid, contacts)
     if self_contacts:
         _add_self_contacts(spec, humanoid)
-    return Simulated(humanoid, spec.compile(), kp, kd, cap, contacts)
+    if scene is not None:
+        scene(spec)
+    model = spec.compile()
+    address = body_address(model, humanoid.body_names[1])
+    if model.nu != address.nu or address != address.alone:
+        raise ValueError(f"scene: expected objects behind the body and no actuators, found {address} of {model.nu}")
+    return Actuated(humanoid, model, address, kp, kd, cap, contacts)
 
 
 def randomized_models(
-    simulated: Simulated,
+    actuated: Actuated,
     count: int,
     seed: int,
     friction: tuple[float, float] = (0.7, 1.3),
@@ -156,7 +172,7 @@ def randomized_models(
     """Models of the same body for domain randomisation (``make_simulator(variants=...)``).
 
     Args:
-        simulated: the body.
+        actuated: the body.
         count: how many models.
         seed: of NumPy's generator; equal arguments give equal models.
         friction, mass, gain: lowest and highest factor, drawn uniformly: one for the friction of all contacts, one for
@@ -169,16 +185,17 @@ def randomized_models(
         if not 0 < low <= high:
             raise ValueError(f"{name}: expected 0 < low <= high, found {(low, high)}")
     rng, models = np.random.default_rng(seed), []
+    body = actuated.address
     for _ in range(count):
-        model = copy.copy(simulated.model)
+        model = copy.copy(actuated.model)
         model.pair_friction[:, :2] *= rng.uniform(*friction)
-        factor = rng.uniform(*mass, model.nbody)
-        model.body_mass *= factor
-        model.body_inertia *= factor[:, None]
-        strength = np.repeat(rng.uniform(*gain, model.nu // 3), 3)
-        model.actuator_gainprm[:, 0] *= strength
-        model.actuator_biasprm[:, 1] *= strength
-        model.dof_damping[6:] *= strength
+        factor = rng.uniform(*mass, 1 + body.nbody)[1:]  # the first would be the world's
+        model.body_mass[body.bodies] *= factor
+        model.body_inertia[body.bodies] *= factor[:, None]
+        strength = np.repeat(rng.uniform(*gain, body.nu // 3), 3)
+        model.actuator_gainprm[body.ctrl, 0] *= strength
+        model.actuator_biasprm[body.ctrl, 1] *= strength
+        model.dof_damping[body.joint_qvel] *= strength
         mujoco.mj_setConst(model, mujoco.MjData(model))  # what MuJoCo derives from masses
         models.append(model)
     return models

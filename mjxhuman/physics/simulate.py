@@ -18,7 +18,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from mjxhuman.humanoids.actuated import Simulated
+from mjxhuman.humanoids.actuated import Actuated
+from mjxhuman.humanoids.address import BodyAddress
 from mjxhuman.math import rotation
 from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.engines.mjx import MjxEngine
@@ -33,10 +34,11 @@ _FASTEST = {"cpu": "c", "gpu": "warp", "cuda": "warp"}
 
 @flax.struct.dataclass
 class SimState:
-    """All that the next step depends on, environments first.
+    """All that the next step depends on, environments first: of the body, then of the objects of its scene.
 
     A state the engine could not step (not finite, or huge) is NaN throughout. Write ``qvel`` to push the body: the
-    velocity of its root is ``qvel[..., :3]`` (m/s, world), a push of J newton-seconds changes it by J / mass.
+    velocity of its root is ``qvel[..., address.root_linvel]`` (m/s, world), a push of J newton-seconds changes it by
+    J / mass.
     """
 
     qpos: Array  # (*b, nq)
@@ -52,7 +54,7 @@ class Simulator:
     Build it with ``make_simulator``.
     """
 
-    simulated: Simulated
+    actuated: Actuated
     models: tuple[mujoco.MjModel, ...]  # environment i runs models[i % len(models)]
     engine: str
     substeps: int  # physics steps per control step
@@ -61,40 +63,59 @@ class Simulator:
     @property
     def dt(self) -> float:
         """Seconds per control step."""
-        return float(self.simulated.model.opt.timestep) * self.substeps
+        return float(self.actuated.model.opt.timestep) * self.substeps
+
+    @property
+    def address(self) -> BodyAddress:
+        """Where the body is in the states."""
+        return self.actuated.address
 
     def init(self, qpos: ArrayLike, qvel: ArrayLike | None = None) -> SimState:
-        """A state at time 0 from (*b, nq) coordinates and (*b, nv) velocities (default: at rest), float32.
+        """A state at time 0 from the body's (*b, nq) coordinates and (*b, nv) velocities (default: at rest), float32.
+
+        Objects of a scene rest where the model puts them.
 
         Raises:
             ValueError: a last axis of another size.
         """
-        model, qpos = self.simulated.model, jnp.asarray(qpos, jnp.float32)
+        model, body, qpos = self.actuated.model, self.address, jnp.asarray(qpos, jnp.float32)
         lead = qpos.shape[:-1]
-        qvel = jnp.zeros((*lead, model.nv), jnp.float32) if qvel is None else jnp.asarray(qvel, jnp.float32)
-        for name, array, size in (("qpos", qpos, model.nq), ("qvel", qvel, model.nv)):
+        qvel = jnp.zeros((*lead, body.nv), jnp.float32) if qvel is None else jnp.asarray(qvel, jnp.float32)
+        for name, array, size in (("qpos", qpos, body.nq), ("qvel", qvel, body.nv)):
             if array.shape != (*lead, size):
                 raise ValueError(f"{name}: expected shape {(*lead, size)}, found {array.shape}")
+        if model.nq > body.nq:
+            whole = jnp.broadcast_to(jnp.asarray(model.qpos0, jnp.float32), (*lead, model.nq))
+            qpos = whole.at[..., body.qpos].set(qpos)
+        if model.nv > body.nv:
+            qvel = jnp.zeros((*lead, model.nv), jnp.float32).at[..., body.qvel].set(qvel)
         return SimState(qpos, qvel, jnp.zeros_like(qvel), jnp.zeros(lead, jnp.float32))
 
     def advance(self, state: SimState, ctrl: Array) -> SimState:
-        """The state one control step later under constant targets ``ctrl`` (*b, nu), rad (see ``Simulated``).
+        """The state one control step later under constant targets ``ctrl`` (*b, nu), rad (see ``Actuated``).
 
         Raises:
             ValueError: ``ctrl`` does not have the state's leading axes and nu targets.
         """
-        lead, model = state.qpos.shape[:-1], self.simulated.model
-        if ctrl.shape != (*lead, model.nu):
-            raise ValueError(f"ctrl: expected shape {(*lead, model.nu)}, found {ctrl.shape}")
+        lead = state.qpos.shape[:-1]
+        if ctrl.shape != (*lead, self.actuated.nu):
+            raise ValueError(f"ctrl: expected shape {(*lead, self.actuated.nu)}, found {ctrl.shape}")
         parts = (state.qpos, state.qvel, state.warmstart, ctrl.astype(state.qpos.dtype))
         rows = [x.reshape(-1, x.shape[-1]) for x in parts]
         stepped = self.backend.advance(self._variant(len(rows[0])), *rows)
         qpos, qvel, warmstart = (x.reshape(*lead, -1) for x in stepped)
         return SimState(qpos, qvel, warmstart, state.time + self.dt)
 
-    def joint_rotvec(self, qpos: Array) -> Array:
-        """Rotation vectors (*b, nu) of the ball joints at ``qpos`` (*b, nq), rad: what the controls are targets of."""
-        quat = qpos[..., 7:].reshape(*qpos.shape[:-1], -1, 4)
+    def body(self, state: SimState) -> tuple[Array, Array]:
+        """The body's coordinates (*b, nq) and velocities (*b, nv), without those of objects."""
+        return state.qpos[..., self.address.qpos], state.qvel[..., self.address.qvel]
+
+    def joint_pos(self, qpos: Array) -> Array:
+        """What the controls are targets of, (*b, nu), at the body's coordinates ``qpos`` (*b, nq).
+
+        Rotation vectors of the ball joints, rad.
+        """
+        quat = qpos[..., self.address.alone.joint_qpos].reshape(*qpos.shape[:-1], -1, 4)
         return rotation.log(rotation.canonical(quat)).reshape(*qpos.shape[:-1], -1)
 
     def torque(self, state: SimState, ctrl: Array) -> Array:
@@ -103,7 +124,7 @@ class Simulator:
         variant = self._variant(int(np.prod(lead)))
         kp = jnp.asarray([m.actuator_gainprm[:, 0] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         cap = jnp.asarray([m.actuator_forcerange[:, 1] for m in self.models], dtype)[variant].reshape(ctrl.shape)
-        error = ctrl - self.joint_rotvec(state.qpos)
+        error = ctrl - self.joint_pos(self.body(state)[0])
         error = error - 2 * jnp.pi * jnp.round(error / (2 * jnp.pi))
         return jnp.clip(kp * error, -cap, cap)
 
@@ -113,7 +134,7 @@ class Simulator:
 
 
 def make_simulator(
-    simulated: Simulated,
+    actuated: Actuated,
     engine: str | None = None,
     control_hz: float = 30.0,
     variants: Sequence[mujoco.MjModel] | None = None,
@@ -121,7 +142,7 @@ def make_simulator(
     """A simulator of a body.
 
     Args:
-        simulated: from ``simulated_humanoid``.
+        actuated: from ``actuated_humanoid``.
         engine: one of ``ENGINES``; None picks the fastest for JAX's default device.
         control_hz: control steps per second; the physics rate must be a multiple.
         variants: models of the same body with other numbers (``randomized_models``); environment i of a call runs
@@ -134,12 +155,12 @@ def make_simulator(
     engine = engine or _FASTEST.get(jax.default_backend(), "jax")
     if engine not in ENGINES:
         raise ValueError(f"engine: expected one of {ENGINES}, found {engine!r}")
-    ratio = 1.0 / (float(simulated.model.opt.timestep) * control_hz)
+    ratio = 1.0 / (float(actuated.model.opt.timestep) * control_hz)
     substeps = round(ratio)
     if substeps < 1 or not np.isclose(ratio, substeps, rtol=1e-6):
         raise ValueError(
             f"control_hz: expected a divisor of the physics rate {ratio * control_hz:g}, found {control_hz}"
         )
-    models = tuple(variants) if variants else (simulated.model,)
+    models = tuple(variants) if variants else (actuated.model,)
     backend = CEngine(models, substeps, cpu_count()) if engine == "c" else MjxEngine(models, substeps, engine)
-    return Simulator(simulated, models, engine, substeps, backend)
+    return Simulator(actuated, models, engine, substeps, backend)

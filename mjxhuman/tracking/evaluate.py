@@ -257,21 +257,22 @@ def _advance(env: Imitation, policy: Policy | Agent, state: State) -> tuple[Stat
         action = jnp.clip(policy(state.obs), -1.0, 1.0)
         effort = _effort(env, state, action)
         state = env.step(state, action)
-        return state, (state.sim.qpos, effort, state.metrics["diverged"] > 0)
+        return state, (env.simulator.body(state.sim)[0], effort, state.metrics["diverged"] > 0)
 
     return jax.lax.scan(step, state, length=WINDOW)
 
 
 def _effort(env: Imitation, state: State, action: Array) -> Effort:
-    simulated = env.simulator.simulated
-    kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (simulated.kp, simulated.kd, simulated.cap))
+    actuated = env.simulator.actuated
+    kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (actuated.kp, actuated.kd, actuated.cap))
     target = env.target(state.task, env.smoothed(state.task, action))
     base = env.target(state.task, jnp.zeros_like(action))
     spring = env.simulator.torque(state.sim, target)
-    net = jnp.abs(spring - kd * state.sim.qvel[..., 6:])
+    qpos, qvel = env.simulator.body(state.sim)
+    net = jnp.abs(spring - kd * qvel[..., env.simulator.address.alone.joint_qvel])
     residual = jnp.abs(target - base)
     asked = jnp.sum(kp * residual, -1)
-    played = jnp.sum(kp * jnp.abs(base - env.simulator.joint_rotvec(state.sim.qpos)), -1)
+    played = jnp.sum(kp * jnp.abs(base - env.simulator.joint_pos(qpos)), -1)
     share = jnp.ones_like(asked) if env.config.action == "absolute" else asked / (asked + played + 1e-9)
     return Effort(
         torque=jnp.mean(jnp.abs(spring), -1),

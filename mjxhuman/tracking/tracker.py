@@ -9,7 +9,7 @@ from typing import Any
 
 from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy, load_policy
@@ -40,7 +40,7 @@ class Tracker:
     @property
     def humanoid(self) -> Humanoid:
         """The body whose coordinates motions must be in."""
-        return self.simulator.simulated.humanoid
+        return self.simulator.actuated.humanoid
 
     @property
     def fps(self) -> float:
@@ -53,14 +53,14 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
 
     A run that trains a tracker passes them to ``learning.trainer.train`` or ``learning.policy.save_policy``.
     """
-    simulated = simulator.simulated
-    body = simulated.humanoid
+    actuated = simulator.actuated
+    body = actuated.humanoid
     default = body is load_humanoid("smpl")
     return {
         "kind": _TASK,
         "mjxhuman": __version__,
         "humanoid": {"name": body.name} | ({} if default else {"stature": body.stature, "mass": body.mass}),
-        "contacts": simulated.contacts,
+        "contacts": actuated.contacts,
         "control_hz": round(1.0 / simulator.dt, 6),
         "task": dataclasses.asdict(config),
     }
@@ -92,14 +92,14 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
             raise ValueError(f"{path}: {name}: expected the facts of a tracker, found {facts.get(name)!r}")
     body = dict(facts["humanoid"])
     try:
-        simulated = simulated_humanoid(load_humanoid(body.pop("name"), **body), facts["contacts"])
-        simulator = make_simulator(simulated, engine, control_hz=facts["control_hz"])
+        actuated = actuated_humanoid(load_humanoid(body.pop("name"), **body), facts["contacts"])
+        simulator = make_simulator(actuated, engine, control_hz=facts["control_hz"])
     except (KeyError, TypeError) as error:
         found = facts["humanoid"]
         raise ValueError(f"{path}: humanoid: expected name and options of a body, found {found!r}") from error
-    if policy.networks.action_size != simulated.nu:
+    if policy.networks.action_size != actuated.nu:
         raise ValueError(
-            f"{path}: expected {simulated.nu} actions for {simulated.humanoid.name!r}, found "
+            f"{path}: expected {actuated.nu} actions for {actuated.humanoid.name!r}, found "
             f"{policy.networks.action_size}"
         )
     return Tracker(policy, simulator, config, facts, path)
@@ -107,11 +107,11 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
 
 def _untrained(name: str, engine: str | None) -> Tracker:
     kind, action = UNTRAINED[name]
-    simulator = make_simulator(simulated_humanoid(load_humanoid("smpl")), engine)
+    simulator = make_simulator(actuated_humanoid(load_humanoid("smpl")), engine)
     # the observations are the smallest: no network sees them
     config = ImitationConfig(action=action, state_terms=("compact",))
     facts = tracker_facts(simulator, config) | {"agent": name}
-    return Tracker(Agent(kind, simulator.simulated.nu), simulator, config, facts, Path(name))
+    return Tracker(Agent(kind, simulator.actuated.nu), simulator, config, facts, Path(name))
 
 
 def _config(path: Path, values: Any) -> ImitationConfig:

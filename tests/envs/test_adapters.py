@@ -13,7 +13,7 @@ from toy import LIMIT, point_mass
 
 from mjxhuman.envs.adapters import brax_env, gymnasium_env, gymnasium_vector_env
 from mjxhuman.envs.imitation import ImitationConfig, make_imitation
-from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
 
@@ -22,7 +22,7 @@ def imitation(library, humanoid):
     config = ImitationConfig(
         action="residual", action_scale=0.5, state_terms=("compact",), reward=(("imitation", 1.0),)
     )
-    return make_imitation(library, make_simulator(simulated_humanoid(humanoid), "c"), config)
+    return make_imitation(library, make_simulator(actuated_humanoid(humanoid), "c"), config)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import mjxhuman
 from configs.benchmark import get_config
 from experiments import benchmark_simulate
-from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
 
@@ -36,8 +36,8 @@ def test_simulation_benchmark(config, monkeypatch):
 def test_engine_and_rollout_do_the_same_work(config):
     work = config.simulate
     work.seed = 0
-    simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"))
-    sim = make_simulator(simulated, "c")
-    states, _ = benchmark_simulate.rollout_call(simulated, 4, sim.substeps, work)()
+    actuated = actuated_humanoid(mjxhuman.load_humanoid("smpl"))
+    sim = make_simulator(actuated, "c")
+    states, _ = benchmark_simulate.rollout_call(actuated, 4, sim.substeps, work)()
     last = benchmark_simulate.engine_call(sim, 4, work)()
     np.testing.assert_allclose(states[:, -1, 1:100], last.qpos, atol=1e-5)

@@ -121,11 +121,11 @@ def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch, capsys):
 
 def test_bodies_differ_within_their_ranges():
     plain = train_imitation.simulation(configured(Path()))
-    assert plain.models == (plain.simulated.model,)
+    assert plain.models == (plain.actuated.model,)
     ranges = {"randomize.friction": (0.5, 0.9), "randomize.mass": (1.1, 1.2), "randomize.gain": (1.0, 1.0)}
     simulator = train_imitation.simulation(configured(Path(), **{"randomize.bodies": 4, **ranges}))
-    assert len(simulator.models) == 4 and simulator.simulated is plain.simulated
-    nominal = plain.simulated.model
+    assert len(simulator.models) == 4 and simulator.actuated is plain.actuated
+    nominal = plain.actuated.model
     friction = np.array([m.pair_friction[:, 0] / nominal.pair_friction[:, 0] for m in simulator.models])
     mass = np.array([m.body_mass[1:] / nominal.body_mass[1:] for m in simulator.models])
     gain = np.array([m.actuator_gainprm[:, 0] / nominal.actuator_gainprm[:, 0] for m in simulator.models])

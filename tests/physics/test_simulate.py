@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.humanoids.actuated import randomized_models, simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid, randomized_models
 from mjxhuman.math import rotation
 from mjxhuman.physics.simulate import SimState, Simulator, make_simulator
 
@@ -22,13 +22,13 @@ OTHER_ENGINES = [pytest.param("jax", marks=pytest.mark.slow), pytest.param("warp
 
 
 @pytest.fixture(scope="module")
-def simulated():
-    return simulated_humanoid(mjxhuman.load_humanoid("smpl"))
+def actuated():
+    return actuated_humanoid(mjxhuman.load_humanoid("smpl"))
 
 
 @pytest.fixture(scope="module")
-def sim(simulated) -> Simulator:
-    return make_simulator(simulated, "c")
+def sim(actuated) -> Simulator:
+    return make_simulator(actuated, "c")
 
 
 def targets(seed: int, shape: tuple[int, ...], std: float) -> jax.Array:
@@ -42,7 +42,7 @@ def roll(sim: Simulator, state: SimState, ctrl: jax.Array) -> SimState:
 
 def bodies(sim: Simulator, count: int, height: float = 0.0, speed: float = 0.0) -> SimState:
     """Bodies in random poses (the first in the T-pose), ``height`` above where they stand."""
-    rng, model = np.random.default_rng(7), sim.simulated.model
+    rng, model = np.random.default_rng(7), sim.actuated.model
     qpos = np.tile(model.qpos0, (count, 1))
     for q in qpos[1:]:
         step = rng.normal(0, 0.3, model.nv)
@@ -67,15 +67,15 @@ def test_ten_seconds_of_random_targets_stay_finite(sim, std):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("std", [0.3, 2.0])
-def test_ten_seconds_of_random_targets_stay_finite_in_mjx(simulated, std):
-    sim = make_simulator(simulated, "jax")
+def test_ten_seconds_of_random_targets_stay_finite_in_mjx(actuated, std):
+    sim = make_simulator(actuated, "jax")
     path = roll(sim, bodies(sim, 8), targets(0, (300, 8), std))
     assert np.isfinite(path.qpos).all()
 
 
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
-def test_engines_agree_in_the_air(simulated, sim, engine):
-    other = make_simulator(simulated, engine)
+def test_engines_agree_in_the_air(actuated, sim, engine):
+    other = make_simulator(actuated, engine)
     ctrl = targets(1, (8, 16), 0.5)
     start = bodies(sim, 16, height=5.0, speed=0.5)
     expected, found = roll(sim, start, ctrl), roll(other, start, ctrl)
@@ -84,10 +84,10 @@ def test_engines_agree_in_the_air(simulated, sim, engine):
 
 
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
-def test_engines_agree_while_standing_firmly(simulated, sim, engine):
+def test_engines_agree_while_standing_firmly(actuated, sim, engine):
     """Twelve steps from all sole corners pressed into the floor, before float32 makes a corner lift a step earlier."""
-    other = make_simulator(simulated, engine)
-    start = sim.init(np.tile(simulated.model.qpos0 - 0.002 * (np.arange(99) == 2), (16, 1)))
+    other = make_simulator(actuated, engine)
+    start = sim.init(np.tile(actuated.model.qpos0 - 0.002 * (np.arange(99) == 2), (16, 1)))
     ctrl = targets(1, (3, 16), 0.02)
     difference = np.abs(roll(other, start, ctrl).qpos - roll(sim, start, ctrl).qpos).max(axis=(0, 2))
     assert np.quantile(difference, 0.8) < 5e-5
@@ -95,12 +95,12 @@ def test_engines_agree_while_standing_firmly(simulated, sim, engine):
 
 
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
-def test_engines_fall_alike(simulated, sim, engine):
+def test_engines_fall_alike(actuated, sim, engine):
     """Pelvis heights after a second of random targets: same mean and spread within the error of 64 samples."""
-    other = make_simulator(simulated, engine)
+    other = make_simulator(actuated, engine)
     heights = []
     for s in (sim, other):
-        path = roll(s, s.init(np.tile(simulated.model.qpos0, (64, 1))), targets(2, (30, 64), 0.3))
+        path = roll(s, s.init(np.tile(actuated.model.qpos0, (64, 1))), targets(2, (30, 64), 0.3))
         heights.append(np.asarray(path.qpos[-1, :, 2]))
     error = np.hypot(*(h.std() / np.sqrt(64) for h in heights))
     assert abs(heights[0].mean() - heights[1].mean()) < 3 * error
@@ -109,15 +109,15 @@ def test_engines_fall_alike(simulated, sim, engine):
 
 
 @pytest.mark.parametrize("engine", ["c", *OTHER_ENGINES])
-def test_variants_are_the_models_they_were_made_of(simulated, engine):
-    models = randomized_models(simulated, 3, seed=0)
+def test_variants_are_the_models_they_were_made_of(actuated, engine):
+    models = randomized_models(actuated, 3, seed=0)
     ctrl = jnp.tile(targets(3, (2, 1), 0.3), (1, 6, 1))
-    start = bodies(make_simulator(simulated, "c"), 1, height=-0.002)
+    start = bodies(make_simulator(actuated, "c"), 1, height=-0.002)
     start = jax.tree.map(lambda x: jnp.tile(x, (6,) + (1,) * (x.ndim - 1)), start)
-    found = roll(make_simulator(simulated, engine, variants=models), start, ctrl)
+    found = roll(make_simulator(actuated, engine, variants=models), start, ctrl)
     assert len(np.unique(np.asarray(found.qvel[-1, :, 10]).round(4))) == 3
     for i, model in enumerate(models):
-        alone = roll(make_simulator(simulated, "c", variants=[model]), start, ctrl)
+        alone = roll(make_simulator(actuated, "c", variants=[model]), start, ctrl)
         np.testing.assert_allclose(found.qpos[-1, i], alone.qpos[-1, i], atol=5e-5)
         np.testing.assert_allclose(found.qpos[-1, i + 3], alone.qpos[-1, i], atol=5e-5)
 
@@ -173,7 +173,7 @@ def test_calls_from_several_threads(sim):
 
 def test_large_batches_do_not_block(sim):
     """Arguments of megabytes are copied by threads of their own: no deadlock with a busy program."""
-    start = sim.init(jnp.tile(sim.simulated.model.qpos0, (2048, 1)))
+    start = sim.init(jnp.tile(sim.actuated.model.qpos0, (2048, 1)))
     last = roll(sim, start, jnp.zeros((3, 2048, 69)))
     assert np.isfinite(jax.block_until_ready(last).qpos).all()
 
@@ -182,7 +182,7 @@ def test_a_state_that_cannot_be_stepped_is_nan_and_the_others_go_on(sim, tmp_pat
     monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to MUJOCO_LOG.TXT
     qvel = np.zeros((3, 75), np.float32)
     qvel[1, 10] = 1e12
-    state = sim.init(jnp.tile(sim.simulated.model.qpos0, (3, 1)), qvel)
+    state = sim.init(jnp.tile(sim.actuated.model.qpos0, (3, 1)), qvel)
     path = roll(sim, state, targets(0, (3, 3), 0.1))
     for x in (path.qpos, path.qvel, path.warmstart):
         bad = np.isnan(np.asarray(x))
@@ -190,26 +190,26 @@ def test_a_state_that_cannot_be_stepped_is_nan_and_the_others_go_on(sim, tmp_pat
         assert not bad[:, [0, 2]].any()
 
 
-def test_joint_coordinates_and_torques_are_those_of_the_engine(simulated, sim):
+def test_joint_coordinates_and_torques_are_those_of_the_engine(actuated, sim):
     start, ctrl = bodies(sim, 4), targets(8, (4,), 2.0)
-    rotvec, torque = sim.joint_rotvec(start.qpos), sim.torque(start, ctrl)
-    data = mujoco.MjData(simulated.model)
+    rotvec, torque = sim.joint_pos(start.qpos), sim.torque(start, ctrl)
+    data = mujoco.MjData(actuated.model)
     for i in range(4):
         data.qpos[:], data.ctrl[:] = start.qpos[i], ctrl[i]
-        mujoco.mj_forward(simulated.model, data)
+        mujoco.mj_forward(actuated.model, data)
         np.testing.assert_allclose(rotvec[i], data.actuator_length, atol=1e-5)
         np.testing.assert_allclose(torque[i], data.actuator_force, atol=1e-2)
-    at_cap = np.abs(torque) == simulated.cap.astype(np.float32)
+    at_cap = np.abs(torque) == actuated.cap.astype(np.float32)
     assert 0.1 < at_cap.mean() < 0.9
 
 
-def test_a_push_changes_the_momentum(simulated, sim):
+def test_a_push_changes_the_momentum(actuated, sim):
     start = bodies(sim, 1, height=5.0)
     impulse = jnp.array([60.0, -20.0, 0.0])
-    pushed = start.replace(qvel=start.qvel.at[:, :3].add(impulse / simulated.humanoid.mass))
-    ctrl = sim.joint_rotvec(start.qpos)
+    pushed = start.replace(qvel=start.qvel.at[:, :3].add(impulse / actuated.humanoid.mass))
+    ctrl = sim.joint_pos(start.qpos)
     difference = sim.advance(pushed, ctrl).qpos[0, :3] - sim.advance(start, ctrl).qpos[0, :3]
-    np.testing.assert_allclose(difference, impulse / simulated.humanoid.mass * sim.dt, atol=1e-4)
+    np.testing.assert_allclose(difference, impulse / actuated.humanoid.mass * sim.dt, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -217,13 +217,13 @@ def test_a_push_changes_the_momentum(simulated, sim):
 def test_mjx_is_differentiable(mode):
     """Slopes of the pose after four physics steps along changes of targets and velocities, in air and contact."""
     iterations = 1 if mode == "reverse" else 6
-    simulated = simulated_humanoid(mjxhuman.load_humanoid("smpl"), "feet", self_contacts=False, iterations=iterations)
-    sim, rng = make_simulator(simulated, "jax"), np.random.default_rng(1)
+    actuated = actuated_humanoid(mjxhuman.load_humanoid("smpl"), "feet", self_contacts=False, iterations=iterations)
+    sim, rng = make_simulator(actuated, "jax"), np.random.default_rng(1)
     x, weights = jnp.asarray(rng.normal(0, 0.05, 144), jnp.float32), jnp.asarray(rng.normal(size=99), jnp.float32)
     directions = rng.normal(0, 1, (3, 144)).astype(np.float32)
 
     def value(x: jax.Array, height: float) -> jax.Array:
-        start = jnp.asarray(simulated.model.qpos0, jnp.float32).at[2].add(height)
+        start = jnp.asarray(actuated.model.qpos0, jnp.float32).at[2].add(height)
         return jnp.sum(weights * sim.advance(sim.init(start, x[69:]), x[:69]).qpos)
 
     run = jax.jit(value)
@@ -238,23 +238,23 @@ def test_mjx_is_differentiable(mode):
         np.testing.assert_allclose(found, expected, rtol=0.02, atol=5e-3)
 
 
-def test_bad_arguments_are_named(simulated, sim, monkeypatch):
+def test_bad_arguments_are_named(actuated, sim, monkeypatch):
     with pytest.raises(ValueError, match=r"engine: expected one of .* found 'bullet'"):
-        make_simulator(simulated, "bullet")
+        make_simulator(actuated, "bullet")
     with pytest.raises(ValueError, match="control_hz: expected a divisor of the physics rate 120, found 50"):
-        make_simulator(simulated, control_hz=50)
+        make_simulator(actuated, control_hz=50)
     with pytest.raises(ValueError, match=r"qpos: expected shape \(2, 99\), found \(2, 76\)"):
         sim.init(np.zeros((2, 76)))
     with pytest.raises(ValueError, match=r"ctrl: expected shape \(2, 69\), found \(3, 69\)"):
         sim.advance(bodies(sim, 2), jnp.zeros((3, 69)))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"warp-lang: pip install 'mjxhuman\[warp\]'"):
-        make_simulator(simulated, "warp")
+        make_simulator(actuated, "warp")
 
 
-def test_the_fastest_engine_is_the_default(simulated):
-    assert jax.default_backend() != "cpu" or make_simulator(simulated).engine == "c"
-    assert make_simulator(simulated, control_hz=60).substeps == 2
+def test_the_fastest_engine_is_the_default(actuated):
+    assert jax.default_backend() != "cpu" or make_simulator(actuated).engine == "c"
+    assert make_simulator(actuated, control_hz=60).substeps == 2
 
 
 def test_rotations_near_a_half_turn_keep_their_sign(sim):
@@ -262,4 +262,4 @@ def test_rotations_near_a_half_turn_keep_their_sign(sim):
     vectors *= 3.1 / np.linalg.norm(vectors, axis=1, keepdims=True)
     quat = np.asarray(rotation.exp(vectors)) * np.where(np.arange(23) % 2, 1, -1)[:, None]
     qpos = np.concatenate([np.zeros(7), quat.ravel()])
-    np.testing.assert_allclose(sim.joint_rotvec(jnp.asarray(qpos, jnp.float32)), vectors.ravel(), atol=1e-5)
+    np.testing.assert_allclose(sim.joint_pos(jnp.asarray(qpos, jnp.float32)), vectors.ravel(), atol=1e-5)

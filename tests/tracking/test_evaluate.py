@@ -63,7 +63,7 @@ def test_a_servo_stands(tracker):
     assert r.success and r.failed_time is None and r.name == "stand"
     assert 0.0 < r.mpjpe_g < 60.0 and r.mpjpe_pa <= r.mpjpe_l
     assert r.residual == 0.0 and r.residual_share == pytest.approx(0.0, abs=1e-5)
-    assert 0.0 < r.torque < r.torque_peak <= np.max(tracker.simulator.simulated.cap)
+    assert 0.0 < r.torque < r.torque_peak <= np.max(tracker.simulator.actuated.cap)
     assert r.score == pytest.approx(float(tracked.scores.total)) and set(r.axes) == set(r.reference_axes)
 
 

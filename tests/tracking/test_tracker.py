@@ -10,7 +10,7 @@ import pytest
 import mjxhuman
 from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.tracking.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
 
@@ -32,19 +32,19 @@ def test_everything_comes_back(make_tracker):
         action="residual", action_scale=0.25, state_terms=("compact",), termination=(("any_body", 0.3),)
     )
     assert tracker.humanoid is load_humanoid("smpl")  # the very object: motions loaded for either fit
-    assert tracker.simulator.simulated is simulated_humanoid(load_humanoid("smpl"), "full")
+    assert tracker.simulator.actuated is actuated_humanoid(load_humanoid("smpl"), "full")
     assert tracker.fps == pytest.approx(30.0)
     assert load_tracker(path.parent).path == path  # the folder of a run
 
 
 def test_a_body_of_another_size_comes_back(make_tracker, tmp_path):
     body = load_humanoid("smpl", stature=1.5, mass=48.0)
-    simulator = make_simulator(simulated_humanoid(body, "feet"), "c")
+    simulator = make_simulator(actuated_humanoid(body, "feet"), "c")
     facts = tracker_facts(simulator, ImitationConfig())
     path = changed(make_tracker(), tmp_path / "child.npz", **json.loads(json.dumps(facts)))
     tracker = load_tracker(path, "c")
     assert (tracker.humanoid.stature, tracker.humanoid.mass) == (1.5, pytest.approx(48.0))
-    assert tracker.simulator.simulated.contacts == "feet"
+    assert tracker.simulator.actuated.contacts == "feet"
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_the_shipped_tracker_follows_the_built_in_walk():
     result = next(evaluate(tracker, [motion], score=False)).result
     assert result.frames > 100
     assert result.failed_frame is None or result.failed_frame > 30
-    assert result.torque_peak <= 1.001 * tracker.simulator.simulated.cap.max()
+    assert result.torque_peak <= 1.001 * tracker.simulator.actuated.cap.max()

@@ -99,7 +99,7 @@ class Imitation:
     @property
     def action_size(self) -> int:
         """One number per joint axis."""
-        return self.simulator.simulated.nu
+        return self.simulator.actuated.nu
 
     @property
     def observation_sizes(self) -> dict[str, int]:
@@ -135,7 +135,8 @@ class Imitation:
         action = self.smoothed(state.task, action)
         sim = self._pushed(state.sim, push)
         ctrl = self.target(state.task, action)
-        damping = jnp.asarray(self.simulator.simulated.kd, ctrl.dtype) * sim.qvel[..., 6:]
+        joint_vel = sim.qvel[..., self.simulator.address.joint_qvel]
+        damping = jnp.asarray(self.simulator.actuated.kd, ctrl.dtype) * joint_vel
         torque = self.simulator.torque(sim, ctrl) - damping
         after = self.simulator.advance(sim, ctrl)
         diverged = ~jnp.all(jnp.isfinite(after.qpos), -1)
@@ -161,25 +162,29 @@ class Imitation:
         offset = jnp.asarray(self.config.scales(), action.dtype) * action
         if self.config.action == "absolute":
             return offset
-        kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.simulated.kp, self.simulator.simulated.kd))
+        kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.actuated.kp, self.simulator.actuated.kd))
+        joints = self.simulator.address.alone.joint_qvel
         ends = [self.library.index(task.clip, task.frame + step) for step in (0, 1)]
-        first, last = (self.simulator.joint_rotvec(self.library.qpos[i]) for i in ends)
+        first, last = (self.simulator.joint_pos(self.library.qpos[i]) for i in ends)
         middle = 0.5 * (first + nearest_turn(last, first))
-        torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., 6:] for i in ends)
+        torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., joints] for i in ends)
         return middle + torque / kp + offset
 
     def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
-        """qpos and qvel of the reference, turned about the vertical through the origin."""
+        """The body's qpos and qvel of the reference, turned about the vertical through the origin."""
         index = self.library.index(clip, frame)
         qpos, qvel = self.library.qpos[index], self.library.qvel[index]
         turn = rotation.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), heading)
-        pos, quat = rotation.rotate(turn, qpos[..., :3]), rotation.multiply(turn, qpos[..., 3:7])
-        linvel = rotation.rotate(turn, qvel[..., :3])
-        return jnp.concatenate([pos, quat, qpos[..., 7:]], -1), jnp.concatenate([linvel, qvel[..., 3:]], -1)
+        at = self.simulator.address.alone
+        pos = rotation.rotate(turn, qpos[..., at.root_pos])
+        quat = rotation.multiply(turn, qpos[..., at.root_quat])
+        linvel = rotation.rotate(turn, qvel[..., at.root_linvel])
+        rest = (qvel[..., at.root_angvel], qvel[..., at.joint_qvel])
+        return jnp.concatenate([pos, quat, qpos[..., at.joint_qpos]], -1), jnp.concatenate([linvel, *rest], -1)
 
     def body_state(self, qpos: Array, qvel: Array) -> BodyState:
-        """Poses and velocities of the 24 bodies in PHC's upright frames."""
-        humanoid = self.simulator.simulated.humanoid
+        """Poses and velocities of the 24 bodies in PHC's upright frames, of the body's qpos and qvel."""
+        humanoid = self.simulator.actuated.humanoid
         pos, quat, vel, angvel = (x[..., 1:, :] for x in _body_states(humanoid, qpos, qvel))
         to_smpl = rotation.conjugate(jnp.asarray(humanoid.smpl_frame, quat.dtype))
         return BodyState(pos, observations.upright(rotation.multiply(quat, to_smpl)), vel, angvel)
@@ -201,18 +206,20 @@ class Imitation:
         uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (3,)), signature="()->(n)")(rng)
         kick = self.config.push_speed * (2.0 * uniform[..., :2] - 1.0)
         now = uniform[..., 2:] < self.config.push_rate / self.library.fps
-        return dataclasses.replace(sim, qvel=sim.qvel.at[..., :2].add(jnp.where(now, kick, 0.0)))
+        root = self.simulator.address.qvel_start
+        return dataclasses.replace(sim, qvel=sim.qvel.at[..., root : root + 2].add(jnp.where(now, kick, 0.0)))
 
     def _moment(self, sim: SimState, task: Task, torque: Array, previous_action: Array) -> Moment:
         present = self.reference(task.clip, task.frame, task.heading)
         following = self.reference(task.clip, task.frame + 1, task.heading)
-        qpos, qvel = (jnp.stack([x, *pair]) for x, pair in zip((sim.qpos, sim.qvel), zip(present, following)))
+        own, joints = self.simulator.body(sim), self.simulator.address.alone.joint_qvel
+        qpos, qvel = (jnp.stack([x, *pair]) for x, pair in zip(own, zip(present, following)))
         all_bodies = self.body_state(qpos, qvel)
         body, reference, target = (BodyState(*(x[i] for x in all_bodies)) for i in range(3))
         return Moment(
             body=body, reference=reference, target=target,
-            rotvec=self.simulator.joint_rotvec(sim.qpos), target_rotvec=self.simulator.joint_rotvec(following[0]),
-            joint_vel=sim.qvel[..., 6:], target_joint_vel=following[1][..., 6:], torque=torque,
+            joint_pos=self.simulator.joint_pos(own[0]), target_joint_pos=self.simulator.joint_pos(following[0]),
+            joint_vel=own[1][..., joints], target_joint_vel=following[1][..., joints], torque=torque,
             action=task.action, previous_action=previous_action, steps=task.steps,
         )  # fmt: skip
 
@@ -266,16 +273,17 @@ class Imitation:
         frames = jnp.maximum(frame[..., None] - jnp.arange(STYLE_FRAMES), 0)
         index = self.library.index(clip[..., None], frames)
         qpos, qvel = self.library.qpos[index], self.library.qvel[index]
-        return self._style(self.body_state(qpos, qvel), self.simulator.joint_rotvec(qpos), qvel[..., 6:])
+        joint_vel = qvel[..., self.simulator.address.alone.joint_qvel]
+        return self._style(self.body_state(qpos, qvel), self.simulator.joint_pos(qpos), joint_vel)
 
     def _with_style(self, task: Task, moment: Moment) -> Task:
         if not self.config.style:
             return task
-        latest = self._style(moment.body, moment.rotvec, moment.joint_vel)
+        latest = self._style(moment.body, moment.joint_pos, moment.joint_vel)
         return dataclasses.replace(task, style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))
 
-    def _style(self, body: BodyState, rotvec: Array, joint_vel: Array) -> Array:
-        return observations.amp(body, rotvec, joint_vel)
+    def _style(self, body: BodyState, joint_pos: Array, joint_vel: Array) -> Array:
+        return observations.amp(body, joint_pos, joint_vel)
 
 
 def nearest_turn(rotvec: Array, near: Array) -> Array:
@@ -306,7 +314,7 @@ def make_imitation(library: ClipLibrary, simulator: Simulator, config: Imitation
     Raises:
         ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's.
     """
-    nq, rate = simulator.simulated.model.nq, 1.0 / simulator.dt
+    nq, rate = simulator.address.nq, 1.0 / simulator.dt
     if library.qpos.shape[-1] != nq:
         raise ValueError(f"clips: expected nq {nq} of the simulated humanoid, found {library.qpos.shape[-1]}")
     if abs(library.fps - rate) > 1e-3:

@@ -24,8 +24,8 @@ class Moment:
     body: BodyState  # of the simulated body
     reference: BodyState  # at the same time
     target: BodyState  # of the reference one control step later
-    rotvec: Array  # (*b, nu) rad, joint rotation vectors
-    target_rotvec: Array  # (*b, nu) rad, of the reference one control step later
+    joint_pos: Array  # (*b, nu) rad, joint rotation vectors
+    target_joint_pos: Array  # (*b, nu) rad, of the reference one control step later
     joint_vel: Array  # (*b, nu) rad/s
     target_joint_vel: Array  # (*b, nu) rad/s
     torque: Array  # (*b, nu) N m, of the servos at the start of the step: capped spring and damping
@@ -35,7 +35,7 @@ class Moment:
 
 
 def _compact(m: Moment) -> Array:
-    return observations.compact(m.body, m.rotvec, m.joint_vel, m.target, m.target_rotvec)
+    return observations.compact(m.body, m.joint_pos, m.joint_vel, m.target, m.target_joint_pos)
 
 
 #: Bodies of the feet, and the speed (m/s) below which one of the reference counts as standing.

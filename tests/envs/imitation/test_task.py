@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from humanoids.test_address import add_box
 
 from mjxhuman.envs.env import Env, State
 from mjxhuman.envs.imitation.task import STYLE_FRAMES, Imitation, ImitationConfig, make_imitation, nearest_turn
 from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS, TERMINATIONS
-from mjxhuman.humanoids.actuated import simulated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.math import rotation
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.rewards.tracking import body_distance, imitation_reward
@@ -40,7 +41,7 @@ class FaultyEngine:
 
 @pytest.fixture(scope="module")
 def simulator(humanoid) -> Simulator:
-    plain = make_simulator(simulated_humanoid(humanoid), "c")
+    plain = make_simulator(actuated_humanoid(humanoid), "c")
     return dataclasses.replace(plain, backend=FaultyEngine(plain.backend))
 
 
@@ -285,14 +286,14 @@ def test_pushes_change_the_velocity(library, simulator, run):
 def test_zero_residual_is_feed_forward_control(env, run):
     """Springs at the pose halfway through the step give the torque of the clip; actions come on top."""
     state = run.reset(env, KEYS)
-    task, simulated = state.task, env.simulator.simulated
+    task, actuated = state.task, env.simulator.actuated
     target = env.target(task, jnp.zeros((SIZE, 69)))
     a, b = (env.library.index(task.clip, task.frame + k) for k in (0, 1))
-    first, last = (env.simulator.joint_rotvec(env.library.qpos[i]) for i in (a, b))
+    first, last = (env.simulator.joint_pos(env.library.qpos[i]) for i in (a, b))
     middle = np.asarray(0.5 * (first + nearest_turn(last, first)))
     torque = np.asarray(0.5 * (env.library.torque[a] + env.library.torque[b]))
-    damping = simulated.kd * np.asarray(0.5 * (env.library.qvel[a] + env.library.qvel[b]))[:, 6:]
-    np.testing.assert_allclose(simulated.kp * (np.asarray(target) - middle), torque + damping, atol=0.05)
+    damping = actuated.kd * np.asarray(0.5 * (env.library.qvel[a] + env.library.qvel[b]))[:, 6:]
+    np.testing.assert_allclose(actuated.kp * (np.asarray(target) - middle), torque + damping, atol=0.05)
     moved = env.target(task, jnp.full((SIZE, 69), -0.4)) - target
     np.testing.assert_allclose(moved, np.broadcast_to(-0.4 * RESIDUAL.scales(), (SIZE, 69)), atol=1e-5)
 
@@ -302,7 +303,7 @@ def test_absolute_targets_are_the_scaled_action(env, run):
     config = ImitationConfig(action="absolute", joint_scale=(("Hip", 0.5),))
     absolute = dataclasses.replace(env, config=config)
     target = np.asarray(absolute.target(state.task, jnp.full((SIZE, 69), 0.5)))
-    hips = np.repeat([name.endswith("Hip") for name in env.simulator.simulated.humanoid.body_names[2:]], 3)
+    hips = np.repeat([name.endswith("Hip") for name in env.simulator.actuated.humanoid.body_names[2:]], 3)
     np.testing.assert_allclose(target[:, ~hips], 0.5 * np.pi, rtol=1e-6)
     np.testing.assert_allclose(target[:, hips], 0.25 * np.pi, rtol=1e-6)
 
@@ -372,3 +373,24 @@ def test_clips_that_do_not_fit_the_simulator_are_refused(library, simulator):
         make_imitation(dataclasses.replace(library, fps=60.0), simulator, RESIDUAL)
     with pytest.raises(ValueError, match="clips: expected nq 99 of the simulated humanoid, found 76"):
         make_imitation(dataclasses.replace(library, qpos=library.qpos[:, :76]), simulator, RESIDUAL)
+
+
+def test_a_box_far_away_changes_nothing_bit_for_bit(env, library, run, humanoid):
+    with_box = make_simulator(actuated_humanoid(humanoid, scene=add_box), "c")
+    with_box = dataclasses.replace(with_box, backend=FaultyEngine(with_box.backend))
+    other = make_imitation(library, with_box, RESIDUAL)
+    states = [run.reset(e, KEYS) for e in (env, other)]
+    action = jax.random.uniform(jax.random.key(3), (20, SIZE, 69), minval=-1.0, maxval=1.0)
+    for step in action:
+        states = [run.step(e, state, step) for e, state in zip((env, other), states)]
+        plain, boxed = states
+        for name in ("obs", "final_obs", "reward", "done", "truncation", "metrics", "task"):
+            for a, b in zip(jax.tree.leaves(getattr(plain, name)), jax.tree.leaves(getattr(boxed, name))):
+                np.testing.assert_array_equal(a, b, err_msg=name)
+        for a, b in zip(with_box.body(boxed.sim), (plain.sim.qpos, plain.sim.qvel)):
+            np.testing.assert_array_equal(a, b)
+    box = boxed.sim.qpos[:, 99:]
+    np.testing.assert_allclose(box[:, :2], [[50.0, 0.0]] * SIZE)
+    started = np.asarray(boxed.task.steps) == 0
+    np.testing.assert_allclose(box[started, 2], 1.0)  # a new episode puts it back
+    assert np.all(box[~started, 2] < 1.0)
