@@ -123,20 +123,20 @@ def test_motions_that_cannot_be_tracked(tracker, clips):
 def test_the_longest_valid_run_is_tracked(tracker, clips):
     valid = np.ones(70, bool)
     valid[[0, 20, 62]] = False
-    usable = evaluate.usable(tracker, dataclasses.replace(clips[0], valid=valid), "walk")
+    usable = evaluation.usable(tracker, dataclasses.replace(clips[0], valid=valid), "walk")
     assert usable.num_frames == 41
     np.testing.assert_array_equal(usable.qpos, clips[0].qpos[21:62])
 
 
 def test_phases(clips):
-    found = evaluate.from_phases(clips[0], 20)
+    found = evaluation.from_phases(clips[0], 20)
     starts = [first for first, _ in found]
     assert len(found) == 20 and starts == sorted(starts) and len(set(starts)) > 10
     assert 0 <= starts[0] < 10 and 30 < starts[-1] <= 40
     for first, motion in found:
         np.testing.assert_array_equal(motion.qpos, clips[0].qpos[first:])
         np.testing.assert_array_equal(motion.qvel, clips[0].qvel[first:])  # not differenced anew at the cut
-    short = [first for first, _ in evaluate.from_phases(found[-1][1], 2)]
+    short = [first for first, _ in evaluation.from_phases(found[-1][1], 2)]
     assert short == [0, 0] or max(short) <= 70 - starts[-1] - 30
 
 
