@@ -12,19 +12,14 @@ Result, in ``config.out``: per person ``<video>_<person>.npz`` (the motion, whic
 
 from ml_collections import config_dict
 
+from mjxhuman.options import LoadOptions, values
+
 
 def get_config() -> config_dict.ConfigDict:
     """The values; each can be overridden on the command line."""
     config = config_dict.ConfigDict()
     config.video = ""  # a video, or 2D keypoints (.json, .npz, a folder of OpenPose files); several with commas
     config.out = "out/recovered"
-    config.encoder = "blazepose"  # see `mjxhuman info`
-    config.weights = config_dict.placeholder(str)  # folder of the encoder's weights, where it does not bring its own
-    config.person = "largest"  # or a number, or "all"
-    config.region = config_dict.placeholder(tuple)  # x0, y0, x1, y1 px: only this part of the picture
-    config.camera = config_dict.placeholder(str)  # calibration file, or file:name; unset: tilt as found, focal below
-    config.focal = config_dict.placeholder(float)  # px; unset: the image diagonal
-    config.fps = config_dict.placeholder(float)  # where the file says it wrong (slow motion)
-    config.ground = "stance"  # what brings the feet to the floor
-    config.stature = config_dict.placeholder(float)  # m; unset: what the fit finds, near the average
+    # how people are found and put on a body: the flags of `mjxhuman score`, under the same names; person="all" as well
+    config.update(values(LoadOptions))
     return config

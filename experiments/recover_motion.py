@@ -8,6 +8,7 @@ do, or a configuration that makes no sense.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
+from mjxhuman.options import BodyOptions, ReadOptions, VideoOptions, keywords, record_of
 from mjxhuman.runs import atomic_write, expand_inputs, json_line, prepare_jax, progress
 
 NOTHING_TO_DO = 2
@@ -23,23 +25,15 @@ NOTHING_TO_DO = 2
 
 def recover(config: config_dict.ConfigDict, path: Path) -> Iterator[Any]:
     """What is recovered from one file, of one person or of all; a ``ValueError`` in place of who cannot be."""
-    from mjxhuman import load_humanoid
     from mjxhuman.recovery import load
 
     everyone = config.person == "all"
-    options = load.VideoOptions(
-        encoder=config.encoder,
-        weights=config.weights,
-        person="largest" if everyone else str(config.person),
-        region=tuple(config.region) if config.region else None,
-        camera=config.camera,
-        focal=config.focal,
-    )
-    body = load_humanoid("smpl", stature=config.stature) if config.stature else None
+    options = record_of(VideoOptions, config)
+    body, reading = load.body_of(record_of(BodyOptions, config)), keywords(ReadOptions, config)
     if everyone:
-        yield from load.recover_all(path, body, fps=config.fps, ground=config.ground, options=options)
+        yield from load.recover_all(path, body, options=dataclasses.replace(options, person="largest"), **reading)
     else:
-        yield load.recover(path, body, fps=config.fps, ground=config.ground, options=options)
+        yield load.recover(path, body, options=options, **reading)
 
 
 def record(found: Any, scores: Any) -> dict[str, Any]:

@@ -14,25 +14,11 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
+from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.runs import enable_compile_cache, expand_inputs
-from mjxhuman.scoring.files import ScoreOptions, score_files
+from mjxhuman.scoring.files import score_files
 
 NOTHING_TO_DO = 2
-
-
-def options_of(config: config_dict.ConfigDict) -> ScoreOptions:
-    """The part of the configuration that decides the numbers."""
-    return ScoreOptions(
-        reward=config.reward,
-        humanoid=config.humanoid.name,
-        stature=config.humanoid.stature,
-        mass=config.humanoid.mass,
-        fps=config.fps,
-        up=config.up,
-        unit=config.unit,
-        skeleton=config.skeleton,
-        ground=config.ground,
-    )
 
 
 def run(config: config_dict.ConfigDict) -> int:
@@ -45,13 +31,13 @@ def run(config: config_dict.ConfigDict) -> int:
         summary = score_files(
             paths,
             config.out,
-            options_of(config),
+            record_of(ScoreOptions, config),
             read_ahead=config.read_ahead,
             resume=config.resume,
             quiet=config.quiet,
         )
     except (ValueError, OSError) as error:
-        print(f"score_motion: {error}", file=sys.stderr)
+        print(f"score_motion: {spelt(str(error), '--config.{}')}", file=sys.stderr)
         return NOTHING_TO_DO
     print(summary)
     return summary.exit_code

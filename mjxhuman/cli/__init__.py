@@ -8,31 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mjxhuman.options import LoadOptions, ReadOptions, ScoreOptions, VideoOptions, add_flags, spelt
 from mjxhuman.version import __version__
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
-
-
-def _reading_options(parser: argparse.ArgumentParser, body: bool = True) -> None:
-    group = parser.add_argument_group("how files are read (default: the file, else a convention of its format)")
-    group.add_argument("--fps", type=float, help="frames per second")
-    group.add_argument("--up", choices=("x", "y", "z", "-x", "-y", "-z"), help="up axis of the file")
-    group.add_argument("--unit", help="length unit: m, cm, mm, inch, asf, or metres per unit")
-    group.add_argument("--skeleton", metavar="FILE", help=".asf of an .amc, or character file of a DeepMimic motion")
-    group.add_argument("--ground", default="stance", help="how the motion is put on the floor (default: stance)")
-    if not body:
-        return
-    group.add_argument("--humanoid", default="smpl", metavar="NAME", help="smpl (default) or an MJCF file")
-    group.add_argument("--stature", type=float, metavar="M", help="of the body, m (default: the subject's)")
-    group.add_argument("--mass", type=float, metavar="KG", help="of the body, kg (default: from the stature)")
-    group = parser.add_argument_group("how people are found in videos and files of 2D keypoints")
-    group.add_argument("--encoder", default="blazepose", metavar="NAME", help="network ('mjxhuman info' lists them)")
-    group.add_argument("--weights", metavar="DIR", help="folder of its weights, where it does not bring its own")
-    group.add_argument("--person", default="largest", metavar="WHO", help="largest (default), or a number from 0")
-    group.add_argument("--region", metavar="X0,Y0,X1,Y1", help="only this part of the pictures is looked at, px")
-    group.add_argument("--camera", metavar="FILE[:NAME]", help="intrinsics, lens and pose (default: a level camera)")
-    group.add_argument("--focal", type=float, metavar="PX", help="focal length (default: the image diagonal)")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,23 +23,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     score = commands.add_parser("score", help="score motion files and videos, print a table, write a report")
     score.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
-    score.add_argument("--reward", choices=("feasibility", "phymotion"), default="feasibility")
     score.add_argument("--compare", action="store_true", help="two files: what changed from the first to the second")
     score.add_argument("--out", metavar="DIR", help="write report.html and scores.jsonl there")
     score.add_argument("--json", action="store_true", help="print one JSON object per file and nothing else")
-    _reading_options(score)
+    add_flags(score, ScoreOptions)
 
     view = commands.add_parser("view", help="play a motion in the browser")
     view.add_argument("files", nargs="+", metavar="FILE")
     view.add_argument("--out", metavar="HTML", help="where to write the page (default: a temporary file)")
     view.add_argument("--no-browser", action="store_true", help="only write the page")
     view.add_argument("--viser", action="store_true", help="live viewer instead (one file; needs the extra 'view')")
-    _reading_options(view)
+    add_flags(view, LoadOptions)
 
     info = commands.add_parser("info", help="versions, devices and formats; or what is known of a file")
     info.add_argument("file", nargs="?", metavar="FILE")
     info.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    _reading_options(info)
+    add_flags(info, LoadOptions)
 
     convert = commands.add_parser("convert", help="write a motion in another format")
     convert.add_argument("input", metavar="IN")
@@ -71,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="motion: what the file holds, unchanged (default); as .npz: body: SMPL rotations, qpos: coordinates of "
         "the humanoid, amass: AMASS's arrays; these retarget where the file's skeleton is another",
     )
-    _reading_options(convert)
+    add_flags(convert, LoadOptions)
 
     render = commands.add_parser("render", help="draw a motion: .png a sheet of frames, .mp4 a film")
     render.add_argument("file", metavar="FILE")
@@ -83,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--rows", type=int, default=2, help="of a sheet (default 2)")
     render.add_argument("--forces", action="store_true", help="draw ground reaction forces")
     render.add_argument("--ghost", metavar="FILE", help="a second motion, drawn transparent")
-    _reading_options(render)
+    add_flags(render, LoadOptions)
 
     track = commands.add_parser("track", help="simulate a body that follows a motion, and score what it did")
     track.add_argument("file", metavar="FILE")
@@ -97,7 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
     track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
-    _reading_options(track, body=False)
+    add_flags(track, ReadOptions)
+    add_flags(track, VideoOptions)
 
     demo = commands.add_parser("demo", help="score the built-in clip and damaged copies of it")
     demo.add_argument("--out", default="out/demo", metavar="DIR", help="write report.html there (default out/demo)")
@@ -118,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"mjxhuman {args.command}: {_one_line(error)}", file=sys.stderr)
+        print(f"mjxhuman {args.command}: {spelt(_one_line(error), '--{}')}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print(f"mjxhuman {args.command}: interrupted", file=sys.stderr)

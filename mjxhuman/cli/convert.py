@@ -12,6 +12,7 @@ from mjxhuman.cli.reading import load
 from mjxhuman.data import QposMotion, read_motion, write_motion
 from mjxhuman.data.joint_names import SMPL_PARENTS
 from mjxhuman.data.npz import AnyMotion
+from mjxhuman.options import FileOptions, keywords
 from mjxhuman.types import BodyMotion, Motion
 
 _SUFFIXES = (".npz", ".bvh", ".trc")
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.to == "qpos":
         motion: AnyMotion = qpos_motion(load(args.input, args))
     else:
-        motion = read_motion(args.input, fps=args.fps, up=args.up, unit=args.unit, skeleton=args.skeleton)
+        motion = read_motion(args.input, **keywords(FileOptions, args))
         if args.to != "motion" and not isinstance(motion, BodyMotion):
             motion = body_motion(load(args.input, args))
     print(write_motion(output, motion, "amass" if args.to == "amass" else None))

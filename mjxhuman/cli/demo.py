@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-import mjxhuman
 from mjxhuman.cli.reading import dynamics_of
 from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.humanoids import load_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import write_report
 from mjxhuman.report.table import score_table, terminal
+from mjxhuman.rewards.score import score
 from mjxhuman.rewards.validation import damage
 from mjxhuman.runs import enable_compile_cache, progress
 from mjxhuman.types import Motion
@@ -26,12 +27,12 @@ def run(args: argparse.Namespace) -> int:
     """Score, print the table, write the page."""
     enable_compile_cache()
     clip = load_builtin_clip()
-    clean = motion_from_qpos(mjxhuman.load_humanoid("smpl"), clip.qpos, clip.fps, provenance=clip.provenance)
+    clean = motion_from_qpos(load_humanoid("smpl"), clip.qpos, clip.fps, provenance=clip.provenance)
     copies = [("clean", clean, ()), *damaged_copies(clean)]
     clips = []
     with progress(len(copies), unit="clip", label="score") as bar:
         for name, motion, notes in copies:
-            clips.append(ClipReport(name, mjxhuman.score(motion), motion, dynamics_of(motion), notes))
+            clips.append(ClipReport(name, score(motion), motion, dynamics_of(motion), notes))
             bar.update(1)
     width, colour = terminal()
     print(score_table([(c.name, c.scores) for c in clips], width=width, colour=colour))

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mjxhuman.data.detect import SUFFIXES
+from mjxhuman.options import ScoreOptions, record_of
+from mjxhuman.physics.analysis import analyse
+from mjxhuman.recovery.load import body_of
 from mjxhuman.report.film import FilmStrip, film_of
+from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import enable_compile_cache, expand_inputs
-from mjxhuman.scoring.files import ScoredFile, ScoreOptions, load_into
+from mjxhuman.scoring.files import ScoredFile, load_into
 from mjxhuman.types import Dynamics, Motion
 
 #: Suffixes taken from a folder: of formats that are read, and are nothing else as well.
@@ -17,23 +21,6 @@ FOLDER_SUFFIXES = (
     *(suffix for name in ("npz", "bvh", "amc", "trc", "pt") for suffix in SUFFIXES[name] if suffix != ".pth"),
     *(".mp4", ".mov", ".webm", ".mkv", ".avi"),
 )
-
-
-def score_options(args: argparse.Namespace) -> ScoreOptions:
-    """The options of a command line."""
-    names = ("humanoid", "stature", "mass", "fps", "up", "unit", "skeleton", "ground", "encoder", "weights", "person")
-    values = {name: getattr(args, name) for name in (*names, "camera", "focal")}
-    return ScoreOptions(reward=getattr(args, "reward", "feasibility"), region=_region(args.region), **values)
-
-
-def _region(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        x0, y0, x1, y1 = map(float, text.split(","))
-    except ValueError:
-        raise ValueError(f"--region: expected X0,Y0,X1,Y1 in pixels, found {text!r}") from None
-    return x0, y0, x1, y1
 
 
 def input_files(names: Sequence[str]) -> list[Path]:
@@ -50,7 +37,8 @@ def load_item(path: str | Path, args: argparse.Namespace) -> ScoredFile:
     """One motion with what it was recovered from, read with the options of the command line; not scored."""
     enable_compile_cache()
     item = ScoredFile(Path(path))
-    load_into(item, score_options(args).load_arguments())
+    options = record_of(ScoreOptions, args)
+    load_into(item, body_of(options), options)
     return item
 
 
@@ -67,7 +55,4 @@ def display_names(paths: Sequence[Path]) -> list[str]:
 
 def dynamics_of(motion: Motion) -> Dynamics | None:
     """Forces and torques of a motion; None for a body without anatomy (a robot)."""
-    import mjxhuman
-    from mjxhuman.rewards.score import in_ball_joints
-
-    return mjxhuman.analyse(in_ball_joints(motion)) if motion.humanoid.contacts is not None else None
+    return analyse(in_ball_joints(motion)) if motion.humanoid.contacts is not None else None

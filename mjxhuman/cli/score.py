@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, score_options
+from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files
 from mjxhuman.data.detect import SUFFIXES
+from mjxhuman.options import ScoreOptions, record_of
 from mjxhuman.recovery.load import kind_of
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
 from mjxhuman.report.table import difference_table, score_table, terminal
 from mjxhuman.rewards.validation import reference
 from mjxhuman.runs import enable_compile_cache, json_line, progress
-from mjxhuman.scoring.files import ScoredFile, ScoreOptions, score_files, scored
+from mjxhuman.scoring.files import ScoredFile, score_files, scored
 from mjxhuman.types import Scores
 
 #: Conventions of so many files are listed; more are in scores.jsonl and the report.
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     paths = input_files(args.files)
     if args.compare and len(paths) != 2:
         raise ValueError(f"--compare: expected two files, found {len(paths)}")
-    options = score_options(args)
+    options = record_of(ScoreOptions, args)
     enable_compile_cache()
     results = Results(dict(zip(paths, display_names(paths), strict=True)), MAX_DETAILS if args.out else 0)
     if args.out:

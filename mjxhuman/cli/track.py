@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import mjxhuman
 from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.data.npz import save_motion
+from mjxhuman.options import ReadOptions, VideoOptions, keywords, record_of
+from mjxhuman.recovery.load import load_motion
 from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
@@ -23,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
         require_video(out / f"{stem}_tracked.mp4")
     prepare_jax()
     tracker = load_tracker(args.policy, args.engine)
-    reading = {name: getattr(args, name) for name in ("fps", "up", "unit", "skeleton", "ground")}
-    motion = mjxhuman.load_motion(args.file, tracker.humanoid, **reading)
+    video = record_of(VideoOptions, args)
+    motion = load_motion(args.file, tracker.humanoid, video=video, **keywords(ReadOptions, args))
     (tracked,) = evaluate(tracker, [motion], [str(args.file)])
     path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
     print(report(tracked, tracker))

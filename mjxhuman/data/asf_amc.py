@@ -49,7 +49,7 @@ class AsfSkeleton:
 
 
 def read_amc(source: Source) -> SkeletonMotion:
-    """Read an AMC file with its skeleton: ``source.skeleton``, else the only .asf file in the same folder.
+    """Read an AMC file with its skeleton: ``source.options.skeleton``, else the only .asf file in the same folder.
 
     Raises:
         MotionFileError: no single skeleton, or content of either file that is not what the format says.
@@ -85,8 +85,8 @@ def read_amc(source: Source) -> SkeletonMotion:
 
 
 def _skeleton_path(source: Source) -> Path:
-    if source.skeleton is not None:
-        return source.skeleton
+    if source.options.skeleton is not None:
+        return Path(source.options.skeleton)
     beside = sorted(path for path in source.path.parent.iterdir() if path.suffix.lower() == ".asf")
     if len(beside) != 1:
         found = ", ".join(path.name for path in beside[:5]) or "none"

@@ -188,7 +188,7 @@ def _read_motion_header(source: Source, file: IO[bytes]) -> tuple[int, float | N
     except (ValueError, OverflowError):
         fps = float("nan")
     if not np.isfinite(fps):
-        if source.given_fps is None:
+        if source.options.fps is None:
             raise source.error("Frame Time", repr(seconds.strip()[:40]), "seconds above 0, or the argument fps=")
         return int(count), None
     if abs(fps * float(seconds) - 1.0) > 1e-6:

@@ -54,7 +54,7 @@ def read_deepmimic(source: Source) -> SkeletonMotion:
     """Read a motion of DeepMimic's humanoid.
 
     Frames of unequal duration are resampled to the clip's most common duration (positions linearly, rotations by
-    slerp). The skeleton is ``source.skeleton`` (a DeepMimic character file), else ``HUMANOID3D``.
+    slerp). The skeleton is ``source.options.skeleton`` (a DeepMimic character file), else ``HUMANOID3D``.
 
     Raises:
         MotionFileError: not such a file, rows of another length, zero quaternions, durations that are not positive.
@@ -122,8 +122,8 @@ def _read_rows(source: Source) -> tuple[np.ndarray, str]:
 def _sampling(source: Source, durations: np.ndarray) -> tuple[float, np.ndarray, np.ndarray | None]:
     """Frame rate, the times of the rows, and the times to resample to (None if the rows are uniform)."""
     count = len(durations)
-    if source.given_fps is not None:
-        return source.frame_rate(None), np.arange(count) / source.given_fps, None
+    if source.options.fps is not None:
+        return source.frame_rate(None), np.arange(count) / source.options.fps, None
     if count == 1:  # the duration of the last row is 0 in all published files
         stated = rate_of_frame_time(f"{durations[0]:.6f}") if durations[0] > 0 else None
         return source.frame_rate(stated), np.zeros(1), None
@@ -167,8 +167,8 @@ def _local_rotations(source: Source, rows: np.ndarray) -> dict[str, Rotation]:
 
 def _skeleton(source: Source) -> tuple[list[str], list[int], np.ndarray]:
     """Names, parents and offsets (J, 3) in metres."""
-    table = HUMANOID3D if source.skeleton is None else read_character(Source(source.skeleton))
-    if source.skeleton is None:
+    table = HUMANOID3D if source.options.skeleton is None else read_character(Source(source.options.skeleton))
+    if source.options.skeleton is None:
         source.note("the skeleton is that of DeepMimic's humanoid3d character, which the motions were made for")
     names = list(table)
     parents = [-1 if parent is None else names.index(parent) for parent, _ in table.values()]

@@ -20,6 +20,7 @@ import numpy as np
 from mjxhuman.data.arrays import NpzFile
 from mjxhuman.data.keypoint_names import LAYOUTS, canonical_name, layout_of
 from mjxhuman.data.source import Source
+from mjxhuman.options import FileOptions
 from mjxhuman.types import Provenance
 
 #: Lists that COCO-WholeBody annotations keep beside the body's.
@@ -62,7 +63,7 @@ def read_detections(
       FileNotFoundError: no such file. ValueError: an argument out of range.
       MotionFileError: no known format, broken content, or no frame rate, image size or layout.
     """
-    source = Source(path, fps=fps)
+    source = Source(path, FileOptions(fps=fps))
     if source.path.is_dir():
         kind, frames, stated = "OpenPose", _openpose_folder(source), {}
     elif source.path.suffix.lower() == ".npz":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mjxhuman.data.aistpp import is_aistpp, read_aistpp
 from mjxhuman.data.amass import is_amass, read_amass
@@ -20,6 +21,7 @@ from mjxhuman.data.qpos_csv import read_qpos_csv
 from mjxhuman.data.smpl import is_smpl, read_smpl_npz
 from mjxhuman.data.source import Source
 from mjxhuman.data.trc import read_trc
+from mjxhuman.options import FileOptions, takes
 
 _READERS: dict[str, Callable[[Source], AnyMotion]] = {
     "bvh": read_bvh,
@@ -46,14 +48,8 @@ _REFUSED = {
 }
 
 
-def read_motion(
-    path: str | os.PathLike[str],
-    *,
-    fps: float | None = None,
-    up: str | None = None,
-    unit: str | float | None = None,
-    skeleton: str | os.PathLike[str] | None = None,
-) -> AnyMotion:
+@takes(FileOptions)
+def read_motion(path: str | os.PathLike[str], **options: Any) -> AnyMotion:
     """Read a motion file of any known format into the z-up world, in metres.
 
     The content decides the format; a suffix that says otherwise is noted. Values given here win over the file's and
@@ -63,10 +59,9 @@ def read_motion(
     Args:
         path: npz (ours, AMASS, SMPL, SMPL-X, AIST++, joint positions), pt (GVHMR), bvh, amc, DeepMimic txt, trc, npy
             (joint positions) or csv (qpos of a robot).
-        fps: frames per second.
-        up: the file's up axis: x, y, z, -x, -y or -z.
-        unit: the file's length unit: m, cm, mm, inch, asf, or metres per unit.
-        skeleton: the .asf of an .amc, or the character file of a DeepMimic motion.
+        options: those of ``mjxhuman.options.FileOptions``. ``fps``: frames per second; ``up``: the file's up axis,
+            x, y, z, -x, -y or -z; ``unit``: the file's length unit, m, cm, mm, inch, asf, or metres per unit;
+            ``skeleton``: the .asf of an .amc, or the character file of a DeepMimic motion.
 
     Returns:
         ``BodyMotion`` (SMPL parameters), ``SkeletonMotion`` (BVH, ASF/AMC, DeepMimic), ``PointMotion`` (markers, joint
@@ -78,7 +73,7 @@ def read_motion(
         MotionFileError: the file cannot be read, or does not settle a convention; the message names what would.
         ImportError: a .pt file without torch.
     """
-    source = Source(path, fps=fps, up=up, unit=unit, skeleton=skeleton)
+    source = Source(path, FileOptions(**options))
     if Path(path).is_dir():
         raise source.error("file", "a folder", "a file")
     kind = detect(source)

@@ -80,7 +80,7 @@ def leg_length(names: Sequence[str], rest: np.ndarray) -> float | None:
 def unit_of_skeleton(source: Source, names: Sequence[str], rest: np.ndarray) -> float:
     """Metres per unit by the stature (see ``Source.metres_by_stature``)."""
     leg = leg_length(names, rest)
-    if leg is None and source.given_unit is None:
+    if leg is None and source.options.unit is None:
         raise source.error(
             "length unit", "a skeleton whose legs are not recognised", "known joint names, or the argument unit="
         )
@@ -102,7 +102,7 @@ def up_of_skeleton(source: Source, names: Sequence[str], rest: np.ndarray, posit
     Raises:
         MotionFileError: neither tells.
     """
-    if source.given_up is not None:
+    if source.options.up is not None:
         return source.up_axis(None)
     joints = smpl_joint_map(names)
     head = next((joints[name] for name in ("Head", "Neck", "Chest", "Spine") if name in joints), None)

@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.data.errors import MotionFileError
+from mjxhuman.options import UNITS, FileOptions
 from mjxhuman.types import Provenance
-
-#: Metres per unit. ``asf`` is the unit of CMU's files: an inch divided by the ``length 0.45`` of their skeletons.
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "asf": 0.0254 / 0.45}
 
 #: Statures that decide a unit, m.
 STATURES = (1.2, 2.2)
@@ -49,28 +47,9 @@ def up_rotation(up: str) -> np.ndarray:
 class Source:
     """The file, what the caller said about it, and the sentences about it."""
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        fps: float | None = None,
-        up: str | None = None,
-        unit: str | float | None = None,
-        skeleton: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if fps is not None and not (math.isfinite(fps) and fps > 0):
-            raise ValueError(f"fps: expected a positive number of frames per second, found {fps}")
-        if up is not None and up not in _UP:
-            raise ValueError(f"up: expected one of {', '.join(_UP)}, found {up!r}")
-        if isinstance(unit, str) and unit not in UNITS:
-            raise ValueError(f"unit: expected one of {', '.join(UNITS)} or metres per unit, found {unit!r}")
-        if isinstance(unit, int | float) and not (math.isfinite(unit) and unit > 0):
-            raise ValueError(f"unit: expected a positive number of metres per unit, found {unit}")
+    def __init__(self, path: str | os.PathLike[str], options: FileOptions = FileOptions()) -> None:
         self.path = Path(path)
-        self.given_fps = None if fps is None else float(fps)
-        self.given_up = up
-        self.given_unit = unit
-        self.skeleton = None if skeleton is None else Path(skeleton)
+        self.options = options
         self.sentences: list[str] = []
 
     def error(self, field: str, found: object, expected: str) -> MotionFileError:
@@ -92,12 +71,13 @@ class Source:
         Raises:
             MotionFileError: no rate at all, or the file's is not a positive number.
         """
-        if self.given_fps is not None:
-            if stated is not None and not math.isclose(stated, self.given_fps, rel_tol=1e-3):
-                self.note(f"frame rate {self.given_fps:g} Hz as the caller says, although the file says {stated:g} Hz")
+        given = self.options.fps
+        if given is not None:
+            if stated is not None and not math.isclose(stated, given, rel_tol=1e-3):
+                self.note(f"frame rate {given:g} Hz as the caller says, although the file says {stated:g} Hz")
             else:
-                self.note(f"frame rate {self.given_fps:g} Hz as the caller says")
-            return self.given_fps
+                self.note(f"frame rate {given:g} Hz as the caller says")
+            return given
         if stated is not None:
             if not (math.isfinite(stated) and stated > 0):
                 raise self.error("frame rate", stated, "a positive number of frames per second, or the argument fps=")
@@ -113,12 +93,12 @@ class Source:
         Raises:
             MotionFileError: no up axis at all.
         """
-        if self.given_up is not None:
-            if stated is not None and stated != self.given_up:
-                self.note(f"{self.given_up} is up as the caller says, although the file says {stated}")
+        if self.options.up is not None:
+            if stated is not None and stated != self.options.up:
+                self.note(f"{self.options.up} is up as the caller says, although the file says {stated}")
             else:
-                self.note(f"{self.given_up} is up as the caller says")
-            return up_rotation(self.given_up)
+                self.note(f"{self.options.up} is up as the caller says")
+            return up_rotation(self.options.up)
         if stated is not None:
             return up_rotation(stated)
         if convention is not None:
@@ -132,8 +112,8 @@ class Source:
         Raises:
             MotionFileError: no unit at all.
         """
-        if self.given_unit is not None:
-            value = UNITS[self.given_unit] if isinstance(self.given_unit, str) else float(self.given_unit)
+        if self.options.unit is not None:
+            value = UNITS[self.options.unit] if isinstance(self.options.unit, str) else float(self.options.unit)
             also = "" if stated is None or math.isclose(stated, value) else f", although the file says {stated:g} m"
             self.note(f"1 length unit is {value:g} m as the caller says{also}")
             return value
@@ -153,7 +133,7 @@ class Source:
         Raises:
             MotionFileError: no unit fits, or more than one does.
         """
-        if self.given_unit is not None:
+        if self.options.unit is not None:
             return self.metres_per_unit(None)
         statures = {unit: metres * leg_length / LEG_SHARE for unit, metres in UNITS.items()}
         fitting = [unit for unit, stature in statures.items() if STATURES[0] <= stature <= STATURES[1]]

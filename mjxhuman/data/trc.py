@@ -13,8 +13,9 @@ from typing import IO
 import numpy as np
 
 from mjxhuman.data.joint_names import smpl_joint_map
-from mjxhuman.data.source import UNITS, Source
+from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode, is_usable, line_blocks, parse_rows
+from mjxhuman.options import UNITS
 from mjxhuman.types import PointMotion
 
 _EMPTY = re.compile(rb"(?<=\t)(?=\t)|(?<=\t)$")
@@ -109,14 +110,14 @@ def _rate(source: Source, header: dict[str, str], times: np.ndarray) -> float | 
     try:
         rate = float(header["datarate"])
     except (KeyError, ValueError):
-        if source.given_fps is None:
+        if source.options.fps is None:
             raise source.error("DataRate", repr(header.get("datarate", "")), "frames per second, or fps=") from None
         return None
     steps = np.diff(times)
     if len(steps) and is_usable(steps).all() and np.median(steps) > 0:
         by_time = 1.0 / float(np.median(steps))
         # times are often printed with three digits: 0.007 s at 150 Hz
-        if source.given_fps is None and not 0.9 < rate / by_time < 1.1:
+        if source.options.fps is None and not 0.9 < rate / by_time < 1.1:
             raise source.error("DataRate", f"{rate:g} Hz, but {by_time:g} Hz in the column Time", "one rate, or fps=")
     if not is_usable(times).all() or (steps < 0).any():
         raise source.error("Time", "times that decrease or are no numbers", "increasing seconds")
@@ -127,6 +128,6 @@ def _unit(source: Source, header: dict[str, str]) -> float | None:
     unit = header.get("units", "").lower()
     if unit in ("m", "cm", "mm"):
         return UNITS[unit]
-    if source.given_unit is None:
+    if source.options.unit is None:
         raise source.error("Units", repr(unit[:20]), "m, cm or mm, or the argument unit=")
     return None

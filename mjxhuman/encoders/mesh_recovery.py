@@ -25,6 +25,7 @@ from mjxhuman.encoders.base import AnyVideo, Encoding, Person, to_file_pixels
 from mjxhuman.encoders.people import follow
 from mjxhuman.encoders.top_down import Crops
 from mjxhuman.encoders.torch_bridge import torch_module
+from mjxhuman.options import FileOptions
 from mjxhuman.types import BodyMotion, Camera, Provenance, VideoFeatures
 
 _GVHMR_NOTE = "GVHMR takes its most prominent person, and a camera that stands still"
@@ -211,7 +212,7 @@ def _read_result(video: AnyVideo, times: list[float], path: Path) -> Encoding:
     torch = torch_module("GVHMR's results")
     line = video.timeline(times)
     nearest, known = line.nearest(), line.place(np.ones(len(times)), np.ones(len(times), bool))[1]
-    body = read_gvhmr(Source(path, fps=line.fps))
+    body = read_gvhmr(Source(path, FileOptions(fps=line.fps)))
     if len(body.transl) != len(times):
         raise RuntimeError(f"{video.path}: GVHMR gave {len(body.transl)} frames, expected {len(times)}")
     provenance = Provenance(path=str(video.path), format="gvhmr", conventions=(_GVHMR_NOTE,))

@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from mjxhuman.encoders.precomputed import read_encoding
 from mjxhuman.encoders.registry import shared_encoder
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.options import BodyOptions, FileOptions, ReadOptions, VideoOptions, keywords, record_of, takes
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
-from mjxhuman.retarget.ground import POLICIES
 from mjxhuman.retarget.motion import retarget_motion
 from mjxhuman.types import Camera, Motion
 
@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 # Share by which a camera's image size may differ from the video's: codecs crop 1088 rows to 1080.
 _SAME_SIZE = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoOptions:
-    """How people are found in videos and files of keypoints."""
-
-    encoder: str = "blazepose"  # a name of ``encoder_table()``
-    weights: str | None = None  # folder of the encoder's weights, where it does not bring its own
-    person: str = "largest"  # or a number in ``Encoding.people``
-    region: tuple[float, float, float, float] | None = None  # x0, y0, x1, y1 px: only this part is looked at
-    camera: str | None = None  # file, or file:name; None: tilt found, focal length below
-    focal: float | None = None  # px; None: the image diagonal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,16 +47,13 @@ class Recovered:
     is_video: bool
 
 
+@takes(ReadOptions)
 def load_motion(
     path: str | os.PathLike[str],
     humanoid: Humanoid | None = None,
     *,
-    fps: float | None = None,
-    up: str | None = None,
-    unit: str | float | None = None,
-    skeleton: str | os.PathLike[str] | None = None,
-    ground: str = "stance",
     video: VideoOptions = VideoOptions(),
+    **reading: Any,
 ) -> Motion:
     """The motion in a file of any known format, on a humanoid.
 
@@ -77,25 +62,36 @@ def load_motion(
         a folder of OpenPose's .json).
       humanoid: the body; None takes the built-in one at the subject's stature, or the body that a file of joint
         coordinates names.
-      fps: frames per second, where the file does not say or says it wrong (slow motion).
-      up, unit, skeleton: of motion files, see ``read_motion``.
-      ground: "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``). Files of joint coordinates are taken
-        as they are.
       video: of videos and keypoints: encoder, person, camera.
+      reading: the options of ``mjxhuman.options.ReadOptions``. ``fps``: frames per second, where the file does not say
+        or says it wrong (slow motion); ``up``, ``unit``, ``skeleton`` of motion files, see ``read_motion``; ``ground``:
+        "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``). Files of joint coordinates are taken as
+        they are.
 
     Raises:
       FileNotFoundError, MotionFileError, ImportError: as ``read_motion``, ``Video`` and ``read_detections``.
       ValueError: as ``retarget_motion`` and ``recover_motion``; nobody in the video.
       RuntimeError: the encoder cannot run; the message says why.
     """
+    options = ReadOptions(**reading)
     if kind_of(path) != "motion":
-        return recover(path, humanoid, fps=fps, ground=ground, options=video).motion
-    if ground not in POLICIES:
-        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
-    motion = read_motion(path, fps=fps, up=up, unit=unit, skeleton=skeleton)
+        return recover(path, humanoid, options=video, **reading).motion
+    motion = read_motion(path, **keywords(FileOptions, options))
     if isinstance(motion, QposMotion):
         return _from_coordinates(motion, humanoid, str(path))
-    return retarget_motion(motion, humanoid, ground=ground)
+    return retarget_motion(motion, humanoid, ground=options.ground)
+
+
+def body_of(options: BodyOptions) -> Humanoid | None:
+    """The humanoid that options name; None for the default body at each subject's own stature.
+
+    Raises:
+      ValueError, FileNotFoundError: as ``load_humanoid``.
+    """
+    chosen = record_of(BodyOptions, options)
+    if chosen == BodyOptions():
+        return None
+    return load_humanoid(chosen.humanoid, stature=chosen.stature, mass=chosen.mass)
 
 
 def _from_coordinates(motion: QposMotion, humanoid: Humanoid | None, path: str) -> Motion:
@@ -142,35 +138,35 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     return "motion"
 
 
+@takes(ReadOptions)
 def recover(
     path: str | os.PathLike[str],
     humanoid: Humanoid | None = None,
     *,
-    fps: float | None = None,
-    ground: str = "stance",
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
+    **reading: Any,
 ) -> Recovered:
     """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
-    (found,) = _recoveries(path, humanoid, fps, ground, options, cache, everyone=False)
+    (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=False)
     return found()
 
 
+@takes(ReadOptions)
 def recover_all(
     path: str | os.PathLike[str],
     humanoid: Humanoid | None = None,
     *,
-    fps: float | None = None,
-    ground: str = "stance",
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
+    **reading: Any,
 ) -> Iterator[Recovered | ValueError]:
     """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
 
     Raises:
       As ``load_motion``, at the first; nobody in the video.
     """
-    for found in _recoveries(path, humanoid, fps, ground, options, cache, everyone=True):
+    for found in _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=True):
         try:
             yield found()
         except ValueError as error:
@@ -180,29 +176,26 @@ def recover_all(
 def _recoveries(
     path: str | os.PathLike[str],
     humanoid: Humanoid | None,
-    fps: float | None,
-    ground: str,
+    reading: ReadOptions,
     options: VideoOptions,
     cache: bool,
     everyone: bool,
 ) -> list[Callable[[], Recovered]]:
     """For each person asked for a function that recovers the motion."""
     path = Path(path)
-    if ground not in POLICIES:
-        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
     given, film = _given_camera(options), kind_of(path) == "video"
     if film:
         encoder = shared_encoder(options.encoder, options.weights)
-        encoding = encode_video(path, encoder, given, fps=fps, region=options.region, cache=cache)
+        encoding = encode_video(path, encoder, given, fps=reading.fps, region=options.region, cache=cache)
     else:
-        encoding = read_encoding(path, fps=fps, image_size=given.image_size if given else None)
+        encoding = read_encoding(path, fps=reading.fps, image_size=given.image_size if given else None)
     if encoding.frames < MIN_FRAMES:
         raise MotionFileError(path, "frames", encoding.frames, f"at least {MIN_FRAMES}")
     camera = _fitting(given, options, encoding, path)
     wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
     chosen = [choose(encoding, person, path) for person in wanted]
     return [
-        functools.partial(_recovered, path, film, encoding, person, said, camera, humanoid, ground)
+        functools.partial(_recovered, path, film, encoding, person, said, camera, humanoid, reading.ground)
         for person, said in chosen
     ]
 

@@ -23,8 +23,9 @@ import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
+from mjxhuman.options import GROUNDS
 
-POLICIES = ("none", "lowest", "stance", "plane")
+POLICIES = GROUNDS
 #: A point slower than this stands (m/s); feet in stance creep a little in any capture.
 STANCE_SPEED = 0.3
 _BAND = 0.10  # m above the lowest decile of slow points

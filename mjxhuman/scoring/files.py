@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
@@ -43,8 +42,10 @@ from typing import Any
 
 import numpy as np
 
-import mjxhuman
-from mjxhuman.recovery.load import Recovered, VideoOptions, kind_of, recover
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.options import ReadOptions, ScoreOptions, VideoOptions, keywords, record_of
+from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
+from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
@@ -54,54 +55,12 @@ from mjxhuman.version import __version__
 SCHEMA = 1
 
 
-@dataclasses.dataclass(frozen=True)
-class ScoreOptions:
-    """Everything that decides the numbers. ``None`` leaves the choice to the file and its format."""
-
-    reward: str = "feasibility"
-    humanoid: str = "smpl"  # name or MJCF file
-    stature: float | None = None  # m
-    mass: float | None = None  # kg
-    fps: float | None = None
-    up: str | None = None
-    unit: str | None = None
-    skeleton: str | None = None
-    ground: str = "stance"
-    # of videos and files of 2D keypoints (``mjxhuman.recovery.load.VideoOptions``)
-    encoder: str = "blazepose"
-    weights: str | None = None
-    person: str = "largest"
-    region: tuple[float, float, float, float] | None = None
-    camera: str | None = None
-    focal: float | None = None
-
-    def digest(self) -> str:
-        """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
-        return self._digest
-
-    @functools.cached_property
-    def _digest(self) -> str:
-        values: dict[str, Any] = {**dataclasses.asdict(self), "schema": SCHEMA, "version": __version__}
-        named = (self.humanoid, self.skeleton, self.camera)
-        files = [Path(name) for name in named if name and Path(name).is_file()]
-        values["files"] = [file_sha256(path) for path in files]
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
-
-    def body(self) -> Any:
-        """The humanoid to load motions on; None for the default body at each subject's own stature."""
-        if self.humanoid == "smpl" and self.stature is None and self.mass is None:
-            return None
-        given: dict[str, Any] = {"stature": self.stature, "mass": self.mass}
-        return mjxhuman.load_humanoid(self.humanoid, **{k: v for k, v in given.items() if v is not None})
-
-    def video(self) -> VideoOptions:
-        """What concerns videos only."""
-        return VideoOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(VideoOptions)})
-
-    def load_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of ``load_motion``."""
-        names = ("fps", "up", "unit", "skeleton", "ground")
-        return {"humanoid": self.body(), "video": self.video(), **{name: getattr(self, name) for name in names}}
+def digest(options: ScoreOptions) -> str:
+    """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
+    values: dict[str, Any] = {**dataclasses.asdict(options), "schema": SCHEMA, "version": __version__}
+    named = (options.humanoid, options.skeleton, options.camera)
+    values["files"] = [file_sha256(name) for name in named if name and Path(name).is_file()]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass
@@ -137,7 +96,7 @@ class ScoredFile:
             "schema": SCHEMA,
             "path": str(self.path),
             "sha256": self.sha256,
-            "config": options.digest(),
+            "config": digest(options),
             "reward": options.reward,
             "valid": self.valid,
             "reason": str(scores.reason) if scores else "",
@@ -224,7 +183,7 @@ def scored(
     """
     if read_ahead < 1:
         raise ValueError(f"read_ahead: expected at least 1, found {read_ahead}")
-    arguments = options.load_arguments()
+    humanoid = body_of(options)
 
     def load(path: Path) -> ScoredFile | None:
         item, start = ScoredFile(path), time.perf_counter()
@@ -232,7 +191,7 @@ def scored(
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
-            load_into(item, arguments)
+            load_into(item, humanoid, options)
         except Exception as error:  # a bad file must not stop the others
             item.error = _describe_error(error)
         item.load_seconds = time.perf_counter() - start
@@ -247,15 +206,14 @@ def scored(
     return results()
 
 
-def load_into(item: ScoredFile, arguments: dict[str, Any]) -> None:
-    """Load the motion of ``item.path`` with ``ScoreOptions.load_arguments``, and how it came about."""
+def load_into(item: ScoredFile, humanoid: Humanoid | None, options: ScoreOptions) -> None:
+    """Load the motion of ``item.path``, and how it came about."""
+    reading, video = keywords(ReadOptions, options), record_of(VideoOptions, options)
     if kind_of(item.path) == "motion":
-        item.motion = mjxhuman.load_motion(item.path, **arguments)
-        return
-    names = ("humanoid", "fps", "ground")
-    known = {name: arguments[name] for name in names}
-    item.recovered = recover(item.path, **known, options=arguments["video"])
-    item.motion = item.recovered.motion
+        item.motion = load_motion(item.path, humanoid, **reading)
+    else:
+        item.recovered = recover(item.path, humanoid, options=video, **reading)
+        item.motion = item.recovered.motion
 
 
 def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None], depth: int) -> Iterator[ScoredFile]:
@@ -281,7 +239,7 @@ def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None]
 def _score(item: ScoredFile, reward: str) -> None:
     start = time.perf_counter()
     try:
-        item.scores = mjxhuman.score(item.motion, reward=reward)
+        item.scores = score(item.motion, reward=reward)
     except Exception as error:  # a clip that cannot be scored must not stop the others
         item.error = _describe_error(error)
     item.score_seconds = time.perf_counter() - start
@@ -317,13 +275,13 @@ def score_files(
     """
     log_path, start = Path(out) / "scores.jsonl", time.perf_counter()
     summary = Summary(log_path)
-    digest = options.digest()
+    config = digest(options)
     known: dict[str, dict[str, Any]] = {}
     lock = threading.Lock()  # of the summary and the bar: files are left out in the loader's thread
 
     def skip(path: Path, sha256: str) -> bool:
         record = known.get(str(path))
-        if record is None or record["error"] or (record["config"], record["sha256"]) != (digest, sha256):
+        if record is None or record["error"] or (record["config"], record["sha256"]) != (config, sha256):
             return False
         with lock:
             summary.skipped += 1
@@ -362,7 +320,7 @@ def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: i
     content = {
         "schema": SCHEMA,
         "options": dataclasses.asdict(options),
-        "config": options.digest(),
+        "config": digest(options),
         "environment": describe(),
         "files": files,
         "scored": summary.scored,

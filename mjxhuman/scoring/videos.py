@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-import mjxhuman
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.video import VideoArray
 from mjxhuman.encoders.base import Encoder, Encoding
@@ -28,6 +27,7 @@ from mjxhuman.encoders.registry import encoder_table, make_encoder
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.recovery.load import from_encoding
 from mjxhuman.rewards.feasibility import AXES
+from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import cpu_count
 from mjxhuman.types import Scores
 
@@ -135,7 +135,7 @@ class VideoReward:
         try:
             with _PHYSICS:
                 motion = from_encoding(encoding, name, self._humanoid, self._ground).motion
-                scores = mjxhuman.score(motion, self._reward)
+                scores = score(motion, self._reward)
         except ValueError as error:
             return _reason(error)
         if not bool(np.asarray(scores.valid)):

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mjxhuman
 from experiments import score_motion
-from mjxhuman.recovery.load import VideoOptions
+from mjxhuman.options import ScoreOptions
+from mjxhuman.recovery import load
 from mjxhuman.runs import read_json_lines
-from mjxhuman.scoring.files import SCHEMA, ScoreOptions, score_files, scored
+from mjxhuman.scoring import files as files_module
+from mjxhuman.scoring.files import SCHEMA, digest, score_files, scored
 from mjxhuman.types import Motion, Provenance, Scores
 
 BODY = types.SimpleNamespace(name="smpl", stature=1.7, mass=70.0)
@@ -56,8 +57,8 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch):
     engine = Engine()
-    monkeypatch.setitem(vars(mjxhuman), "load_motion", engine.load_motion)
-    monkeypatch.setitem(vars(mjxhuman), "score", engine.score)
+    monkeypatch.setattr(files_module, "load_motion", engine.load_motion)
+    monkeypatch.setattr(files_module, "score", engine.score)
     return engine
 
 
@@ -100,7 +101,6 @@ def test_records(engine, files, tmp_path):
     assert set(summary.failed) == {str(paths[1]), str(paths[3])}
     assert engine.options[0] == {
         "humanoid": None, "fps": 25.0, "up": None, "unit": None, "skeleton": None, "ground": "none",
-        "video": VideoOptions(),
     }  # fmt: skip
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["scored"], run["options"]["fps"], set(run["failed"])) == (2, 25.0, set(summary.failed))
@@ -189,7 +189,7 @@ def test_memory_is_bounded(engine, files, monkeypatch):
         motion = load(path, humanoid, **options)
         return motion.replace(humanoid=types.SimpleNamespace(**vars(BODY), handle=Handle(next(numbers))))
 
-    monkeypatch.setitem(vars(mjxhuman), "load_motion", counted)
+    monkeypatch.setattr(files_module, "load_motion", counted)
     seen = 0
     for _ in scored(files(*["5"] * 100), ScoreOptions(), read_ahead=4):
         seen += 1
@@ -199,19 +199,19 @@ def test_memory_is_bounded(engine, files, monkeypatch):
 
 
 def test_options_decide_the_hash(tmp_path):
-    digests = {ScoreOptions(**change).digest() for change in ({}, {"fps": 30.0}, {"stature": 1.8}, {"up": "z"})}
+    digests = {digest(ScoreOptions(**change)) for change in ({}, {"fps": 30.0}, {"stature": 1.8}, {"up": "z"})}
     assert len(digests) == 4
-    assert ScoreOptions().digest() == ScoreOptions().digest()
+    assert digest(ScoreOptions()) == digest(ScoreOptions())
     body = tmp_path / "body.xml"
     body.write_text("<mujoco/>")
-    before = ScoreOptions(humanoid=str(body)).digest()
+    before = digest(ScoreOptions(humanoid=str(body)))
     body.write_text("<mujoco model='other'/>")
-    assert ScoreOptions(humanoid=str(body)).digest() != before
+    assert digest(ScoreOptions(humanoid=str(body))) != before
 
 
 def test_stature_and_mass_choose_the_body(engine, files, monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setitem(vars(mjxhuman), "load_humanoid", lambda name, **options: calls.append((name, options)) or BODY)
+    monkeypatch.setattr(load, "load_humanoid", lambda name, **options: calls.append((name, options)) or BODY)
     list(scored(files("5"), ScoreOptions(stature=1.8, mass=80.0)))
     assert calls == [("smpl", {"stature": 1.8, "mass": 80.0})]
     assert engine.options[-1]["humanoid"] is BODY
@@ -224,7 +224,7 @@ def test_a_wrong_humanoid_costs_no_results(engine, files, monkeypatch, tmp_path)
     def refuse(name, **options):
         raise ValueError(f"no humanoid {name!r}")
 
-    monkeypatch.setitem(vars(mjxhuman), "load_humanoid", refuse)
+    monkeypatch.setattr(load, "load_humanoid", refuse)
     with pytest.raises(ValueError, match="no humanoid 'robot'"):
         score_files(paths, out, ScoreOptions(humanoid="robot"), resume=False)
     assert len(lines(out)) == 1
