@@ -70,9 +70,9 @@ def load_smpl_model(path: str | pathlib.Path) -> SmplModel:
             f"{path}: expected an .npz file. Opening a .pkl can run any code, so it is not read here; convert one you "
             f"trust in Python: d = pickle.load(open('model.pkl', 'rb'), encoding='latin1') (needs scipy and chumpy), "
             f"then numpy.savez('model.npz', **{{k: numpy.asarray(d[k].toarray() if hasattr(d[k], 'toarray') else d[k]) "
-            f"for k in {_KEYS}}})"
+            f"for k in {(*_KEYS, 'posedirs')}}})"
         )
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, _KEYS)
     vertices, joints = arrays["v_template"].shape[0], arrays["J_regressor"].shape[0]
     kind = next((name for name, (count, _) in _JOINTS.items() if count == joints), None)
     if kind is None:
@@ -104,18 +104,22 @@ def load_smpl_model(path: str | pathlib.Path) -> SmplModel:
     )
 
 
-def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of ``_KEYS`` as float64, never unpickling."""
+def read_arrays(path: pathlib.Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """The named arrays of a model file as float64, never unpickling.
+
+    Raises:
+        ValueError: not a readable npz, an array missing, holding Python objects or numbers that are not finite.
+    """
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: not a readable npz file: expected a zip archive of arrays")
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in _KEYS if key not in file.files]
+            missing = [key for key in keys if key not in file.files]
             if missing:
-                names = ", ".join(_KEYS)
+                names = ", ".join(keys)
                 raise ValueError(f"{path}: not an SMPL model file: expected {names}; missing {', '.join(missing)}")
             arrays = {}
-            for key in _KEYS:
+            for key in keys:
                 try:
                     arrays[key] = np.asarray(file[key], dtype=np.float64)
                 except ValueError as error:
@@ -144,9 +148,7 @@ def body_shape(model: SmplModel, betas: Sequence[float] | np.ndarray = ()) -> Bo
         ValueError: too many coefficients, or not finite.
     """
     betas = np.asarray(betas, dtype=np.float64).reshape(-1)
-    available = model.shape_directions.shape[2]
-    if model.kind == "SMPL-X":
-        available = {400: 300, 20: 10}.get(available, available)
+    available = shape_count(model)
     if len(betas) > available or not np.isfinite(betas).all():
         raise ValueError(f"{model.path}: betas: expected at most {available} finite numbers, found {betas.tolist()}")
     vertices = model.template + model.shape_directions[..., : len(betas)] @ betas
@@ -160,6 +162,12 @@ def body_shape(model: SmplModel, betas: Sequence[float] | np.ndarray = ()) -> Bo
         volume=float(segments.sum()),
         segment_volumes=segments,
     )
+
+
+def shape_count(model: SmplModel) -> int:
+    """How many of the file's directions are shape; in SMPL-X files those behind them are expressions."""
+    count = model.shape_directions.shape[2]
+    return {400: 300, 20: 10}.get(count, count) if model.kind == "SMPL-X" else count
 
 
 def _segment_of_vertex(model: SmplModel) -> np.ndarray:
