@@ -1,14 +1,14 @@
 """Forward simulation of an actuated humanoid: a state and controls in, the state a control step later out.
 
-One function, ``Simulator.advance``, whichever engine runs below it: pure, for any leading batch axes, inside ``jit``,
-``scan`` and ``vmap``. Nothing is remembered between calls, so states may be kept, copied and advanced in any order.
+``Simulator.advance``, and ``rollout`` for a whole horizon, whichever engine runs below: pure, for any leading batch
+axes, inside ``jit``, ``scan`` and ``vmap``. Nothing is remembered between calls, so states may be kept, copied and
+advanced in any order.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import flax.struct
 import jax
@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from mjxhuman.humanoids.actuated import Actuated
 from mjxhuman.humanoids.address import BodyAddress
 from mjxhuman.math import rotation
+from mjxhuman.physics.engines.base import Engine, PhysicsState
 from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.engines.mjx import MjxEngine
 from mjxhuman.runs.environment import cpu_count
@@ -58,7 +59,7 @@ class Simulator:
     models: tuple[mujoco.MjModel, ...]  # environment i runs models[i % len(models)]
     engine: str
     substeps: int  # physics steps per control step
-    backend: Any
+    backend: Engine
 
     @property
     def dt(self) -> float:
@@ -100,11 +101,30 @@ class Simulator:
         lead = state.qpos.shape[:-1]
         if ctrl.shape != (*lead, self.actuated.nu):
             raise ValueError(f"ctrl: expected shape {(*lead, self.actuated.nu)}, found {ctrl.shape}")
-        parts = (state.qpos, state.qvel, state.warmstart, ctrl.astype(state.qpos.dtype))
-        rows = [x.reshape(-1, x.shape[-1]) for x in parts]
-        stepped = self.backend.advance(self._variant(len(rows[0])), *rows)
+        rows = _rows(state)
+        controls = ctrl.astype(state.qpos.dtype).reshape(-1, ctrl.shape[-1])
+        stepped = self.backend.advance(self._variant(len(controls)), rows, controls)
         qpos, qvel, warmstart = (x.reshape(*lead, -1) for x in stepped)
         return SimState(qpos, qvel, warmstart, state.time + self.dt)
+
+    def rollout(self, state: SimState, ctrl: Array) -> SimState:
+        """The states (*b, H, ...) after each of H control steps under targets ``ctrl`` (*b, H, nu), in one call.
+
+        They are those of repeated ``advance``. Under engine "c", whose ``rollout_host`` does the same for NumPy arrays
+        in float64, the whole horizon is one call of MuJoCo.
+
+        Raises:
+            ValueError: ``ctrl`` does not have the state's leading axes, a time axis and nu targets.
+        """
+        lead = state.qpos.shape[:-1]
+        if ctrl.ndim != len(lead) + 2 or (*ctrl.shape[:-2], ctrl.shape[-1]) != (*lead, self.actuated.nu):
+            expected = (*lead, "steps", self.actuated.nu)
+            raise ValueError(f"ctrl: expected shape {expected}, found {ctrl.shape}")
+        controls = ctrl.astype(state.qpos.dtype).reshape(-1, *ctrl.shape[-2:])
+        states = self.backend.rollout(self._variant(len(controls)), _rows(state), controls)
+        qpos, qvel, warmstart = (x.reshape(*lead, *x.shape[1:]) for x in states)
+        steps = jnp.arange(1, ctrl.shape[-2] + 1, dtype=state.time.dtype)
+        return SimState(qpos, qvel, warmstart, state.time[..., None] + steps * self.dt)
 
     def body(self, state: SimState) -> tuple[Array, Array]:
         """The body's coordinates (*b, nq) and velocities (*b, nv), without those of objects."""
@@ -131,6 +151,11 @@ class Simulator:
     def _variant(self, size: int) -> Array:
         """Which model each of ``size`` environments runs, (size,) int."""
         return jnp.arange(size) % len(self.models)
+
+
+def _rows(state: SimState) -> PhysicsState:
+    """A state's arrays with one axis of environments."""
+    return PhysicsState(*(x.reshape(-1, x.shape[-1]) for x in (state.qpos, state.qvel, state.warmstart)))
 
 
 def make_simulator(
@@ -162,5 +187,5 @@ def make_simulator(
             f"control_hz: expected a divisor of the physics rate {ratio * control_hz:g}, found {control_hz}"
         )
     models = tuple(variants) if variants else (actuated.model,)
-    backend = CEngine(models, substeps, cpu_count()) if engine == "c" else MjxEngine(models, substeps, engine)
+    backend: Engine = CEngine(models, substeps, cpu_count()) if engine == "c" else MjxEngine(models, substeps, engine)
     return Simulator(actuated, models, engine, substeps, backend)

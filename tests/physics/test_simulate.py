@@ -263,3 +263,58 @@ def test_rotations_near_a_half_turn_keep_their_sign(sim):
     quat = np.asarray(rotation.exp(vectors)) * np.where(np.arange(23) % 2, 1, -1)[:, None]
     qpos = np.concatenate([np.zeros(7), quat.ravel()])
     np.testing.assert_allclose(sim.joint_pos(jnp.asarray(qpos, jnp.float32)), vectors.ravel(), atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["c", *OTHER_ENGINES])
+def test_a_horizon_in_one_call_is_repeated_advance_bit_for_bit(actuated, engine):
+    sim = make_simulator(actuated, engine, variants=randomized_models(actuated, 2, seed=0))
+    start = bodies(sim, 6, speed=1.0)
+    ctrl = targets(9, (6, 12), 0.5)
+    path = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), roll(sim, start, jnp.moveaxis(ctrl, 1, 0)))
+    found = jax.jit(sim.rollout)(start, ctrl)
+    assert found.qpos.shape == (6, 12, 99) and found.time.shape == (6, 12)
+    np.testing.assert_allclose(found.time, path.time, atol=1e-6)
+    assert same(found.replace(time=0), path.replace(time=0))
+    folded = jax.tree.map(lambda x: x.reshape(2, 3, *x.shape[1:]), (start, ctrl))
+    again = jax.tree.map(lambda x: x.reshape(6, *x.shape[2:]), sim.rollout(*folded))
+    assert same(found, again) or engine != "c"
+
+
+def test_a_horizon_from_numpy_is_mujocos_own_in_float64(actuated, sim):
+    rng, model = np.random.default_rng(0), actuated.model
+    qpos, ctrl = np.tile(model.qpos0, (3, 1)), rng.normal(0, 0.5, (3, 10, 69))
+    qvel = rng.normal(0, 0.5, (3, model.nv))
+    found = sim.backend.rollout_host(qpos, qvel, np.zeros((3, model.nv)), ctrl)
+    for i in range(3):
+        data = mujoco.MjData(model)
+        data.qpos[:], data.qvel[:] = qpos[i], qvel[i]
+        for step in range(10):
+            data.ctrl[:] = ctrl[i, step]
+            for _ in range(sim.substeps):
+                mujoco.mj_step(model, data)
+            for x, expected in zip(found, (data.qpos, data.qvel, data.qacc_warmstart), strict=True):
+                np.testing.assert_array_equal(x[i, step], expected)
+    one = sim.backend.rollout_host(qpos[:1], qvel[:1], np.zeros((1, model.nv)), ctrl, found)
+    assert one is found  # one state for all samples, into the arrays of before
+    assert np.array_equal(found[0][0], sim.backend.rollout_host(qpos, qvel, np.zeros((3, model.nv)), ctrl)[0][0])
+    assert not np.array_equal(found[0][1], found[0][0])
+
+
+def test_a_sample_is_nan_from_the_step_that_failed(actuated, sim, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to MUJOCO_LOG.TXT
+    ctrl = np.array(targets(0, (3, 6), 0.1))
+    ctrl[1, 2, 5] = np.nan
+    start = bodies(sim, 3)
+    start = start.replace(qvel=start.qvel.at[2, 10].set(1e12))
+    found = sim.rollout(start, jnp.asarray(ctrl))
+    bad = np.isnan(np.asarray(found.qpos)).all(-1)
+    assert bad.tolist() == [[False] * 6, [False] * 2 + [True] * 4, [True] * 6]
+    assert np.array_equal(np.isnan(np.asarray(found.qvel)).any(-1), bad)
+    calm = sim.rollout(jax.tree.map(lambda x: x[:1], start), jnp.asarray(ctrl[:1]))
+    assert same(calm, jax.tree.map(lambda x: x[:1], found))
+
+
+def test_a_horizon_of_another_shape_is_named(sim):
+    for shape in ((2, 69), (3, 4, 69), (2, 4, 68)):
+        with pytest.raises(ValueError, match=r"ctrl: expected shape \(2, 'steps', 69\), found"):
+            sim.rollout(bodies(sim, 2), jnp.zeros(shape))

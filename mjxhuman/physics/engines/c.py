@@ -1,4 +1,4 @@
-"""C MuJoCo, float64, a batch of states at a time on a pool of threads, called from compiled JAX programs."""
+"""C MuJoCo, float64, a batch of states at a time on a pool of threads; from compiled JAX programs or from NumPy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ import numpy as np
 from jax import Array
 from mujoco.batch import Batch
 
+from mjxhuman.physics.engines.base import PhysicsState
+
 #: Batches of this many sizes are kept (their threads and MjData, a few MB each); the least recently used goes.
 _KEPT = 6
 
 _STATE = ("qpos", "qvel", "qacc_warmstart")
 _COUNT = 1  # which of the two integers of a warning is the number of times it was raised
+
+States = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass
@@ -39,37 +43,76 @@ class CEngine:
         self._lock = threading.Lock()
         self._slots: collections.OrderedDict[int, _Slot] = collections.OrderedDict()
 
-    def advance(
-        self, variant: Array, qpos: Array, qvel: Array, warmstart: Array, ctrl: Array
-    ) -> tuple[Array, Array, Array]:
-        """The state (qpos (n, nq), qvel (n, nv), warmstart (n, nv)) a control step later; NaN where that failed.
+    def advance(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
+        """See ``Engine.advance``."""
+        states = self.rollout(variant, state, ctrl[:, None])
+        return PhysicsState(*(x[:, 0] for x in states))
 
-        ``variant`` (n,) int says which model each environment runs; ``ctrl`` is (n, nu).
+    def rollout(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
+        """See ``Engine.rollout``. One callback; the state is rounded to its type at every control step."""
+        n, horizon, _ = ctrl.shape
+        shapes = tuple(jax.ShapeDtypeStruct((n, horizon, x.shape[-1]), x.dtype) for x in state)
+        arguments = (variant[:, None], *state, ctrl)
+        return PhysicsState(*jax.pure_callback(self._callback, shapes, *arguments, vmap_method="broadcast_all"))
+
+    def rollout_host(
+        self,
+        qpos: np.ndarray,
+        qvel: np.ndarray,
+        warmstart: np.ndarray,
+        ctrl: np.ndarray,
+        out: States | None = None,
+    ) -> States:
+        """``rollout`` of NumPy arrays in float64, for callers that sit in a loop on the host.
+
+        Args:
+            qpos, qvel, warmstart: (n, nq), (n, nv), (n, nv), or with n = 1 one state for all samples.
+            ctrl: (n, H, nu); sample i runs model ``i % number of variants``.
+            out: arrays (n, H, nq), (n, H, nv), (n, H, nv) of float64 to write into; None makes new ones.
+
+        Returns:
+            ``out``: the coordinates, velocities and warm starts after each control step.
         """
-        shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (qpos, qvel, warmstart))
-        arguments = (variant[:, None], qpos, qvel, warmstart, ctrl)
-        return jax.pure_callback(self._step, shapes, *arguments, vmap_method="broadcast_all")
+        n, horizon, _ = ctrl.shape
+        model = self._models[0]
+        if out is None:
+            out = (np.empty((n, horizon, model.nq)), *(np.empty((n, horizon, model.nv)) for _ in range(2)))
+        self._run(np.arange(n) % len(self._models), (qpos, qvel, warmstart), ctrl, out)
+        return out
 
-    def _step(self, *arrays: Array) -> tuple[np.ndarray, ...]:
-        inputs = [np.asarray(x) for x in arrays]
-        lead, dtype = inputs[1].shape[:-1], inputs[1].dtype
-        variant, *rows = (x.reshape(-1, x.shape[-1]) for x in inputs)
-        failed = ~np.logical_and.reduce([np.isfinite(x).all(axis=1) for x in rows])
+    def _callback(self, *arrays: Array) -> States:
+        variant, *state, ctrl = (np.asarray(x) for x in arrays)
+        lead, horizon, dtype = ctrl.shape[:-2], ctrl.shape[-2], state[0].dtype
+        rows = [x.reshape(-1, x.shape[-1]) for x in state]
+        out = tuple(np.empty((len(x), horizon, x.shape[-1]), dtype) for x in rows)
+        self._run(variant.reshape(-1), rows, ctrl.reshape(-1, *ctrl.shape[-2:]), out)
+        return tuple(x.reshape(*lead, horizon, x.shape[-1]) for x in out)  # type: ignore[return-value]
+
+    def _run(
+        self, variant: np.ndarray, state: Sequence[np.ndarray], ctrl: np.ndarray, out: Sequence[np.ndarray]
+    ) -> None:
+        """Write the states after every control step to ``out``, whose type they are rounded to between the steps."""
+        lost = ~np.isfinite(ctrl).all(-1)  # (n, H)
+        failed = ~np.logical_and.reduce([np.isfinite(x).all(-1) for x in state]) | np.zeros(len(ctrl), bool)
         with self._lock:
-            batch = self._batch(variant[:, 0])
+            batch = self._batch(variant)
+            fields, control = [batch.bind(name) for name in _STATE], batch.bind("ctrl")
             batch.bind("time")[:] = 0.0
-            for name, x in zip((*_STATE, "ctrl"), rows, strict=True):
-                field = batch.bind(name)
+            for field, x in zip(fields, state, strict=True):
                 field[:] = x
-                field[failed] = 0.0
-            batch.warning[:] = 0
-            batch.step(nstep=self._substeps)
-            found = [batch.bind(name).astype(dtype) for name in _STATE]
-            # MuJoCo puts a state it cannot step back to the rest pose and counts a warning: return NaN instead
-            failed |= np.any(batch.warning[..., _COUNT] != 0, axis=1)
-        for x in found:
-            x[failed] = np.nan
-        return tuple(x.reshape(*lead, x.shape[-1]) for x in found)
+            for step in range(ctrl.shape[1]):
+                control[:] = ctrl[:, step]
+                failed |= lost[:, step]
+                for field in (*fields, control) if failed.any() else ():
+                    field[failed] = 0.0
+                batch.warning[:] = 0
+                batch.step(nstep=self._substeps)
+                # MuJoCo puts a state it cannot step back to the rest pose and counts a warning: return NaN instead
+                failed |= np.any(batch.warning[..., _COUNT] != 0, axis=1)
+                for field, x in zip(fields, out, strict=True):
+                    x[:, step] = field
+                    x[failed, step] = np.nan
+                    field[:] = x[:, step]
 
     def _batch(self, variant: np.ndarray) -> Batch:
         """The batch of this size, its simulations running the given models."""

@@ -7,7 +7,8 @@ import functools
 import importlib.util
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,11 @@ import mujoco
 import numpy as np
 from jax import Array
 
-#: MuJoCo Warp's room for contacts: of all environments together (per environment, on average) and of any single one.
-#: Standing takes 12; of 60 bodies at rest after a fall none had more than 7, of bodies in random motion more than 12.
-MEAN_CONTACTS, MAX_CONTACTS = 20, 40
+from mjxhuman.physics.engines.base import PhysicsState, scan
+from mjxhuman.physics.engines.room import contact_room
+
+if TYPE_CHECKING:
+    from mujoco.mjx import Data, Model
 
 #: States beyond this are failures, as in MuJoCo (``mjMAXVAL``).
 _HUGE = 1e10
@@ -27,7 +30,7 @@ _LARGE = 1024
 
 
 @functools.cache
-def load_mjx() -> Any:
+def load_mjx() -> ModuleType:
     """The module ``mujoco.mjx``; importing it takes a second, and it prints that Warp is missing where it is."""
     with contextlib.redirect_stdout(io.StringIO()):
         from mujoco import mjx
@@ -40,7 +43,7 @@ def require_warp() -> None:
         raise ImportError("engine 'warp': expected the package warp-lang: pip install 'mjxhuman[warp]'; found none")
 
 
-def _quiet(model: Any) -> Any:
+def _quiet(model: Model) -> Model:
     """The model without a printed line each time the contact solver uses all of its few iterations."""
     from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
@@ -59,26 +62,28 @@ class MjxEngine:
             require_warp()
         self._models, self._substeps, self._implementation = tuple(models), substeps, implementation
 
-    def advance(
-        self, variant: Array, qpos: Array, qvel: Array, warmstart: Array, ctrl: Array
-    ) -> tuple[Array, Array, Array]:
-        """See ``CEngine.advance``: the same in, the same out."""
+    def advance(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
+        """See ``Engine.advance``."""
         mjx = load_mjx()
         with jax.ensure_compile_time_eval():
-            pick, data = self._model, self._data(len(qpos))
+            pick, data = self._model, self._data(len(ctrl))
 
-        def one(variant: Array, qpos: Array, qvel: Array, warmstart: Array, ctrl: Array) -> tuple[Array, ...]:
+        def one(variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
             model = pick(variant)
-            state = data().replace(qpos=qpos, qvel=qvel, qacc_warmstart=warmstart, ctrl=ctrl)
-            state, _ = jax.lax.scan(lambda d, _: (mjx.step(model, d), None), state, None, self._substeps)
-            found = (state.qpos, state.qvel, state.qacc_warmstart)
+            d = data().replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warmstart, ctrl=ctrl)
+            d, _ = jax.lax.scan(lambda d, _: (mjx.step(model, d), None), d, None, self._substeps)
+            found = PhysicsState(d.qpos, d.qvel, d.qacc_warmstart)
             fine = functools.reduce(jnp.logical_and, [jnp.all(jnp.abs(x) < _HUGE) for x in found])
-            return tuple(jnp.where(fine, x, jnp.nan) for x in found)
+            return PhysicsState(*(jnp.where(fine, x, jnp.nan) for x in found))
 
-        return jax.vmap(one)(variant, qpos, qvel, warmstart, ctrl)  # type: ignore[return-value]
+        return jax.vmap(one)(variant, state, ctrl)
+
+    def rollout(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
+        """See ``Engine.rollout``: one scan."""
+        return scan(self, variant, state, ctrl)
 
     @functools.cached_property
-    def _model(self) -> Callable[[Array], Any]:
+    def _model(self) -> Callable[[Array], Model]:
         """From the number of a variant to its model, which shares the arrays that all variants agree on."""
         mjx = load_mjx()
         placed = [mjx.put_model(m, impl=self._implementation) for m in self._models]
@@ -91,23 +96,23 @@ class MjxEngine:
         shared = [c[0] if all(np.array_equal(c[0], x) for x in c[1:]) else None for c in columns]
         stacked = [None if s is not None else jnp.asarray(np.stack(c)) for s, c in zip(shared, columns, strict=True)]
 
-        def pick(variant: Array) -> Any:
+        def pick(variant: Array) -> Model:
             leaves = [jnp.asarray(s) if s is not None else x[variant] for s, x in zip(shared, stacked, strict=True)]
             return jax.tree.unflatten(flat[0][1], leaves)
 
         return pick
 
-    def _data(self, size: int) -> Callable[[], Any]:
+    def _data(self, size: int) -> Callable[[], Data]:
         """Makes MJX's data of one environment out of ``size``, in which every field but the state is a scratch area."""
-        room = {}
+        sizes = {}
         if self._implementation == "warp":
-            rows = 4 * min(MAX_CONTACTS, self._models[0].npair)
-            room = {"naconmax": size * min(MEAN_CONTACTS, self._models[0].npair), "njmax": rows}
-        data = load_mjx().make_data(self._models[0], impl=self._implementation, **room)
+            room = contact_room(self._models[0])
+            sizes = {"naconmax": size * room.mean, "njmax": room.rows}
+        data = load_mjx().make_data(self._models[0], impl=self._implementation, **sizes)
         leaves, structure = jax.tree.flatten(data)
         fields = [np.asarray(x) for x in leaves]
 
-        def build() -> Any:
+        def build() -> Data:
             filled = [
                 jnp.full(x.shape, x.flat[0], x.dtype) if x.size > _LARGE and np.all(x == x.flat[0]) else jnp.asarray(x)
                 for x in fields

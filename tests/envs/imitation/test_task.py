@@ -17,6 +17,7 @@ from mjxhuman.envs.imitation.task import STYLE_FRAMES, Imitation, ImitationConfi
 from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS, TERMINATIONS
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.math import rotation
+from mjxhuman.physics.engines.base import Engine, PhysicsState, scan
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.rewards.tracking import body_distance, imitation_reward
 
@@ -32,11 +33,14 @@ RESIDUAL = ImitationConfig(
 class FaultyEngine:
     """The engine below, which gives up on bodies that move up faster than 50 m/s, as engines do on huge states."""
 
-    below: Any
+    below: Engine
 
-    def advance(self, variant, qpos, qvel, warmstart, ctrl):
-        stepped = self.below.advance(variant, qpos, qvel, warmstart, ctrl)
-        return tuple(jnp.where(qvel[:, 2:3] > 50.0, jnp.nan, x) for x in stepped)
+    def advance(self, variant: jax.Array, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        stepped = self.below.advance(variant, state, ctrl)
+        return PhysicsState(*(jnp.where(state.qvel[:, 2:3] > 50.0, jnp.nan, x) for x in stepped))
+
+    def rollout(self, variant: jax.Array, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        return scan(self, variant, state, ctrl)
 
 
 @pytest.fixture(scope="module")
