@@ -11,6 +11,12 @@ import dataclasses
 #: Axes in the order they are shown.
 AXES = ("kinematic", "contact", "dynamic")
 
+#: Smallest change worth a word, by unit; below it two clips are the same. Capture and fitting are no finer than this.
+NOTICEABLE = {
+    "": 0.005, "m": 0.001, "rad": 0.005, "m/s": 0.01, "BW": 0.01, "N m": 1.0, "W/kg": 0.05, "J": 1.0, "%": 1.0,
+    "× limit": 0.01,
+}  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -30,6 +36,16 @@ class Entry:
     def is_score(self) -> bool:
         """Whether the number lies in 0..1 and counts towards an axis."""
         return not self.unit and bool(self.better) and bool(self.axis)
+
+    @property
+    def noticeable(self) -> float:
+        """Smallest change worth a word, in ``unit``."""
+        return NOTICEABLE.get(self.unit, 0.0)
+
+    def same(self, x: float, y: float) -> bool:
+        """Whether nobody would tell two values apart: less than ``noticeable``, or less than 1 % of the larger one."""
+        share = 0.01 * max(abs(x), abs(y)) if self.unit else 0.0
+        return not abs(y - x) >= max(self.noticeable, share, 1e-12)
 
 
 def _score(axis: str, label: str, sentence: str) -> Entry:
@@ -73,24 +89,28 @@ def _error(label: str, unit: str, sentence: str) -> Entry:
 
 
 _ERRORS = {
-    "joint_speed_excess": _error("Speed excess", "limits", "Angular speed beyond the limit, summed over joints."),
+    "joint_speed_excess": _error("Speed excess", "× limit", "Angular speed beyond the limit, summed over joints."),
     "joint_limit_rad": _error("Angle excess", "rad", "Angle beyond the anatomical range, summed over joints."),
     "self_penetration_m": _error("Overlap", "m", "Depth by which body parts overlap, summed over pairs of parts."),
     "foot_slip_m_per_s": _error(
         "Slip speed", "m/s", "Speed over the floor of the points in contact, weighted by load."
     ),
     "ground_penetration_m": _error("Depth below floor", "m", "Depth of the lowest point of the body below the floor."),
-    "floating_bw": _error("Unsupported force", "BW", "Force the motion needs and no contact gives; 0 in free flight."),
+    "floating_bw": _error(
+        "Unsupported force",
+        "BW",
+        "Force the motion needs and no contact gives. 0 while the body falls freely: then nothing has to touch.",
+    ),
     "balance_m": _error(
         "Pressure offset",
         "m",
         "How far outside the support the needed centre of pressure lies (unexplained moment / weight).",
     ),
-    "torque_excess": _error("Torque excess", "limits", "Torque beyond human strength, summed over joints."),
+    "torque_excess": _error("Torque excess", "× limit", "Torque beyond human strength, summed over joints."),
     "ground_reaction_bw": _error(
         "Unexplained reaction",
         "BW",
-        "Force and moment that no contact explains, and what exceeds the largest plausible force.",
+        "Force and moment that no push of the floor explains, and what exceeds the largest plausible force.",
     ),
     "power_w_per_kg": Entry("Joint power", "Positive mechanical power of all joints per kilogram of body.", "W/kg"),
 }
@@ -157,9 +177,23 @@ QUANTITIES: dict[str, Entry] = {
     ),
     "external_support": Entry(
         "Missing support",
-        "Share of body weight that needs to be held up where nothing is: a chair, a step.",
+        "Share of body weight that has to be held up where no floor is: a chair, a step, a hand.",
         "BW",
         "lower",
+    ),
+}
+
+#: What can carry the body in a frame, from fine to worst (see ``mjxhuman.report.carriers``).
+CARRIERS: dict[str, Entry] = {
+    "carried": Entry("Carried by the floor", "What touches the floor explains the force the motion needs."),
+    "falling": Entry("In free fall", "Nothing touches and the body falls freely: fine, no force is missing."),
+    "unexplained": Entry(
+        "Touches, not explained",
+        "The body touches the floor, but no push of the floor gives the force it needs.",
+    ),
+    "nowhere": Entry(
+        "Held where no floor is",
+        "The motion needs a force where there is no floor: a chair, a step, a hand, or it hovers.",
     ),
 }
 

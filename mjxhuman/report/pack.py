@@ -18,6 +18,7 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
+from mjxhuman.report.carriers import carriers
 from mjxhuman.report.film import FilmStrip
 from mjxhuman.types import Dynamics, Motion, Scores
 
@@ -187,8 +188,9 @@ def _pool_worst(values: np.ndarray, stride: int, better: str) -> np.ndarray:
     return np.where(np.isinf(worst), np.nan, worst)
 
 
-def dynamics_payload(humanoid: Humanoid, dynamics: Dynamics, stride: int) -> Json:
-    """Torque shares, contact forces in body weights, what no contact explains, power."""
+def dynamics_payload(motion: Motion, dynamics: Dynamics, stride: int) -> Json:
+    """Torque shares, contact forces in body weights, what carries the body, what no contact explains, power."""
+    humanoid = motion.humanoid
     weight = humanoid.weight
     share, bodies = torque_share(humanoid, np.asarray(dynamics.joint_torque, float))
     residual = np.asarray(dynamics.residual, float)
@@ -208,6 +210,9 @@ def dynamics_payload(humanoid: Humanoid, dynamics: Dynamics, stride: int) -> Jso
         "contactNames": [label_of(n) for n in dynamics.contact_names],
         "contactSides": [side_of(n) for n in dynamics.contact_names],
         "com": encode_array(np.asarray(dynamics.com, float)[::stride]),
+        "carrier": None
+        if humanoid.contacts is None
+        else _pool_worst(carriers(motion, dynamics).astype(float), stride, "lower").astype(int).tolist(),
         "series": {
             name: encode_array(_pool_worst(curve, stride, glossary.entry(name).better))
             for name, curve in zip(DYNAMICS_SERIES, curves, strict=True)
@@ -271,7 +276,7 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "film": film_payload(clip.film, stride) if clip.film is not None else None,
     }
     if clip.dynamics is not None:
-        payload["dynamics"] = dynamics_payload(motion.humanoid, clip.dynamics, stride)
+        payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride)
     return payload
 
 

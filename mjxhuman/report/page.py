@@ -64,6 +64,7 @@ def report_payload(
         "autoplay": autoplay,
         "axes": list(glossary.AXES),
         "glossary": _used_entries(clips),
+        "carriers": [{"name": name} | dataclasses.asdict(e) for name, e in glossary.CARRIERS.items()],
         "humanoids": [humanoid_payload(h) for h in humanoids],
         "clips": rows,
         "failures": [list(f) for f in failures],
@@ -88,7 +89,9 @@ def _used_entries(clips: Sequence[ClipReport]) -> Json:
     if any(c.dynamics is not None for c in clips):
         names.update(dict.fromkeys((*glossary.QUANTITIES, *DYNAMICS_SERIES)))
     entries = {name: glossary.entry(name) for name in glossary.order_terms(list(names))}
-    return {name: dataclasses.asdict(e) | {"score": e.is_score} for name, e in entries.items()}
+    return {
+        name: dataclasses.asdict(e) | {"score": e.is_score, "noticeable": e.noticeable} for name, e in entries.items()
+    }
 
 
 def write_report(path: str | Path, clips: Sequence[ClipReport], **options) -> Path:

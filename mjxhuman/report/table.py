@@ -127,7 +127,7 @@ def difference_table(a: tuple[str, Scores], b: tuple[str, Scores], *, colour: bo
     for key, x, y in ((k, _value(p), _value(q)) for k, p, q in pairs):
         entry = glossary.entry(key)
         change = y - x
-        same = not abs(change) >= (0.005 if entry.is_score else 0.01 * max(abs(x), abs(y), 1e-12))
+        same = entry.same(x, y)
         better = change > 0 if entry.better == "higher" else change < 0
         verdict = "" if same or not entry.better else "better" if better else "worse"
         arrow = "=" if same else "▲" if change > 0 else "▼"

@@ -135,6 +135,12 @@ class Chrome:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description"))
         return answer["result"].get("value")
 
+    def key(self, name: str, *, shift: bool = False) -> None:
+        """Press and release a key by its name in JavaScript."""
+        text = {"text": name} if len(name) == 1 else {}
+        for kind in ("keyDown", "keyUp"):
+            self._send("Input.dispatchKeyEvent", type=kind, key=name, modifiers=8 * shift, **text)
+
     def screenshot(self, path: Path | None = None, full: bool = False) -> bytes:
         """PNG of the window, or of the full page."""
         data = base64.b64decode(self._send("Page.captureScreenshot", captureBeyondViewport=full, format="png")["data"])

@@ -85,6 +85,17 @@ def make_dynamics(motion):
 
 
 @pytest.fixture(scope="session")
+def chrome():
+    """A headless browser; the tests are skipped where there is none."""
+    from chrome import CHROMIUM, Chrome
+
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
+    with Chrome() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def make_clip(humanoid):
     """``make_clip(name, frames=40, seed=0, valid=True, ...) -> ClipReport``."""
 

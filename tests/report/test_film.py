@@ -7,7 +7,6 @@ import io
 
 import numpy as np
 import pytest
-from chrome import CHROMIUM, Chrome
 from films import write_film
 
 from mjxhuman.data.keypoint_names import LAYOUTS
@@ -116,14 +115,6 @@ def test_payload_has_points_of_the_frames_that_are_played(film):
     assert len(payload["pictures"]) == 20
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    if CHROMIUM is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
-    with Chrome() as browser:
-        yield browser
-
-
 def wait_for_film(chrome) -> None:
     script = """new Promise((done, fail) => { const start = performance.now(); const look = () =>
       document.documentElement.dataset.film === 'drawn' ? done(1) :
@@ -143,7 +134,7 @@ def test_page_plays_the_video_beside_the_body(chrome, make_clip, film, tmp_path)
     clip = dataclasses.replace(make_clip("walk", frames=40), film=film)
     page = write_report(tmp_path / "a.html", [clip, make_clip("no video", frames=40, seed=1)], title="Film")
     chrome.size(1400, 900)
-    chrome.open(page, "frame=10")
+    chrome.open(page, "clip=0&frame=10")
     wait_for_film(chrome)
     assert chrome.errors == []
     assert [r for r in chrome.requests if not r.startswith(("file:", "data:"))] == []

@@ -150,5 +150,5 @@ def test_forces_are_in_weights_of_the_models_own_gravity(make_clip):
     moon = mujoco.MjSpec.from_string(clip.motion.humanoid.spec.to_xml())
     moon.option.gravity = (0.0, 0.0, -1.62)
     body = dataclasses.replace(clip.motion.humanoid, model=moon.compile())
-    grf = decode_array(dynamics_payload(body, clip.dynamics, 1)["grf"])
+    grf = decode_array(dynamics_payload(dataclasses.replace(clip.motion, humanoid=body), clip.dynamics, 1)["grf"])
     np.testing.assert_allclose(grf[:, 0, 2], 0.5 * 9.81 / 1.62, rtol=1e-3)

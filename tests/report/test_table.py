@@ -67,5 +67,13 @@ def test_difference_names_the_direction(rows):
     assert "=" in lines["Power"] and "better" not in lines["Power"]
 
 
+def test_less_than_a_millimetre_is_the_same(rows):
+    scores = rows[0][1]
+    base = scores.replace(terms={"self_penetration_m": np.float32(0.0002)})
+    for overlap, expected in ((0.0011, "="), (0.0013, "worse")):
+        text = difference_table(("a", base), ("b", base.replace(terms={"self_penetration_m": np.float32(overlap)})))
+        assert expected in next(line for line in text.split("\n") if line.startswith("Overlap"))
+
+
 def test_no_clips():
     assert score_table([]) == "no clips"

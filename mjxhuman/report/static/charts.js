@@ -22,10 +22,13 @@ const cssColor = (name) => getComputedStyle(document.documentElement).getPropert
 function format(x, unit = "") {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";
   const a = Math.abs(x);
+  if (unit === "m" && a < 1) return `${clean((1000 * x).toFixed(a < 0.01 ? 1 : 0))} mm`;
   const text = unit === "" ? x.toFixed(2) : a >= 100 ? x.toFixed(0) : a >= 10 ? x.toFixed(1) : x.toFixed(2);
-  const clean = /^-0(\.0*)?$/.test(text) ? text.slice(1) : text;
-  return unit ? `${clean} ${unit}` : clean;
+  return unit ? `${clean(text)} ${unit}` : clean(text);
 }
+
+/** "-0.00" is 0. */
+const clean = (text) => (/^-0(\.0*)?$/.test(text) ? text.slice(1) : text);
 
 /** Time axis shared by all charts: frame index <-> seconds <-> fraction of the plot width. */
 class TimeAxis {
@@ -34,7 +37,7 @@ class TimeAxis {
   fraction(i) { return i / this.last; }
   ticks() {
     const total = this.last * this.step;
-    const raw = total / 8;
+    const raw = total / (innerWidth < 560 ? 4 : 8);
     const power = 10 ** Math.floor(Math.log10(raw));
     const every = [1, 2, 5, 10].map((m) => m * power).find((m) => m >= raw);
     const out = [];
@@ -97,19 +100,49 @@ function strip({ axis, label, hint, color, range, values, second, ghost, base, w
     plot.append(el("button", { class: "worst", style: left, title: text, "aria-label": text, onclick: onWorst }));
   }
   const node = el("div", { class: main ? "strip main" : "strip", style: `--tone:${color}` },
-    el("span", { class: "label", title: hint || null }, label, note ? el("span", { class: "soft" }, note) : null), value, plot);
+    stripLabel(label, hint, note), value, plot);
   const update = (i) => {
     const v = values[i];
-    value.textContent = second ? `${format(v)} ${format(second[i])}` : format(v, unit);
+    value.textContent = second ? `↑${format(v)} →${format(second[i])}` : format(v, unit);
   };
   return { node, update, main };
+}
+
+/** Name of a row: a button that shows what the row means, and that text. */
+function stripLabel(label, hint, note) {
+  const soft = note ? el("span", { class: "soft" }, note) : null;
+  if (!hint) return el("span", { class: "label" }, label, soft);
+  const meaning = el("p", { class: "meaning", hidden: true }, hint);
+  const button = el("button", { class: "label", title: hint, "aria-expanded": "false", onclick: () => {
+    meaning.hidden = !meaning.hidden;
+    button.setAttribute("aria-expanded", String(!meaning.hidden));
+  } }, label, soft);
+  return [button, meaning];
 }
 
 function timeRuler(axis) {
   const { ticks, total, digits } = axis.ticks();
   const marks = ticks.map((t) => el("span", { style: `left:${(100 * t) / total}%` }, t.toFixed(digits)));
-  return el("div", { class: "strip ruler" }, el("span", { class: "label" }, "Time"), el("span", { class: "value" }, "s"),
-    el("div", { class: "plot" }, marks));
+  const value = el("span", { class: "value" });
+  const node = el("div", { class: "strip ruler" }, el("span", { class: "label" }, "Time in s"), value, el("div", { class: "plot" }, marks));
+  return { node, update: (i) => { value.textContent = `${axis.seconds(i).toFixed(2)} s`; } };
+}
+
+/** Row of what carries the body: a block of colour per run of frames, and the share of each kind. */
+function carrierStrip(axis, codes) {
+  const SHORT = { carried: "floor", falling: "free fall", unexplained: "unexplained", nowhere: "no floor" };
+  const svg = el("svg", { viewBox: `0 0 ${codes.length} 1`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  for (let i = 0, k = 0; i < codes.length; i = k) {
+    while (k < codes.length && codes[k] === codes[i]) k++;
+    svg.append(el("rect", { x: i, width: k - i, y: 0, height: 1, style: `fill:var(--${report.carriers[codes[i]].name})` }));
+  }
+  const share = (k) => codes.filter((c) => c === k).length / codes.length;
+  const hint = report.carriers.map(({ label, sentence }) => `${label}: ${sentence}`).join(" ");
+  const value = el("span", { class: "value" });
+  const node = el("div", { class: "strip carrier" }, stripLabel("Carried by", hint), value, el("div", { class: "plot" }, svg),
+    el("div", { class: "key" }, report.carriers.map(({ name, label, sentence }, k) => share(k) > 0
+      ? el("span", { class: "swatch", style: `--tone:var(--${name})`, title: sentence }, `${label} ${Math.max(1, Math.round(100 * share(k)))} %`) : null)));
+  return { node, update: (i) => { value.textContent = SHORT[report.carriers[codes[i]].name]; } };
 }
 
 /** Torque in percent of the limit: joints down, time across. */
@@ -156,7 +189,7 @@ class HeatMap {
     const rows = this.values2d[0];
     [...this.value.children].forEach((span, k) => {
       const v = this.values[i * rows + k];
-      span.textContent = Number.isNaN(v) ? "–" : v.toFixed(0);
+      span.textContent = Number.isNaN(v) ? "–" : `${v.toFixed(0)} %`;
       span.classList.toggle("over", v > 100);
     });
   }

@@ -51,18 +51,25 @@ function makeStage() {
       el("option", { value: "sides" }, "sides"), el("option", { value: "torque" }, "torque"))));
 }
 
-function select(i, frame = 0) {
+/** Show clip i at a frame; by default at its first frame with a score. */
+function select(i, frame) {
   state.a = i;
   if (state.b === i) state.b = -1;
-  Object.assign(state, { frame, clock: 0 });
-  document.querySelectorAll("tr[data-clip]").forEach((r) => r.classList.toggle("chosen", +r.dataset.clip === i));
+  Object.assign(state, { frame: frame ?? firstScored(clipData(i)), clock: 0 });
+  markChosen();
   buildClip();
+}
+
+function firstScored(data) {
+  const curve = data && (data.series.total || Object.values(data.series)[0]);
+  return curve ? Math.max(curve.findIndex((x) => !Number.isNaN(x)), 0) : 0;
 }
 
 function buildClip() {
   const clip = report.clips[state.a];
   $("clip").hidden = false;
   $("clipname").textContent = clip.name;
+  $("clipname").hidden = report.clips.length === 1 && clip.name === report.title;
   const notes = [...clip.notes];
   if (clip.scores.reward && !clip.scores.valid) notes.unshift(`Not scored: ${clip.scores.reason}`);
   const data = clipData(state.a);
@@ -75,8 +82,8 @@ function buildClip() {
   }
   if (!data) notes.push("This page holds no playback of this clip.");
   $("clipnotes").replaceChildren(...notes.map((text) => el("p", { class: "note" }, text)));
-  $("columns").hidden = !data;
-  $("columns").classList.toggle("single", Boolean(data) && !data.dynamics && !Object.keys(data.series).length);
+  $("clip").classList.toggle("unplayed", !data);
+  $("clip").classList.toggle("single", Boolean(data) && !data.dynamics && !Object.keys(data.series).length);
   buildCompareChoice();
   buildProvenance(clip);
   if (!data) return;
@@ -107,9 +114,10 @@ function buildCompareChoice() {
 
 function buildProvenance(clip) {
   const p = clip.provenance;
-  if (!p) return $("provenance").replaceChildren();
+  $("provenance").hidden = !p;
+  if (!p) return;
   const pairs = [...p.rows.map(([k, v]) => [k, [v]]), ...p.lists];
-  $("provenance").replaceChildren(el("h3", {}, "Where this clip comes from"),
+  $("provenance").replaceChildren(el("h2", {}, "Where this clip comes from"),
     el("dl", { class: "pairs" }, pairs.map(([k, v]) => [el("dt", {}, k), el("dd", {}, v.map((x) => el("div", {}, x)))])));
 }
 
@@ -129,7 +137,7 @@ function seriesStrip(name, values, other, worst) {
   const { stride } = clipData(state.a).meta;
   const flawed = worst && (!worst.score ? Math.abs(worst.value) > 1e-6 : (info.better === "higher" ? worst.value < 0.995 : worst.value > 0.005));
   return strip({
-    axis, label: info.label, note: isComposite(name) ? format(valueOf(report.clips[state.a], name)) : null, hint: info.sentence + span, color: toneOf(name), range, values, main: isComposite(name),
+    axis, label: info.label, note: isComposite(name) ? `clip ${format(valueOf(report.clips[state.a], name))}` : null, hint: info.sentence + span, color: toneOf(name), range, values, main: isComposite(name),
     ghost, base: info.better === "higher" ? "top" : info.better === "lower" || info.unit ? "bottom" : null, unit: info.unit,
     worst: flawed ? Math.round(worst.frame / stride) : undefined, onWorst: () => seek(worst.frame / stride),
   });
@@ -153,10 +161,18 @@ function buildCharts(data) {
     else lane.append(el("h3", { style: `--tone:${tone}` }, title, note ? el("span", { class: "soft" }, note) : null));
     lane.append(...strips.map((s) => s.node));
   };
-  const lane = el("div", { class: "lane" }, timeRuler(axis));
-  box.append(lane);
+  const ruler = timeRuler(axis);
+  rows.push(ruler);
+  const lane = el("div", { class: "lane" }, ruler.node);
   const names = Object.keys(data.series);
+  if (names.length) box.append(el("p", { class: "note" }, "Every frame: the value at the cursor beside its name, the curve over time. Scores fill what is lost; ▲ marks the worst moment. Click a name for its meaning."));
+  box.append(lane);
   group("Total", "var(--ink)", names.filter((n) => n === "total").map((n) => seriesStrip(n, data.series[n], ghostOf((o) => o.series[n]), worst[n])));
+  if (data.dynamics && data.dynamics.meta.carrier) {
+    const carrier = carrierStrip(axis, data.dynamics.meta.carrier);
+    rows.push(carrier);
+    lane.append(carrier.node);
+  }
   for (const key of report.axes) {
     const mine = names.filter((n) => about(n).axis === key);
     const score = report.clips[state.a].scores.axes[key];
@@ -168,7 +184,7 @@ function buildCharts(data) {
   const shown = data.dynamics ? Object.keys(data.dynamics.series) : [];
   const rest = names.filter((n) => n !== "total" && !shown.includes(n) && !report.axes.includes(about(n).axis));
   group("Behind the scores", "var(--ink2)", rest.map((n) => seriesStrip(n, data.series[n], ghostOf((o) => o.series[n]), worst[n])));
-  lane.append(timeRuler(axis));
+  lane.append(timeRuler(axis).node);
   addCursor(lane);
   buildTermTable(box);
 }
@@ -193,7 +209,7 @@ function buildDynamics(data, lane, group, ghostOf) {
     axis, label: d.meta.contactNames[p.k], hint: about("grf").sentence, color: SIDE_TONE[d.meta.contactSides[p.k]],
     range: [0, top], values: p.up, second: p.side, base: "bottom", rule: 1,
     ghost: ghostOf((o) => o.dynamics && o.dynamics.meta.contactNames[p.k] === d.meta.contactNames[p.k] ? verticalOf(o, p.k) : null),
-  })), `in body weights, vertical and horizontal; dotted line at 1, top at ${format(top)}`);
+  })), `in body weights (BW), ↑ vertical, → horizontal; dotted line at 1 BW, top at ${format(top)} BW`);
   group("Support and power", "var(--dyn)", Object.keys(d.series).map((n) =>
     seriesStrip(n, d.series[n], ghostOf((o) => o.dynamics && o.dynamics.series[n]), null)));
   if (d.meta.torqueBodies.length) {
@@ -255,12 +271,13 @@ function addCursor(box) {
 
 function buildMoments(data) {
   const stride = data.meta.stride;
+  const scored = data.meta.worst.some((w) => w.score);
   const bad = data.meta.worst.filter((w) => w.score && !isComposite(w.name) && (about(w.name).better === "higher" ? w.value < 0.95 : w.value > 0.05));
   const items = bad.slice(0, 6).map((w) => el("button", {
     class: "moment", style: `--tone:${toneOf(w.name)}`, title: about(w.name).sentence, onclick: () => seek(w.frame / stride),
   }, el("span", {}, about(w.name).label), el("b", {}, format(w.value)), el("span", { class: "soft" }, `${(w.frame * data.meta.dt).toFixed(2)} s`)));
-  $("moments").replaceChildren(el("h3", {}, "Worst moments"),
-    ...(items.length ? items : [el("p", { class: "soft" }, data.meta.worst.length ? "No score falls below 0.95 in any frame." : "This clip has no scores per frame.")]));
+  $("moments").replaceChildren(el("h3", {}, "Worst moments", items.length ? el("span", { class: "soft" }, "score and time") : null),
+    ...(items.length ? items : [el("p", { class: "soft" }, scored ? "No score falls below 0.95 in any frame." : "This clip has no scores per frame.")]));
   $("moments").hidden = plain;
 }
 
@@ -274,7 +291,7 @@ function buildLegends(data) {
   const legend = byTorque
     ? [swatch("var(--heat1)", "at the torque limit"), swatch("var(--heat3)", "at twice the limit")]
     : [swatch("var(--left)", "left"), swatch("var(--right)", "right")];
-  if (data.dynamics) legend.push(el("span", {}, `arrows: force from the floor, ${FORCE_SCALE} m for one body weight`));
+  if (data.dynamics) legend.push(el("span", {}, `arrows: force of the floor, 1 BW is ${FORCE_SCALE} m long`));
   if (other) {
     const moved = V.norm(startOffset(data, clipData(state.b))) > 0;
     legend.push(swatch("var(--ghost)", other.name + (moved ? " (moved to the same start)" : "")), el("label", {}, el("input", { type: "checkbox", checked: state.beside, onchange: (e) => {
@@ -283,6 +300,19 @@ function buildLegends(data) {
     } }), "side by side"));
   }
   $("stagelegend").replaceChildren(...legend);
+}
+
+/** What carries the body in this frame, in words and with what is missing. */
+function showReading(data, frame) {
+  const d = data.dynamics;
+  const code = d && d.meta.carrier ? d.meta.carrier[frame] : -1;
+  $("reading").hidden = code < 0;
+  if (code < 0) return;
+  const { name, label, sentence } = report.carriers[code];
+  const amount = (n) => format(d.series[n][frame], about(n).unit);
+  const missing = name === "unexplained" || name === "nowhere"
+    ? ` Missing: ${amount("floating_bw")} and ${amount("residual_torque")}.` : "";
+  $("reading").replaceChildren(el("b", { class: "swatch", style: `--tone:var(--${name})` }, label), ` ${sentence}${missing}`);
 }
 
 function buildDifference() {
@@ -294,7 +324,9 @@ function buildDifference() {
     const [x, y] = [valueOf(a, n), valueOf(b, n)];
     const info = about(n);
     const change = x === null || y === null ? null : y - x;
-    const noticeable = change !== null && Math.abs(change) >= (info.unit ? 0.01 * Math.max(Math.abs(x), Math.abs(y)) : 0.005);
+    // as Entry.same of the glossary
+    const share = info.unit ? 0.01 * Math.max(Math.abs(x), Math.abs(y)) : 0;
+    const noticeable = change !== null && Math.abs(change) >= Math.max(info.noticeable ?? 0.005, share, 1e-12);
     const good = noticeable && info.better && change > 0 === (info.better === "higher");
     const verdict = !noticeable ? "same" : !info.better ? "" : good ? "better" : "worse";
     return el("tr", { class: verdict }, el("th", { scope: "row", style: `--tone:${toneOf(n)}` }, info.label),

@@ -19,10 +19,10 @@ function filmPicture(clip, k) {
 function buildFilm(data) {
   const film = data.meta.film;
   $("filmbox").hidden = !film;
-  $("viewers").className = !film ? "viewers" : film.size[0] > 1.1 * film.size[1] ? "viewers above" : "viewers beside";
+  $("viewers").classList.toggle("above", Boolean(film) && film.size[0] > 1.1 * film.size[1]);
+  $("viewers").classList.toggle("beside", Boolean(film) && film.size[0] <= 1.1 * film.size[1]);
   if (!film) return;
-  $("film").style.aspectRatio = `${film.size[0]} / ${film.size[1]}`;
-  $("filmbox").style.setProperty("--shape", film.size[0] / film.size[1]);
+  $("viewers").style.setProperty("--shape", film.size[0] / film.size[1]);
   film.unpacked = film.unpacked || film.layers.map((layer) => unpack(layer.points));
   $("filmlegend").replaceChildren(...film.layers.map((layer, i) => el("label", { class: `layer${i}` },
     el("input", { type: "checkbox", checked: !filmHidden.has(layer.name), onchange: (e) => {
@@ -43,19 +43,24 @@ function drawFilm() {
   const context = canvas.getContext("2d");
   const source = state.frame * data.meta.stride;
   const picture = filmPicture(state.a, Math.min(Math.round(source / film.stride), film.pictures.length - 1));
-  if (picture.complete && picture.naturalWidth) context.drawImage(picture, 0, 0, width, height);
+  // the whole picture, as large as fits: its proportions never depend on those of the canvas
+  const scale = Math.min(width / film.size[0], height / film.size[1]);
+  const [w, h] = film.size.map((n) => n * scale);
+  const corner = [(width - w) / 2, (height - h) / 2];
+  context.clearRect(0, 0, width, height);
+  if (picture.complete && picture.naturalWidth) context.drawImage(picture, ...corner, w, h);
   document.documentElement.dataset.film = picture.complete && picture.naturalWidth ? "drawn" : "waiting";
   film.layers.forEach((layer, i) => {
-    if (!filmHidden.has(layer.name)) drawSkeleton(context, layer, film.unpacked[i], width / film.size[0], i > 0, ratio);
+    if (!filmHidden.has(layer.name)) drawSkeleton(context, layer, film.unpacked[i], scale, corner, i > 0, ratio);
   });
 }
 
 /** Lines of a skeleton; the fitted body's are broken so that both can be told apart where they agree. */
-function drawSkeleton(context, layer, points, scale, broken, ratio) {
+function drawSkeleton(context, layer, points, scale, corner, broken, ratio) {
   const count = points.shape[1];
   const at = (k) => {
     const i = 2 * (state.frame * count + k);
-    return [(points[i] + 0.5) * scale, (points[i + 1] + 0.5) * scale];
+    return [corner[0] + (points[i] + 0.5) * scale, corner[1] + (points[i + 1] + 0.5) * scale];
   };
   const tone = broken ? { left: "#ffffff", right: "#ffffff", "": "#ffffff" } : { left: "#b48bff", right: "#ffc933", "": "#e8edf2" };
   context.lineCap = "round";

@@ -116,6 +116,7 @@ function showFrame(frame = state.frame) {
   const source = frame * data.meta.stride;
   $("clock").textContent = `${(source * data.meta.dt).toFixed(2)} / ${((data.meta.frames - 1) * data.meta.dt).toFixed(2)} s · frame ${source}`;
   updateRows(frame);
+  showReading(data, frame);
   drawScene();
   drawTop();
   drawFilm();

@@ -7,7 +7,7 @@ class Orbit {
   constructor(element, onChange) {
     Object.assign(this, { target: [0, 0, 0.9], yaw: 0.9, pitch: 0.16, distance: 4.2, pan: [0, 0, 0], onChange });
     this.pointers = new Map();
-    element.style.touchAction = "none";
+    element.style.touchAction = "pan-y"; // one finger turns the body sideways and still scrolls the page
     element.addEventListener("pointerdown", (e) => {
       element.setPointerCapture(e.pointerId);
       this.pointers.set(e.pointerId, [e.clientX, e.clientY]);
@@ -17,6 +17,8 @@ class Orbit {
     element.addEventListener("pointercancel", drop);
     element.addEventListener("pointermove", (e) => this.move(e));
     element.addEventListener("wheel", (e) => {
+      // the page scrolls on until the view was clicked; a pinch on a touchpad is a wheel with ctrl
+      if (!e.ctrlKey && document.activeElement !== element) return;
       e.preventDefault();
       this.zoom(Math.exp(e.deltaY * 0.001));
     }, { passive: false });

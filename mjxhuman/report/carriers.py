@@ -1,0 +1,54 @@
+"""What carries the body in every frame, in words.
+
+A force that the motion needs and no contact gives is one of two things: the body touches the floor and the floor cannot
+give it, or it is needed where no floor is. A body that nothing touches and that falls freely misses nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.physics.contact import LENGTH
+from mjxhuman.physics.contact_dynamics import REACH, SINK
+from mjxhuman.report.glossary import CARRIERS
+from mjxhuman.rewards.feasibility import Config
+from mjxhuman.types import Dynamics, Motion
+
+#: Body weights; less than this is no load.
+_LOAD = 0.05
+#: Share of the missing force that points up where support, and not some push, is missing.
+_UPWARD = 0.7
+
+
+def lowest_height(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray) -> np.ndarray:
+    """Height (T,) m above the floor of the lowest contact point of poses (T, B, 3) m, (T, B, 4) wxyz."""
+    contacts = humanoid.contacts
+    assert contacts is not None
+    w, x, y, z = np.moveaxis(body_quat[:, contacts.body_id], -1, 0)
+    # third row of the rotation: what a point of the body adds to the height
+    row = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1)
+    height = body_pos[:, contacts.body_id, 2] + np.sum(row * contacts.offset, axis=-1) - contacts.radius
+    return height.min(axis=1)
+
+
+def carriers(motion: Motion, dynamics: Dynamics) -> np.ndarray:
+    """What carries the body, (T,) indices into ``glossary.CARRIERS``, of an unbatched motion with contact points.
+
+    A force counts as missing beyond what the score of the ground reaction accepts. Where the body touches and the force
+    that is missing points up, it is support in a place without a floor, unless the body is inside the floor.
+    """
+    humanoid = motion.humanoid
+    pos, quat = np.asarray(motion.body_pos, float), np.asarray(motion.body_quat, float)
+    residual, weight = np.asarray(dynamics.residual, float), humanoid.weight
+    force = residual[:, :3] / weight
+    moment = residual[:, 3:] / weight - np.cross(np.asarray(dynamics.com, float) - pos[:, 1], force)
+    missing = np.sqrt(np.sum(force**2, -1) + np.sum(moment**2, -1) / LENGTH**2) > Config().ground_reaction.accept
+    load = np.sum(np.asarray(dynamics.grf, float)[..., 2], axis=-1) / weight
+    height = lowest_height(humanoid, pos, quat)
+    upward = force[:, 2] > np.maximum(_LOAD, _UPWARD * np.linalg.norm(force, axis=-1))
+    nowhere = (height > REACH) | (upward & (height > -SINK))
+    names = list(CARRIERS)
+    return np.select(
+        [~missing & (load > _LOAD), ~missing, ~nowhere], [names.index(n) for n in names[:3]], names.index("nowhere")
+    )
