@@ -1,4 +1,6 @@
-"""Speed here: ``python -m experiments.benchmark reward|simulate|train|video`` (values: configs/benchmark.py).
+"""How fast scores, simulation, training and recovery from video are here.
+
+    python -m experiments.benchmark reward|simulate|train|video          (values: configs/benchmark.py)
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
 line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
@@ -27,16 +29,18 @@ from typing import Any
 import jax
 import mujoco
 import numpy as np
-from absl import app, flags, logging
-from ml_collections import config_dict, config_flags
+from absl import flags
+from ml_collections import config_dict
 
 import mjxhuman
-from experiments import benchmark_simulate, benchmark_train, benchmark_video
 from mjxhuman.math import rotation
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
 
-ROOT = Path(__file__).resolve().parents[1]
+from . import benchmark_simulate, benchmark_train, benchmark_video
+from .launch import launch
+
+ROOT = Path(__file__).resolve().parents[__package__.count(".") + 1]  # what this package is imported from
 
 
 def measure(call: Callable[[], Any], seconds: float, least: int = 5) -> dict[str, float]:
@@ -142,7 +146,7 @@ def first_result() -> None:
 
 def fresh_process() -> dict[str, float]:
     """Seconds from the start of a new process to its first score: empty compilation cache, filled cache (best of 3)."""
-    code = "from experiments.benchmark import first_result; first_result()"
+    code = f"from {__package__}.benchmark import first_result; first_result()"
     with tempfile.TemporaryDirectory() as cache:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | {"MJXHUMAN_CACHE": cache}
         times = []
@@ -239,7 +243,6 @@ BENCHMARKS = {
 
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl: one benchmark by name."""
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     if len(argv) != 2 or argv[1] not in BENCHMARKS:
         print(
             f"benchmark: name one of {', '.join(BENCHMARKS)}, found {' '.join(argv[1:]) or 'nothing'}", file=sys.stderr
@@ -264,5 +267,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", "configs/benchmark.py", "What to measure, and where to write it.")
-    app.run(main)
+    launch(main, "benchmark")

@@ -18,14 +18,15 @@ import numpy as np
 from ml_collections import config_dict
 from mujoco.rollout import Rollout
 
-from configs import imitation
-from experiments.benchmark_simulate import measure
-from experiments.train_imitation import dataclass_of, environment
 from mjxhuman.envs.imitation import Imitation
 from mjxhuman.learning import ppo
 from mjxhuman.learning.config import PPOConfig
 from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count
+
+from .benchmark_simulate import measure
+from .launch import load_config
+from .train_imitation import dataclass_of, environment
 
 
 def rollout_call(env: Imitation, envs: int, steps: int) -> Callable[[], Any]:
@@ -68,7 +69,7 @@ def train(config: config_dict.ConfigDict) -> dict[str, Any]:
     """All measurements of training; the keys are those of the JSON file."""
     prepare_jax()
     jax.config.update("jax_enable_compilation_cache", False)
-    settings = imitation.get_config(config.train.variant)
+    settings = load_config(f"imitation:{config.train.variant}")[1]
     settings.quiet = True
     env, *_ = environment(settings)
     learn = dataclass_of(PPOConfig, settings.ppo, "config.ppo")

@@ -27,10 +27,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags, logging
+from absl import flags
 
 from mjxhuman.runs import JsonLines, atomic_write, describe, expand_inputs, json_line, progress
 from mjxhuman.runs.launch import prepare_jax
+
+from .launch import launch
 
 #: Files whose motions are in memory together.
 CHUNK = 64
@@ -138,7 +140,6 @@ def shortly_named(results: list[Any]) -> list[Any]:
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
     values = flags.FLAGS
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     try:
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; name files by --motions=...")
@@ -175,4 +176,4 @@ if __name__ == "__main__":
     flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
     flags.DEFINE_bool("film", False, "Draw films (.mp4) instead of sheets (.png).")
     flags.DEFINE_bool("score", True, "Score the feasibility of both motions, which takes longer than the simulation.")
-    app.run(main)
+    launch(main)

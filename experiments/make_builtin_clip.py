@@ -19,8 +19,6 @@ import numpy as np
 from absl import app, flags
 from scipy.optimize import least_squares
 
-from experiments.builtin.jump import Jump
-from experiments.builtin.walk import Walk
 from mjxhuman.data.npz import QposMotion, save_motion
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.physics.analysis import analyse
@@ -28,6 +26,10 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.report.render import contact_sheet
 from mjxhuman.rewards.score import ERROR_UNITS, score
 from mjxhuman.types import Provenance
+
+from .builtin.jump import Jump
+from .builtin.walk import Walk
+from .launch import launch
 
 CLIPS: dict[str, type[Walk] | type[Jump]] = {"walk": Walk, "jump": Jump}
 
@@ -103,4 +105,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch(main)

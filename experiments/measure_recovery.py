@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
 from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax, progress
 from mjxhuman.runs.environment import cpu_count
+
+from .launch import launch
 
 NOTHING_TO_DO = 2
 
@@ -63,8 +65,8 @@ def run(
       views: as ``choose_views``. damages: keys of ``DAMAGES``, all by default. encoders: names, for the videos.
       pictures: draw them.
     """
-    from experiments import recovery_cases, recovery_tables
-    from experiments.recovery_trial import DAMAGES, JOINTS, read_trial
+    from . import recovery_cases, recovery_tables
+    from .recovery_trial import DAMAGES, JOINTS, read_trial
 
     try:
         trial = read_trial(Path(folder))
@@ -113,7 +115,7 @@ def run(
     with atomic_write(out / "recovery.json") as file:
         file.write(json_line(summary) + "\n")
     if pictures:
-        from experiments import recovery_pictures
+        from . import recovery_pictures
 
         for path in recovery_pictures.draw_all(trial, rows, found, out):
             print(f"picture: {path}")
@@ -122,7 +124,7 @@ def run(
 
 def _baseline(trial: Any, views: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """What the triangulation itself measures: filtered against itself, and unfiltered against filtered."""
-    from experiments.recovery_cases import Case, measure, triangulated
+    from .recovery_cases import Case, measure, triangulated
 
     given = {"triangulation": trial.truth}
     if trial.unfiltered is not None:
@@ -146,7 +148,6 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
     del argv
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     given = flags.FLAGS
     if given.pictures:
         try:
@@ -163,4 +164,4 @@ def main(argv: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    launch(main)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from mjxhuman.runs import (
     JsonLines,
@@ -27,6 +27,8 @@ from mjxhuman.runs import (
     progress,
     read_json_lines,
 )
+
+from .launch import launch
 
 _MOTIONS = flags.DEFINE_string("motions", None, "Comma-separated globs of clean motion files.", required=True)
 _REWARDS = flags.DEFINE_list("rewards", ["feasibility", "phymotion"], "Rewards to rank with.")
@@ -103,4 +105,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch(main)

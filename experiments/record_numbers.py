@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
 from mjxhuman.runs import prepare_jax, progress
+
+from .launch import launch
 
 _OUT = flags.DEFINE_string("out", None, "where to write the numbers (.npz)", required=True)
 _COMPARE = flags.DEFINE_string("compare", None, "an earlier file to compare with")
@@ -155,7 +157,6 @@ def differences(new: dict[str, np.ndarray], old: dict[str, np.ndarray], toleranc
 
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     if len(argv) > 1 or (_COMPARE.value and not Path(_COMPARE.value).is_file()):
         print(f"record_numbers: unexpected arguments, or no such file: {argv[1:] or _COMPARE.value}", file=sys.stderr)
         return 2
@@ -172,4 +173,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch(main)

@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags, logging
-from ml_collections import config_dict, config_flags
+from absl import flags
+from ml_collections import config_dict
 
 from mjxhuman.options import BodyOptions, ReadOptions, VideoOptions, keywords, record_of
 from mjxhuman.runs import atomic_write, expand_inputs, json_line, prepare_jax, progress
+
+from .launch import launch
 
 NOTHING_TO_DO = 2
 
@@ -118,7 +120,6 @@ def run(config: config_dict.ConfigDict) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     if len(argv) > 1:
         print(f"recover_motion: unexpected arguments {argv[1:]}; name files by --config.video=...", file=sys.stderr)
         return NOTHING_TO_DO
@@ -126,5 +127,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", "configs/video.py", "What to recover, how, and where to.")
-    app.run(main)
+    launch(main, "video")

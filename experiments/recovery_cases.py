@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 import mjxhuman
-from experiments.recovery_trial import BONES, DAMAGES, HIDDEN, HIPS, JOINTS, Trial, hidden_frames
 from mjxhuman.data.cameras import level_camera
 from mjxhuman.data.keypoint_names import canonical_name
 from mjxhuman.encoders.base import choose
@@ -26,6 +25,8 @@ from mjxhuman.retarget.chain import chain_of
 from mjxhuman.runs.files import atomic_write
 from mjxhuman.tracking import metrics
 from mjxhuman.types import Camera, Keypoints
+
+from .recovery_trial import BONES, DAMAGES, HIDDEN, HIPS, JOINTS, Trial, hidden_frames
 
 #: Source of the keypoints that lie in the trial's folder; other sources are encoders.
 GIVEN = "given"

@@ -15,13 +15,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from experiments.recovery_cases import BOTH, GIVEN, Case, Found
-from experiments.recovery_tables import Row
-from experiments.recovery_trial import DAMAGES, JOINTS, Trial
 from mjxhuman.data.video import Video
 from mjxhuman.math import camera as lens_model
 from mjxhuman.report.film import skeleton_edges
 from mjxhuman.runs import atomic_write
+
+from .recovery_cases import BOTH, GIVEN, Case, Found
+from .recovery_tables import Row
+from .recovery_trial import DAMAGES, JOINTS, Trial
 
 _EDGES = skeleton_edges(JOINTS)
 _COLOURS = {"left": "#7a4fd0", "right": "#d99a00", "": "#404850"}

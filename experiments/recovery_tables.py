@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from experiments.recovery_cases import GIVEN, RAW, Case
-from experiments.recovery_trial import DAMAGES, everything, hide
+from .recovery_cases import GIVEN, RAW, Case
+from .recovery_trial import DAMAGES, everything, hide
 
 Row = tuple[Case, dict[str, Any]]
 

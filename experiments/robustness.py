@@ -17,10 +17,12 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache, expand_inputs, progress
+
+from .launch import launch
 
 _MOTIONS = flags.DEFINE_string("motions", None, "Comma-separated globs of clean motion files.", required=True)
 _OUT = flags.DEFINE_string("out", "out/robustness", "Folder for results.")
@@ -144,4 +146,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch(main)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from absl import app, flags, logging
-from ml_collections import config_dict, config_flags
+from absl import flags
+from ml_collections import config_dict
 
 from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.runs import enable_compile_cache, expand_inputs
 from mjxhuman.scoring.files import score_files
+
+from .launch import launch
 
 NOTHING_TO_DO = 2
 
@@ -45,7 +47,6 @@ def run(config: config_dict.ConfigDict) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     if len(argv) > 1:
         print(f"score_motion: unexpected arguments {argv[1:]}; name files by --config.inputs=...", file=sys.stderr)
         return NOTHING_TO_DO
@@ -53,5 +54,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", "configs/feasibility.py", "What to score, how, and where to.")
-    app.run(main)
+    launch(main, "feasibility")

@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags, logging
-from ml_collections import config_dict, config_flags
+from absl import flags
+from ml_collections import config_dict
 
 from mjxhuman.runs import expand_inputs, prepare_jax, progress
+
+from .launch import launch
 
 NOTHING_TO_DO, NOT_FINITE = 2, 3
 
@@ -146,7 +148,6 @@ def run(config: config_dict.ConfigDict) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Entry point of absl."""
-    logging.set_verbosity(logging.WARNING)  # JAX logs each backend it does not find
     if len(argv) > 1:
         print(f"train_imitation: unexpected arguments {argv[1:]}; name files by --config.clips=...", file=sys.stderr)
         return NOTHING_TO_DO
@@ -154,5 +155,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", "configs/imitation.py", "What to train on, how, and where to.")
-    app.run(main)
+    launch(main, "imitation")

@@ -236,6 +236,14 @@ def values(record: type[Record]) -> dict[str, Any]:
     }
 
 
+def helps(record: type[Record]) -> dict[str, str]:
+    """The sentence about each option of a record, with what can be chosen."""
+    rows = [(field.name, field.metadata) for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+    return {
+        name: facts["help"] + (f": {', '.join(facts['choices'])}" if facts["choices"] else "") for name, facts in rows
+    }
+
+
 def define_flags(record: type[Record]) -> None:
     """The options of a record as flags of absl, for launchers without a configuration."""
     from absl import flags

@@ -15,9 +15,10 @@ import numpy as np
 from jax import Array
 from scipy.interpolate import BSpline, PchipInterpolator
 
-from experiments.builtin import pose
 from mjxhuman.humanoids import Humanoid
 from mjxhuman.math import timeseries
+
+from . import pose
 
 FPS = 60.0
 FRAMES = 151

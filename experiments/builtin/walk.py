@@ -13,9 +13,10 @@ import numpy as np
 from jax import Array
 from scipy.interpolate import CubicSpline
 
-from experiments.builtin import pose
 from mjxhuman.humanoids import Humanoid
 from mjxhuman.math import timeseries
+
+from . import pose
 
 FPS = 60.0
 CYCLE = 64  # frames: 112 steps a minute

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mjxhuman.options import LoadOptions, ReadOptions, ScoreOptions, VideoOptions, add_flags, spelt
 from mjxhuman.version import __version__
@@ -17,31 +19,55 @@ INTERRUPTED = 130
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="mjxhuman", description="Human motion in, physics out.")
+    parser = argparse.ArgumentParser(
+        prog="mjxhuman",
+        description="Human motion in, physics out: scores, forces, torques and simulated motion from recordings.",
+        epilog="mjxhuman COMMAND --help explains a command and gives an example.",
+    )
     parser.add_argument("--version", action="version", version=f"mjxhuman {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.set_defaults(parser=parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    score = commands.add_parser("score", help="score motion files and videos, print a table, write a report")
+    def command(name: str, sentence: str, *examples: str) -> argparse.ArgumentParser:
+        return _command(commands, name, sentence, examples)
+
+    score = command(
+        "score",
+        "score motion files and videos, print a table, write a report",
+        "mjxhuman score walk.bvh",
+        "mjxhuman score mocap/ generated/*.npz --out out/scores",
+        "mjxhuman score before.bvh after.bvh --compare",
+    )
     score.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
     score.add_argument("--compare", action="store_true", help="two files: what changed from the first to the second")
     score.add_argument("--out", metavar="DIR", help="write report.html and scores.jsonl there")
     score.add_argument("--json", action="store_true", help="print one JSON object per file and nothing else")
     add_flags(score, ScoreOptions)
 
-    view = commands.add_parser("view", help="play a motion in the browser")
-    view.add_argument("files", nargs="+", metavar="FILE")
+    view = command("view", "play motions in the browser", "mjxhuman view dance.amc", "mjxhuman view a.bvh b.bvh")
+    view.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
     view.add_argument("--out", metavar="HTML", help="where to write the page (default: a temporary file)")
     view.add_argument("--no-browser", action="store_true", help="only write the page")
     view.add_argument("--viser", action="store_true", help="live viewer instead (one file; needs the extra 'view')")
     add_flags(view, LoadOptions)
 
-    info = commands.add_parser("info", help="versions, devices and formats; or what is known of a file")
-    info.add_argument("file", nargs="?", metavar="FILE")
+    info = command(
+        "info",
+        "versions, devices, formats and encoders; or what a file says and what had to be assumed",
+        "mjxhuman info",
+        "mjxhuman info walk.amc",
+    )
+    info.add_argument("file", nargs="?", metavar="FILE", help="a motion file, a video or 2D keypoints; not retargeted")
     info.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     add_flags(info, LoadOptions)
 
-    convert = commands.add_parser("convert", help="write a motion in another format")
-    convert.add_argument("input", metavar="IN")
+    convert = command(
+        "convert",
+        "write a motion in another format",
+        "mjxhuman convert walk.amc walk.npz",
+        "mjxhuman convert dance.mp4 dance.npz --to qpos",
+    )
+    convert.add_argument("input", metavar="IN", help="a motion file; a video or 2D keypoints with --to")
     convert.add_argument("output", metavar="OUT", help="a .npz, .bvh (skeletons) or .trc (points) file")
     convert.add_argument(
         "--to",
@@ -52,26 +78,35 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_flags(convert, LoadOptions)
 
-    render = commands.add_parser("render", help="draw a motion: .png a sheet of frames, .mp4 a film")
-    render.add_argument("file", metavar="FILE")
-    render.add_argument("output", metavar="OUT", help="a .png or .mp4 file")
-    render.add_argument(
-        "--size", default=None, metavar="WxH", help="pixels of a picture (default 320x320, film 960x720)"
+    render = command(
+        "render",
+        "draw a motion: .png a sheet of frames, .mp4 a film",
+        "mjxhuman render kick.bvh kick.png --forces",
+        "mjxhuman render after.bvh film.mp4 --ghost before.bvh",
     )
-    render.add_argument("--columns", type=int, default=6, help="of a sheet (default 6)")
-    render.add_argument("--rows", type=int, default=2, help="of a sheet (default 2)")
+    render.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
+    render.add_argument("output", metavar="OUT", help="a .png or .mp4 file")
+    render.add_argument("--size", metavar="WxH", help="pixels of a picture (default 320x320, film 960x720)")
+    render.add_argument("--columns", type=_at_least_1, default=6, metavar="N", help="of a sheet (default 6)")
+    render.add_argument("--rows", type=_at_least_1, default=2, metavar="N", help="of a sheet (default 2)")
     render.add_argument("--forces", action="store_true", help="draw ground reaction forces")
     render.add_argument("--ghost", metavar="FILE", help="a second motion, drawn transparent")
     add_flags(render, LoadOptions)
 
-    track = commands.add_parser("track", help="simulate a body that follows a motion, and score what it did")
-    track.add_argument("file", metavar="FILE")
+    track = command(
+        "track",
+        "simulate a body that follows a motion, and score what it did",
+        "mjxhuman track walk.amc",
+        "mjxhuman track walk.amc --policy out/imitation --picture png",
+    )
+    track.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
     track.add_argument("--out", default="out/track", metavar="DIR", help="for motion and film (default out/track)")
     track.add_argument(
-        "--policy", metavar="FILE",
+        "--policy",
+        metavar="FILE",
         help="a policy file or run folder, or zero, random, reference: agents without training (default: the shipped "
         "tracker)",
-    )  # fmt: skip
+    )
     track.add_argument(
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
@@ -79,9 +114,45 @@ def build_parser() -> argparse.ArgumentParser:
     add_flags(track, ReadOptions)
     add_flags(track, VideoOptions)
 
-    demo = commands.add_parser("demo", help="score the built-in clip and damaged copies of it")
+    run = command(
+        "run",
+        "run a launcher: train, evaluate, benchmark, score thousands of files",
+        "mjxhuman run",
+        "mjxhuman run score_motion --help",
+        "mjxhuman run train_imitation --config=imitation:cpu --config.clips='mocap/**/*.amc'",
+    )
+    run.add_argument("name", nargs="?", metavar="NAME", help="of a launcher; without one they are listed")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="of the launcher")
+
+    demo = command("demo", "score the built-in clip and damaged copies of it", "mjxhuman demo")
     demo.add_argument("--out", default="out/demo", metavar="DIR", help="write report.html there (default out/demo)")
     return parser
+
+
+def _command(commands: Any, name: str, sentence: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    """A command with the sentence it is listed by and examples of its use."""
+    parser = commands.add_parser(
+        name,
+        help=sentence,
+        description=f"{sentence[0].upper()}{sentence[1:]}.",
+        epilog="\n  ".join([f"example{'s' if len(examples) > 1 else ''}:", *examples]),
+        formatter_class=_HelpFormatter,
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Examples keep their lines; everything else is wrapped."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("example") else super()._fill_text(text, width, indent)
+
+
+def _at_least_1(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +162,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code. 0: done; 1: some files could not be scored; 2: wrong usage, or nothing could be done;
         130: interrupted.
     """
-    args = build_parser().parse_args(arguments)
+    args, unknown = build_parser().parse_known_args(arguments)
+    if unknown:  # the usage of the command is shown, not that of all
+        args.parser.error(_unknown(args.parser, unknown))
+    if args.command is None:
+        args.parser.print_help()
+        return 0
     try:
         return importlib.import_module(f"mjxhuman.cli.{args.command}").run(args)
     except BrokenPipeError:  # the reader of a pipe has left: nobody to tell
@@ -103,6 +179,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mjxhuman {args.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
+    flag = next((argument.partition("=")[0] for argument in arguments if argument.startswith("-")), None)
+    near = difflib.get_close_matches(flag, parser._option_string_actions, 1) if flag else []
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown {'option' if flag else 'argument'} {flag or arguments[0]}{hint}"
 
 
 def _one_line(error: Exception) -> str:

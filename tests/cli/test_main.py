@@ -1,5 +1,6 @@
 """The command line: fast help, clear errors, exit codes. Commands on real motion are in test_cli_files.py."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from mjxhuman.cli import build_parser, main
 from mjxhuman.data import read_motion, save_motion
 from mjxhuman.types import BodyMotion, PointMotion
 
-COMMANDS = ("score", "view", "info", "convert", "render", "demo")
+COMMANDS = ("score", "view", "info", "convert", "render", "track", "run", "demo")
 
 
 def test_help_loads_nothing_heavy():
@@ -27,17 +28,38 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_a_module(command, capsys):
+def test_every_command_has_a_sentence_an_example_and_a_module(command, capsys):
     with pytest.raises(SystemExit) as stop:
         build_parser().parse_args([command, "--help"])
-    assert stop.value.code == 0 and command in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and importlib.util.find_spec(f"mjxhuman.cli.{command}")
+    _, sentence, *_ = text.split("\n\n")
+    assert sentence.endswith(".") and f"\n  mjxhuman {command}" in text.split("example")[-1]
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["score"], ["score", "a.bvh", "--reward", "beauty"]])
-def test_wrong_usage_exits_with_2(arguments, capsys):
+def test_without_arguments_there_is_help(capsys):
+    assert main([]) == 0
+    assert "positional arguments" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "usage: mjxhuman [-h]"),
+        (["score"], "usage: mjxhuman score"),
+        (["score", "a.bvh", "--reward", "beauty"], "choose from"),
+        (["score", "a.bvh", "--fsp", "30"], "unknown option --fsp; did you mean --fps?"),
+        (["info", "a.bvh", "b.bvh"], "mjxhuman info: error: unknown argument b.bvh"),
+        (["render", "a.bvh", "b.png", "--rows", "0"], "--rows: expected a whole number of at least 1, found '0'"),
+        (["view", "a.bvh", "--fps", "0"], "--fps: expected a positive number of frames per second, found 0"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_the_usage_of_the_command(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
-    assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
+    text = capsys.readouterr().err
+    assert stop.value.code == 2 and message in text
+    assert text.startswith(f"usage: mjxhuman {arguments[0]}" if arguments[0] in COMMANDS else "usage: mjxhuman [-h]")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every launcher loads in a process of its own, says what it is for, and has no other launcher's flags."""
+"""Every launcher is found, says what it is for, lists its values, and names what is wrong with a command line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from experiments import launch
+from mjxhuman.cli import main
+from mjxhuman.cli.run import launchers
+
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCHERS = sorted(p.stem for p in (ROOT / "experiments").glob("*.py") if "app.run(" in p.read_text(encoding="utf-8"))
+LAUNCHERS = sorted(launchers(ROOT / "experiments"))
+
+
+def start(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_there_are_launchers():
@@ -18,10 +28,74 @@ def test_there_are_launchers():
 
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_launcher_loads(name):
-    """absl's --help prints the module's docstring and flags, and exits with 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (0, 1), done.stderr
-    assert "Traceback" not in done.stderr
+    """In a process of its own, so that it has no other launcher's flags."""
+    done = start(f"experiments.{name}", "--help")
+    assert done.returncode == 0 and not done.stderr, done.stderr
     assert f"python -m experiments.{name}" in done.stdout, "the docstring gives no command to copy"
+
+
+def test_run_lists_launchers_with_a_sentence_each(capsys):
+    assert main(["run"]) == 0
+    text = capsys.readouterr().out
+    for name in LAUNCHERS:
+        (line,) = (line for line in text.splitlines() if line.startswith(f"  {name} "))
+        assert len(line.split()) > 4, line
+
+
+def test_run_from_any_folder(tmp_path):
+    """The default configuration is found beside the code; a wrong key is one line that names what there is."""
+    done = start("mjxhuman", "run", "score_motion", "--config.read_ahed=3", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
+    assert "config has camera, encoder" in done.stderr and "did you mean --config.read_ahead?" in done.stderr
+    done = start("mjxhuman", "run", "score_motion", "--config", "feasibility", "--config.inputs=none.bvh", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr == (
+        "score_motion: none.bvh: no such file, and no file matches it as a pattern\n"
+    )
+
+
+def test_run_of_an_unknown_launcher(capsys):
+    assert main(["run", "fly"]) == 2
+    assert "expected one of benchmark, evaluate" in capsys.readouterr().err
+
+
+def test_configurations_by_name_file_and_variant(tmp_path):
+    path, values = launch.load_config("imitation:test")
+    assert path == f"{ROOT / 'configs' / 'imitation.py'}:test" and values.variant == "test"
+    assert launch.load_config("configs/imitation.py")[1].variant == "cpu"
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from ml_collections import config_dict\ndef get_config():\n    return config_dict.ConfigDict({'a': 1})"
+    )
+    assert launch.load_config(str(own))[1].a == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("nothing", "expected a file or one of benchmark, feasibility, imitation, video, found 'nothing'"),
+        ("/tmp/imitation.py", "expected a file or one of"),
+        ("imitation:huge", "expected variant cpu, gpu or test, found 'huge'"),
+        ("feasibility:huge", "feasibility.py has no variants, found 'huge'"),
+    ],
+)
+def test_wrong_configurations(given, message):
+    with pytest.raises(launch.UsageError, match=message):
+        launch.load_config(given)
+
+
+def test_help_lists_every_value_with_its_comment():
+    path, values = launch.load_config("feasibility")
+    rows = dict(launch.described(values, path))
+    assert len(rows) == len(values)
+    assert rows["limit=0"] == "score only the first so many files; 0 for all"
+    assert rows["ground=stance"].endswith("none, lowest, stance, plane"), "options have the help of their record"
+    assert rows["fps="] == "frames per second"
+
+
+def test_wrong_keys_are_named_at_their_level():
+    _, values = launch.load_config("imitation")
+    launch.check_keys(values, ["--config.seed=3", "--config.amp.coef=1", "--noconfig.quiet", "--other=1"])
+    with pytest.raises(
+        launch.UsageError, match=r"--config.ppo.gama: config.ppo has .*; did you mean --config.ppo.gamma\?"
+    ):
+        launch.check_keys(values, ["--config.ppo.gama=0.9"])
