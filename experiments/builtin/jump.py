@@ -76,7 +76,7 @@ class Jump:
         height = 100 * float(self.humanoid.model.qpos0[2])
         still = {"root_x": np.zeros(FRAMES), "root_z": np.full(FRAMES, height)}
         x = np.concatenate([*rows.values(), *(self._fit(v) for v in still.values())])
-        points = jax.jit(lambda y: pose.contact_forces(self.humanoid, self.qpos(y), FPS, slice(None)).point)
+        points = jax.jit(lambda y: pose.contact_forces(self.humanoid, self.qpos(y), FPS, slice(None)).touch.point)
         sole = points(jnp.asarray(x))[: pose.SOLE_POINTS]
         t = np.clip(self.time, TAKE_OFF, LANDING)
         still["root_x"] = -100 * np.asarray(sole[4:6, 0].mean(0) - sole[4:6, 0, 0].mean())
@@ -114,7 +114,7 @@ class Jump:
 
         def function(x: Array) -> Array:
             s = pose.contact_forces(self.humanoid, self.qpos(x), FPS, inner)
-            foot = jnp.min(s.point[: 2 * pose.SOLE_POINTS, 2], 0)
+            foot = jnp.min(s.touch.point[: 2 * pose.SOLE_POINTS, 2], 0)
             parts = pose.floor_residuals(s, stands)
             parts += [
                 free * s.required_force / s.weight / 0.004,

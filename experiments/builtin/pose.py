@@ -12,8 +12,9 @@ from mjxhuman.humanoids import Humanoid
 from mjxhuman.humanoids.humanoid import SMPL_BODIES
 from mjxhuman.math import rotation
 from mjxhuman.physics.anatomy import make_anatomy
-from mjxhuman.physics.contact_dynamics import Support, body_state, support
+from mjxhuman.physics.contact_dynamics import Support, body_kinematics, support
 from mjxhuman.physics.motion import humanoid_tree, velocities_accelerations
+from mjxhuman.scenes import Plane
 
 #: Sole points of a foot in the order of the contact tables: heel, ball, toe base and toe tip, two each.
 SOLE_POINTS = 8
@@ -85,7 +86,7 @@ def contact_forces(humanoid: Humanoid, qpos: Array, fps: float, inner: slice) ->
     anatomy, numbers = make_anatomy(humanoid, np.float64)
     qvel, qacc = velocities_accelerations(humanoid, qpos, np.ones(len(qpos), bool), fps)
     q, v, a = (x[inner].T for x in (qpos, qvel, qacc))
-    return support(tree, params, anatomy, numbers, body_state(tree, params, q, v), v, a)
+    return support(tree, params, anatomy, numbers, Plane(), body_kinematics(tree, params, q, v), v, a)
 
 
 def floor_residuals(s: Support, standing: np.ndarray) -> list[Array]:
@@ -96,7 +97,7 @@ def floor_residuals(s: Support, standing: np.ndarray) -> list[Array]:
         standing: ``(16, N)`` 1 where a sole point should stand still on the floor, left foot first.
     """
     feet = 2 * SOLE_POINTS
-    height, velocity = s.point[:feet, 2], s.point_velocity[:feet]
+    height, velocity = s.touch.point[:feet, 2], s.touch.velocity[:feet]
     load = s.force[:feet, 2] / s.weight
     return [
         s.residual_force / s.weight / 0.02,

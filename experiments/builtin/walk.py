@@ -173,7 +173,7 @@ class Walk:
             # half a cycle later the force is mirrored: what follows the last frame is the mirrored first one
             after = s.required_force[:, :1] * np.array([[1.0], [-1.0], [1.0]])
             jump = jnp.diff(jnp.concatenate([s.required_force, after], 1), axis=1)
-            foot = jnp.min(s.point[: 2 * pose.SOLE_POINTS, 2].reshape(2, pose.SOLE_POINTS, half), 1)
+            foot = jnp.min(s.touch.point[: 2 * pose.SOLE_POINTS, 2].reshape(2, pose.SOLE_POINTS, half), 1)
             parts = pose.floor_residuals(s, stands)
             parts += [jump / s.weight / 0.03, jnp.maximum(swing - foot, 0.0) / 0.001]
             parts += [d / SIGMA.get(name, SIGMA_OTHER) for name, d in self.deviations(x).items()]

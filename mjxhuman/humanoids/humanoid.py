@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -102,6 +104,24 @@ class Humanoid:
         return self.mass * float(np.linalg.norm(self.model.opt.gravity))
 
     @property
+    def up(self) -> np.ndarray:
+        """Unit vector ``(3,)`` against the model's gravity, world axes; +z where there is none."""
+        gravity = np.array(self.model.opt.gravity, float)
+        strength = float(np.linalg.norm(gravity))
+        return -gravity / strength + 0.0 if strength else np.array([0.0, 0.0, 1.0])
+
+    def with_gravity(self, gravity: Sequence[float]) -> Humanoid:
+        """The same body where gravity is ``(3,)`` m/s^2 in world axes; equal arguments return the same object.
+
+        Raises:
+            ValueError: not three finite numbers.
+        """
+        values = np.asarray(gravity, float)
+        if values.shape != (3,) or not np.isfinite(values).all():
+            raise ValueError(f"gravity: expected three finite numbers, found {gravity!r}")
+        return _under_gravity(self, tuple(values.tolist()))
+
+    @property
     def is_smpl(self) -> bool:
         """Whether the model has the 24 bodies of SMPL's topology."""
         return self.smpl_body_ids is not None
@@ -110,3 +130,10 @@ class Humanoid:
     def description(self) -> str:
         """Name, stature and mass, for results: scores depend on the body."""
         return f"{self.name}, {self.stature:.2f} m, {self.mass:.1f} kg"
+
+
+@functools.lru_cache(maxsize=64)
+def _under_gravity(humanoid: Humanoid, gravity: tuple[float, float, float]) -> Humanoid:
+    spec = humanoid.spec.copy()
+    spec.option.gravity = gravity
+    return dataclasses.replace(humanoid, spec=spec, model=spec.compile())

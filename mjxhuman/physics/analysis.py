@@ -12,25 +12,33 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams, make_anatomy
 from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.batching import map_frames
-from mjxhuman.physics.contact_dynamics import body_state, external_support, support
+from mjxhuman.physics.contact_dynamics import body_kinematics, external_support, support
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Dynamics, Motion
 
 
 def _frames(
-    tree: Tree, anatomy: Anatomy, params: BodyParams, numbers: AnatomyParams, qpos: Array, qvel: Array, qacc: Array
+    tree: Tree,
+    anatomy: Anatomy,
+    params: BodyParams,
+    numbers: AnatomyParams,
+    surface: Surface,
+    qpos: Array,
+    qvel: Array,
+    qacc: Array,
 ) -> dict[str, Array]:
-    state = body_state(tree, params, qpos, qvel)
-    s = support(tree, params, anatomy, numbers, state, qvel, qacc)
+    state = body_kinematics(tree, params, qpos, qvel)
+    s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc)
     linear, _ = kinematics.momentum(tree, params, state.poses, (state.angvel, state.linvel))
-    grf, cop = [], []
+    grf, cop, loads = [], [], s.load
     for group in range(len(anatomy.group_names)):
         index = np.array([i for i, g in enumerate(anatomy.contact_groups) if g == group])
-        load = s.force[index, 2]
+        load = loads[index]
         total = jnp.sum(load, 0)
         grf.append(jnp.sum(s.force[index], 0))
-        centre = jnp.sum(load[:, None] * s.point[index], 0) / jnp.maximum(total, 1e-6)
+        centre = jnp.sum(load[:, None] * s.touch.point[index], 0) / jnp.maximum(total, 1e-6)
         cop.append(jnp.where(total > 1e-3 * s.weight, centre, 0.0))
     root = state.poses.pos[tree.root]
     about_root = s.residual_moment + cross((s.com - root)[None], s.residual_force[None])[0]
@@ -49,18 +57,23 @@ def _frames(
     }
 
 
-def analyse(motion: Motion) -> Dynamics:
+def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
     """Contact-consistent inverse dynamics of a motion of an SMPL-topology body with ball joints.
 
     See ``mjxhuman.physics.contact_dynamics`` for the method. Frames that are not valid are computed like any other.
 
+    Args:
+      motion: ``(T, ...)`` or ``(B, T, ...)``.
+      surface: what may carry the body (see ``mjxhuman.scenes``); default the level floor z = 0.
+
     Raises:
-      ValueError: the humanoid has no anatomy (not of SMPL topology).
+      ValueError: the humanoid has no anatomy (not of SMPL topology), or the surface is none.
     """
+    surface = checked(surface)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
     anatomy, numbers = make_anatomy(motion.humanoid, dtype)
     lead = motion.qpos.shape[:-1]
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
-    out = map_frames(functools.partial(_frames, tree, anatomy), (params, numbers), arrays)
+    out = map_frames(functools.partial(_frames, tree, anatomy), (params, numbers, surface), arrays)
     return Dynamics(**{name: unflat_frames(x, lead) for name, x in out.items()}, contact_names=anatomy.group_names)

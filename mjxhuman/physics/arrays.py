@@ -89,6 +89,21 @@ def dot(a: Array, b: Array) -> Array:
     return a[:, :1] * b[:, :1] + a[:, 1:2] * b[:, 1:2] + a[:, 2:] * b[:, 2:]
 
 
+def along(v: Array, axis: Array | None) -> Array:
+    """Component (..., N) of vectors (..., 3, N) along unit vectors of a shape that broadcasts; None is +z."""
+    if axis is None:
+        return v[..., 2, :]
+    return v[..., 0, :] * axis[..., 0, :] + v[..., 1, :] * axis[..., 1, :] + v[..., 2, :] * axis[..., 2, :]
+
+
+def across_square(v: Array, axis: Array | None) -> Array:
+    """Squared length (..., N) of what is across unit vectors in vectors (..., 3, N); None is +z."""
+    if axis is None:
+        return v[..., 0, :] * v[..., 0, :] + v[..., 1, :] * v[..., 1, :]
+    flat = v - along(v, axis)[..., None, :] * axis
+    return jnp.sum(flat * flat, -2)
+
+
 def double_cross(w: Array, v: Array) -> Array:
     """w x (w x v) of (K, 3, N) arrays."""
     return w * dot(w, v) - v * dot(w, w)

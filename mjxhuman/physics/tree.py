@@ -68,6 +68,7 @@ class Tree:
     hinges: tuple[int, ...]  # qpos row of every hinge, in the order of the groups
     root: int
     has_armature: bool
+    upright: bool  # gravity has no part along x or y and does not pull upwards
 
     @property
     def nbody(self) -> int:
@@ -204,6 +205,7 @@ def make_tree(model: mujoco.MjModel, dtype: Any = np.float32) -> tuple[Tree, Bod
         ),
         root=int(model.body_rootid[model.dof_bodyid[0]]),
         has_armature=bool(np.any(model.dof_armature)),
+        upright=bool(not np.any(gravity[:2]) and gravity[2] <= 0),
     )
 
     def column(x: np.ndarray) -> np.ndarray:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
+from mjxhuman.physics.arrays import across_square
 from mjxhuman.physics.contact_dynamics import Support
 
 
 def slip_speed(s: Support) -> Array:
-    """Speed in m/s over the floor of the points that carry the body, weighted by their load.
+    """Speed in m/s along the surface of the points that carry the body, weighted by their load.
 
     The load, not a height or speed gate, says what is a contact. A body that carries nothing has no slip.
     """
-    load = s.force[:, 2] / s.weight
-    square = s.point_velocity[:, 0] ** 2 + s.point_velocity[:, 1] ** 2
-    speed = jnp.sqrt(square + 1e-12)
+    load = s.load / s.weight
+    speed = jnp.sqrt(across_square(s.touch.velocity, s.touch.cones.normal) + 1e-12)
     # a tenth of body weight is where slip begins to count in full
     return jnp.sum(load * speed, 0) / (jnp.sum(load, 0) + 0.1)
 
 
 def penetration_depth(s: Support) -> Array:
-    """Depth in m of the deepest point of the body below the floor."""
-    return jnp.maximum(-jnp.min(s.point[:, 2], 0), 0.0)
+    """Depth in m of the deepest point of the body inside the surface."""
+    return jnp.maximum(-jnp.min(s.touch.distance, 0), 0.0)
 
 
 def unsupported(s: Support) -> Array:

@@ -18,9 +18,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
-from mjxhuman.physics.contact_dynamics import BodyState, Support, body_state, external_support, support
+from mjxhuman.physics.contact_dynamics import BodyKinematics, Support, body_kinematics, external_support, support
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.rewards import contact, dynamic, kinematic
+from mjxhuman.scenes.surface import Surface
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ AXES: dict[str, tuple[str, ...]] = {
 
 
 def errors(
-    state: BodyState, s: Support, params: BodyParams, anatomy: Anatomy, numbers: AnatomyParams, config: Config
+    state: BodyKinematics, s: Support, params: BodyParams, anatomy: Anatomy, numbers: AnatomyParams, config: Config
 ) -> dict[str, Array]:
     """The physical error ``(N,)`` behind each sub-score, in the unit that ``Config`` states."""
     angles = kinematic.clinical_angles(state, anatomy, numbers)
@@ -97,6 +98,7 @@ def frame_scores(
     hard: bool,
     params: BodyParams,
     numbers: AnatomyParams,
+    surface: Surface,
     qpos: Array,
     qvel: Array,
     qacc: Array,
@@ -106,8 +108,8 @@ def frame_scores(
     Returns ``scores`` (ten sub-scores, three axes, ``total``) and ``errors`` (their physical errors and diagnostics),
     ``(N,)`` each. Pure and differentiable.
     """
-    state = body_state(tree, params, qpos, qvel)
-    s = support(tree, params, anatomy, numbers, state, qvel, qacc)
+    state = body_kinematics(tree, params, qpos, qvel)
+    s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc)
     raw = errors(state, s, params, anatomy, numbers, config)
     scores = {name: getattr(config, name).quality(x, hard) for name, x in raw.items()}
     for axis, names in AXES.items():

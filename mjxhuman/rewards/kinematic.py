@@ -11,7 +11,7 @@ from jax import Array
 from mjxhuman.math import clinical, rotation
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
 from mjxhuman.physics.arrays import apply, take_rows
-from mjxhuman.physics.contact_dynamics import BodyState
+from mjxhuman.physics.contact_dynamics import BodyKinematics
 
 
 def joint_speed(relative: Array, numbers: AnatomyParams) -> Array:
@@ -23,7 +23,7 @@ def joint_speed(relative: Array, numbers: AnatomyParams) -> Array:
     return jnp.sum(jnp.maximum(speed[2:] - 1.0, 0.0), 0)
 
 
-def clinical_angles(state: BodyState, anatomy: Anatomy, numbers: AnatomyParams) -> Array:
+def clinical_angles(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams) -> Array:
     """Angles ``(K, 3, N)`` in rad of every clinical joint, each in the joint's own decomposition."""
     proximal = take_rows(state.poses.quat, anatomy.proximal)
     distal = take_rows(state.poses.quat, anatomy.distal)
@@ -46,7 +46,7 @@ def joint_limit(angles: Array, numbers: AnatomyParams, tolerance: float) -> Arra
     return jnp.sum(jnp.maximum(outside - tolerance, 0.0), (0, 1))
 
 
-def self_penetration(state: BodyState, anatomy: Anatomy, numbers: AnatomyParams, tolerance: float) -> Array:
+def self_penetration(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams, tolerance: float) -> Array:
     """Metres by which capsules overlap beyond rest pose and ``tolerance``, summed over pairs ``(N,)``."""
     rotation = take_rows(state.frames.rotation, anatomy.capsule_bodies)
     origin = take_rows(state.poses.pos, anatomy.capsule_bodies)

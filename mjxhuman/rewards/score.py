@@ -17,6 +17,7 @@ from mjxhuman.physics.anatomy import make_anatomy
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos
 from mjxhuman.rewards import feasibility
+from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Motion, Scores
 
 REWARDS = ("feasibility", "phymotion")
@@ -46,26 +47,31 @@ def score(
     *,
     hard: bool = False,
     config: feasibility.Config | None = None,
+    surface: Surface | None = None,
 ) -> Scores:
-    """Score a motion against the floor of its own world, z = 0. The motion is never moved.
+    """Score a motion against what carries it, by default the floor of its own world, z = 0. The motion is never moved.
 
     Args:
       motion: ``(T, ...)`` or ``(B, T, ...)``. Under ``jax.grad``, ``jit`` or ``vmap`` the result is differentiable with
-        respect to ``qpos``, ``qvel`` and ``qacc``.
+        respect to ``qpos``, ``qvel`` and ``qacc``, and to the numbers of the surface.
       reward: ``"feasibility"`` (ours) or ``"phymotion"`` (the published scorer, bug for bug).
       humanoid: score the same coordinates on this body; default the motion's own.
       hard: feasibility only: count frames within tolerance instead of soft qualities.
       config: feasibility only: tolerances.
+      surface: feasibility only: what may carry the body (see ``mjxhuman.scenes``).
 
     Returns:
       ``Scores``. For feasibility, ``terms`` holds the ten sub-scores (0..1, higher is better) and, with the unit in the
       name, the mean physical error behind each. Clips that cannot be scored are not valid, with the reason, and NaN.
 
     Raises:
-      ValueError: unknown reward, or a humanoid with other coordinates than the motion's.
+      ValueError: unknown reward, a humanoid with other coordinates than the motion's, something that is no surface, or
+        any surface for the published reward, which knows none but z = 0.
     """
     if reward not in REWARDS:
         raise ValueError(f"reward: expected one of {', '.join(REWARDS)}, found {reward!r}")
+    if reward == "phymotion" and surface is not None:
+        raise ValueError("surface: the published reward knows none but the floor z = 0; expected None")
     if humanoid is not None and humanoid is not motion.humanoid:
         if humanoid.nq != motion.humanoid.nq or humanoid.layout != motion.humanoid.layout:
             raise ValueError(
@@ -77,7 +83,7 @@ def score(
         from mjxhuman.rewards.phymotion.score import score_motion
 
         return score_motion(motion)
-    return _feasibility(motion, hard, config or feasibility.Config())
+    return _feasibility(motion, hard, config or feasibility.Config(), checked(surface))
 
 
 def in_ball_joints(motion: Motion) -> Motion:
@@ -92,7 +98,7 @@ def in_ball_joints(motion: Motion) -> Motion:
     return motion_from_qpos(twin, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
 
 
-def _feasibility(motion: Motion, hard: bool, config: feasibility.Config) -> Scores:
+def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface: Surface) -> Scores:
     motion = in_ball_joints(motion)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
@@ -100,10 +106,10 @@ def _feasibility(motion: Motion, hard: bool, config: feasibility.Config) -> Scor
     fn = functools.partial(feasibility.frame_scores, tree, anatomy, config, hard)
     lead = motion.qpos.shape[:-1]
     fields = (motion.qpos, motion.qvel, motion.qacc)
-    if any(isinstance(x, jax.core.Tracer) for x in fields):
-        out = fn(params, numbers, *(flat_frames(x) for x in fields))
+    if any(isinstance(x, jax.core.Tracer) for x in (*fields, *jax.tree.leaves(surface))):
+        out = fn(params, numbers, surface, *(flat_frames(x) for x in fields))
     else:
-        out = map_frames(fn, (params, numbers), tuple(flat_frames(np.asarray(x)) for x in fields))
+        out = map_frames(fn, (params, numbers, surface), tuple(flat_frames(np.asarray(x)) for x in fields))
     scores = {name: x.reshape(lead) for name, x in out["scores"].items()}
     raw = {name: x.reshape(lead) for name, x in out["errors"].items()}
     return _summarise(motion, scores, raw)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
 
 from mjxhuman.physics import contact
 
@@ -20,31 +21,69 @@ def random_problem(n, seed=0, points=24, spread=0.2):
 
 
 def objective(f, force, moment, arm, price):
-    r = np.concatenate([force - f.sum(0), (moment - np.cross(arm, f).sum(0)) / contact.LENGTH])
-    return 0.5 * r @ r + 0.5 * (price[:, None] * f * f).sum()
+    """The programme's value at forces ``(P, 3)``, and its slope, flat."""
+    push, turn = force - f.sum(0), (moment - np.cross(arm, f).sum(0)) / contact.LENGTH
+    slope = price[:, None] * f - push - np.cross(turn, arm) / contact.LENGTH
+    return 0.5 * (push @ push + turn @ turn) + 0.5 * (price[:, None] * f * f).sum(), slope.ravel()
 
 
-def test_matches_scipy_slsqp():
-    n, mu = 6, contact.FRICTION
-    force, moment, arm, price = random_problem(n, seed=3, points=6)
+def random_cones(n, points, seed=0):
+    """A normal and a friction of its own for every point."""
+    rng = np.random.default_rng(seed)
+    normal = np.array([0.0, 0.0, 1.0])[:, None] + rng.normal(size=(points, 3, n)) * 0.4
+    return contact.Cones(normal / np.linalg.norm(normal, axis=1, keepdims=True), rng.uniform(0.3, 1.2, (points, n)))
+
+
+@pytest.mark.parametrize("slanted", [False, True])
+def test_matches_scipy_slsqp(slanted):
+    n, points = 6, 6
+    problem = random_problem(n, seed=3, points=points)
+    cones = random_cones(n, points) if slanted else contact.Cones()
     with jax.enable_x64(True):
-        ours = np.asarray(contact.solve(*(jnp.asarray(x) for x in (force, moment, arm, price))).force)
+        ours = np.asarray(contact.solve(*(jnp.asarray(x) for x in problem), cones).force)
+    up = np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None] if cones.normal is None else cones.normal, (points, 3, n))
+    friction = np.broadcast_to(cones.friction, (points, n))
     for k in range(n):
-        args = (force[:, k], moment[:, k], arm[:, :, k], price[:, k])
+        args = tuple(x[..., k] for x in problem)
 
-        def slack(x):
-            return mu * x.reshape(-1, 3)[:, 2] - np.hypot(*x.reshape(-1, 3)[:, :2].T + 1e-12)
+        def parts(x, k=k):
+            f = x.reshape(-1, 3)
+            load = np.sum(f * up[:, :, k], 1)
+            return load, np.sqrt(np.sum(np.square(f - load[:, None] * up[:, :, k]), 1) + 1e-24)
+
+        def slack(x, parts=parts, k=k):
+            load, shear = parts(x)
+            return friction[:, k] * load - shear
 
         cone = {"type": "ineq", "fun": slack}
-        up = {"type": "ineq", "fun": lambda x: x.reshape(-1, 3)[:, 2]}
-        start = np.tile([0.0, 0.0, 0.05], 6)
+        push = {"type": "ineq", "fun": lambda x, parts=parts: parts(x)[0]}
+        start = (0.05 * up[:, :, k]).ravel()
         found = minimize(
-            lambda x, args=args: objective(x.reshape(-1, 3), *args), start, constraints=[cone, up], method="SLSQP",
-            options={"maxiter": 500, "ftol": 1e-14},
+            lambda x, args=args: objective(x.reshape(-1, 3), *args), start, constraints=[cone, push], method="SLSQP",
+            jac=True, options={"maxiter": 500, "ftol": 1e-14},
         )  # fmt: skip
-        mine = objective(ours[:, :, k], *args)
+        assert slack(ours[:, :, k].ravel()).min() > -1e-6
+        mine, _ = objective(ours[:, :, k], *args)
         # no worse than the general solver's optimum, and not below it: both are the minimum
         assert mine == pytest.approx(found.fun, rel=2e-5, abs=1e-8)
+
+
+def test_forces_turn_with_the_world():
+    """A slope is a level floor in a world that is turned: same residual, same loads, turned directions."""
+    force, moment, arm, price = random_problem(256, seed=4)
+    turn = Rotation.random(random_state=1).as_matrix()
+
+    def turned(x):
+        return jnp.asarray(np.einsum("ij,...jn->...in", turn, x))
+
+    with jax.enable_x64(True):
+        level = contact.solve(*(jnp.asarray(x) for x in (force, moment, arm, price)))
+        normal = jnp.asarray(np.broadcast_to(turn[:, 2][None, :, None], arm.shape))
+        slope = contact.solve(turned(force), turned(moment), turned(arm), jnp.asarray(price), contact.Cones(normal))
+    # directions across the normal are undefined where the pull is along it
+    np.testing.assert_allclose(slope.force, turned(level.force), atol=1e-7)
+    np.testing.assert_allclose(slope.residual_force, turned(level.residual_force), atol=1e-7)
+    np.testing.assert_allclose(slope.residual_moment, turned(level.residual_moment), atol=1e-7)
 
 
 def test_forces_stay_in_their_cones_and_residual_closes_the_balance():
@@ -77,18 +116,27 @@ def test_standing_and_falling_bodies():
     np.testing.assert_allclose(s.force[:, 2, 0], 0.25, atol=2e-3)
 
 
-def test_derivative_matches_finite_differences():
+@pytest.mark.parametrize("slanted", [False, True])
+def test_derivative_matches_finite_differences(slanted):
     with jax.enable_x64(True):
         problem = [jnp.asarray(x) for x in random_problem(8, seed=5, points=8)]
+        if slanted:
+            problem += [jnp.asarray(x) for x in random_cones(8, 8)]
         rng = np.random.default_rng(0)
-        weights = [jnp.asarray(rng.normal(size=np.shape(x))) for x in contact.solve(*problem)]
+
+        def solve(force, moment, arm, price, *cones):
+            return contact.solve(force, moment, arm, price, contact.Cones(*cones))
+
+        weights = [jnp.asarray(rng.normal(size=np.shape(x))) for x in solve(*problem)]
 
         def value(*args):
-            return sum(jnp.sum(w * x) for w, x in zip(weights, contact.solve(*args), strict=True))
+            return sum(jnp.sum(w * x) for w, x in zip(weights, solve(*args), strict=True))
 
-        directions = [jnp.asarray(rng.normal(size=x.shape)) * (0.01 if k == 3 else 1.0) for k, x in enumerate(problem)]
+        size = (1.0, 1.0, 1.0, 0.01, 1.0, 1.0)
+        directions = [jnp.asarray(rng.normal(size=x.shape)) * k for x, k in zip(problem, size, strict=False)]
         _, forward = jax.jvp(value, problem, directions)
-        reverse = sum(jnp.sum(g * d) for g, d in zip(jax.grad(value, (0, 1, 2, 3))(*problem), directions, strict=True))
+        grads = jax.grad(value, tuple(range(len(problem))))(*problem)
+        reverse = sum(jnp.sum(g * d) for g, d in zip(grads, directions, strict=True))
         h = 1e-6
         moved = [value(*(x + s * h * d for x, d in zip(problem, directions, strict=True))) for s in (1, -1)]
         finite = (moved[0] - moved[1]) / (2 * h)

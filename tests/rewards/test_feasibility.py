@@ -8,6 +8,7 @@ import pytest
 import mjxhuman
 from mjxhuman.rewards import feasibility
 from mjxhuman.rewards.score import ERROR_UNITS, score
+from mjxhuman.scenes import Plane
 
 
 def test_standing_still_is_feasible(motion, standing):
@@ -121,7 +122,7 @@ def test_gradients_match_finite_differences(humanoid, standing):
 
         @jax.jit
         def value(*x):
-            out = feasibility.frame_scores(tree, anatomy, feasibility.Config(), False, params, numbers, *x)
+            out = feasibility.frame_scores(tree, anatomy, feasibility.Config(), False, params, numbers, Plane(), *x)
             return jnp.sum(out["scores"]["total"])
 
         forward = float(jax.jit(lambda p, w: jax.jvp(value, p, w)[1])(point, way))
