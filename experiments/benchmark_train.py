@@ -19,8 +19,8 @@ from ml_collections import config_dict
 from mujoco.rollout import Rollout
 
 from mjxhuman.envs.imitation import Imitation
-from mjxhuman.learning import ppo
 from mjxhuman.learning.config import PPOConfig
+from mjxhuman.learning.ppo import PPO
 from mjxhuman.runs import describe, prepare_jax
 from mjxhuman.runs.environment import cpu_count
 
@@ -57,7 +57,8 @@ def environment_call(env: Imitation, envs: int, steps: int) -> Callable[[], Any]
 
 def train_call(env: Imitation, config: PPOConfig) -> Callable[[], Any]:
     """A call that trains for one iteration."""
-    iteration, kept = ppo.make_iteration(env, config), [ppo.init(env, config)]
+    algorithm = PPO(config)
+    iteration, kept = jax.jit(algorithm.iteration, donate_argnums=0), [algorithm.init(env)]
 
     def call() -> None:
         kept[0], *_ = jax.block_until_ready(iteration(kept[0], env))

@@ -111,20 +111,21 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
 def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
-    from mjxhuman.learning.amp import AMPConfig
-    from mjxhuman.learning.config import PPOConfig
-    from mjxhuman.learning.trainer import NotFinite, TrainOptions, train
+    from mjxhuman.learning.config import AMPConfig, PPOConfig
+    from mjxhuman.learning.faults import NotFinite
+    from mjxhuman.learning.ppo import PPO
+    from mjxhuman.learning.trainer import TrainOptions, train
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
         values = dict(config.ppo)
         if config.amp is not None:
             values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
-        ppo = dataclass_of(PPOConfig, values, "config.ppo")
+        algorithm = PPO(dataclass_of(PPOConfig, values, "config.ppo"))
         env, clips = environment(config)
         options = TrainOptions(
             folder=config.out,
-            iterations=max(1, round(config.samples / ppo.batch_size)),
+            iterations=max(1, round(config.samples / algorithm.batch_size)),
             max_seconds=config.max_seconds,
             checkpoint_every=config.checkpoint_every,
             evaluate_every=config.evaluate_every,
@@ -135,7 +136,7 @@ def run(config: config_dict.ConfigDict) -> int:
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()
-        train(env, ppo, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips.motions))
+        train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips.motions))
     except NotFinite as error:
         print(f"train_imitation: {error}", file=sys.stderr)
         return NOT_FINITE

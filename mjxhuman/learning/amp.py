@@ -7,7 +7,6 @@ rewarded. Values are those of PHC. Its parameters live beside actor and critic a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,52 +14,17 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from mjxhuman.learning.networks import MLP, Params, apply
+from mjxhuman.envs import Env
+from mjxhuman.learning.algorithm import Metrics, pmean
+from mjxhuman.learning.config import AMPConfig
+from mjxhuman.learning.extras import Extra, Share
+from mjxhuman.learning.networks import MLP, Networks, Params, apply
 from mjxhuman.learning.normalization import Statistics, new_statistics, normalize, update_statistics
+from mjxhuman.learning.rollout import Rollout
+from mjxhuman.learning.update import Batch, MinibatchLoss
 
-Metrics = dict[str, jax.Array]
-ExtraLoss = Callable[[Params, jax.Array], tuple[jax.Array, Metrics]]
 NAME = "discriminator"  # its place in the parameters
 LOWEST = 1e-4  # of 1 - sigmoid(D): the reward ends at -log of it
-
-
-@dataclasses.dataclass(frozen=True)
-class AMPConfig:
-    """What the discriminator learns with. Sizes count samples over all devices.
-
-    Attributes:
-        task_weight, style_weight: reward = task_weight * reward of the environment + style_weight * style reward.
-        reward_scale: factor on the style reward.
-        hidden: layers of the discriminator (ReLU).
-        coef: weight of its loss beside PPO's.
-        gradient_penalty: weight of the squared gradient of its output at the demonstrations.
-        logit_decay, weight_decay: weights of the squares of its last and of all its matrices.
-        batch_size: samples of each kind (agent, replay, demonstrations) per gradient.
-        replay_size, replay_add: windows of the agent kept from earlier iterations, and taken over per iteration.
-        demo_size, demo_add: demonstrations kept, and drawn anew per iteration.
-    """
-
-    task_weight: float = 0.5
-    style_weight: float = 0.5
-    reward_scale: float = 2.0
-    hidden: tuple[int, ...] = (1024, 512)
-    coef: float = 5.0
-    gradient_penalty: float = 5.0
-    logit_decay: float = 0.01
-    weight_decay: float = 1e-4
-    batch_size: int = 4096
-    replay_size: int = 200_000
-    replay_add: int = 1000
-    demo_size: int = 200_000
-    demo_add: int = 500
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        for kept, added in (("replay_size", "replay_add"), ("demo_size", "demo_add")):
-            if not 0 < getattr(self, added) <= getattr(self, kept):
-                raise ValueError(
-                    f"AMPConfig.{added}: expected 1 to {kept} = {getattr(self, kept)}, found {getattr(self, added)}"
-                )
 
 
 @struct.dataclass
@@ -167,11 +131,11 @@ def discriminator_loss(
 
 def minibatch_loss(
     config: AMPConfig, statistics: Statistics, state: AMPState, windows: jax.Array, clip: float, devices: int
-) -> ExtraLoss:
-    """What ``update`` adds to PPO's loss: the discriminator's on samples of the roll-out, replay and demonstrations."""
+) -> MinibatchLoss:
+    """The discriminator's loss on samples of the roll-out, replay and demonstrations."""
     size = config.batch_size // devices
 
-    def loss(params: Params, rng: jax.Array) -> tuple[jax.Array, Metrics]:
+    def loss(_: Networks, params: Params, batch: Batch, rng: jax.Array) -> tuple[jax.Array, Metrics]:
         now_rng, past_rng, demo_rng = jax.random.split(rng, 3)
         now = windows[jax.random.randint(now_rng, (size,), 0, windows.shape[0])]
         agent = jnp.concatenate([now, state.replay.sample(past_rng, size)])
@@ -181,6 +145,45 @@ def minibatch_loss(
         return config.coef * value, metrics
 
     return loss
+
+
+@dataclasses.dataclass(frozen=True)
+class AMP(Extra):
+    """The adversarial reward beside PPO; ``clip`` bounds normalised windows."""
+
+    config: AMPConfig
+    clip: float
+    name = NAME
+    final_groups = ("amp",)
+
+    def init(self, env: Env, rng: jax.Array) -> tuple[Params, AMPState]:
+        """See ``init_amp``."""
+        return init_amp(self.config, env, rng)
+
+    def share(
+        self, params: Params, state: AMPState, rollout: Rollout, env: Env, rng: jax.Array, axis: str | None
+    ) -> Share:
+        """Both rewards weighed, the discriminator's loss, and the windows remembered."""
+        config, clip, seen = self.config, self.clip, rollout.final_obs["amp"]
+        devices = 1 if axis is None else jax.lax.axis_size(axis)
+        reward = style_reward(config, params[NAME], state, seen, clip)
+        windows = seen.reshape(-1, seen.shape[-1])
+        after = remember(config, state, windows, env, rng, axis, devices)
+        loss = minibatch_loss(config, state.statistics, after, windows, clip, devices)
+        both = config.task_weight * rollout.reward + config.style_weight * reward
+        return Share(after, loss, both, {"reward/style": pmean(jnp.mean(reward), axis)})
+
+    def split(self, state: AMPState) -> AMPState:
+        """The rows of both buffers."""
+        whole: AMPState = jax.tree.map(lambda _: False, state)
+        rows: dict[str, Any] = {"data": True}
+        replay, demos = (dataclasses.replace(x, **rows) for x in (whole.replay, whole.demos))
+        return dataclasses.replace(whole, replay=replay, demos=demos)
+
+    def sizes(self) -> dict[str, int]:
+        """Samples drawn and kept."""
+        names = ("batch_size", "replay_size", "replay_add", "demo_size", "demo_add")
+        return {f"amp.{name}": getattr(self.config, name) for name in names}
 
 
 def discriminate(config: AMPConfig, params: Params, x: jax.Array) -> jax.Array:

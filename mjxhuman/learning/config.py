@@ -1,13 +1,51 @@
-"""What PPO learns with."""
+"""What PPO and its adversarial reward learn with."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from mjxhuman.learning.amp import AMPConfig
 from mjxhuman.learning.networks import ACTIVATIONS
 
 PHC_HIDDEN = (2048, 1536, 1024, 1024, 512, 512)
+
+
+@dataclasses.dataclass(frozen=True)
+class AMPConfig:
+    """What the discriminator learns with. Sizes count samples over all devices.
+
+    Attributes:
+        task_weight, style_weight: reward = task_weight * reward of the environment + style_weight * style reward.
+        reward_scale: factor on the style reward.
+        hidden: layers of the discriminator (ReLU).
+        coef: weight of its loss beside PPO's.
+        gradient_penalty: weight of the squared gradient of its output at the demonstrations.
+        logit_decay, weight_decay: weights of the squares of its last and of all its matrices.
+        batch_size: samples of each kind (agent, replay, demonstrations) per gradient.
+        replay_size, replay_add: windows of the agent kept from earlier iterations, and taken over per iteration.
+        demo_size, demo_add: demonstrations kept, and drawn anew per iteration.
+    """
+
+    task_weight: float = 0.5
+    style_weight: float = 0.5
+    reward_scale: float = 2.0
+    hidden: tuple[int, ...] = (1024, 512)
+    coef: float = 5.0
+    gradient_penalty: float = 5.0
+    logit_decay: float = 0.01
+    weight_decay: float = 1e-4
+    batch_size: int = 4096
+    replay_size: int = 200_000
+    replay_add: int = 1000
+    demo_size: int = 200_000
+    demo_add: int = 500
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        for kept, added in (("replay_size", "replay_add"), ("demo_size", "demo_add")):
+            if not 0 < getattr(self, added) <= getattr(self, kept):
+                raise ValueError(
+                    f"AMPConfig.{added}: expected 1 to {kept} = {getattr(self, kept)}, found {getattr(self, added)}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

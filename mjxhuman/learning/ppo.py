@@ -1,25 +1,28 @@
-"""Proximal policy optimisation (Schulman et al. 2017): collect, advantages, update as one jitted program.
+"""Proximal policy optimisation (Schulman et al. 2017): collect, advantages, update as one program.
 
-``init`` makes the train state, ``make_iteration`` the program. Defaults are those of the PHC tracker on a GPU.
+``PPO`` is the algorithm for ``trainer.train``. Defaults of its configuration are those of the PHC tracker on a GPU.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mjxhuman.envs import Env, State
-from mjxhuman.learning.amp import NAME, ExtraLoss, init_amp, minibatch_loss, remember, style_reward
+from mjxhuman.envs import Env
+from mjxhuman.learning.algorithm import Algorithm, Metrics
+from mjxhuman.learning.amp import AMP
 from mjxhuman.learning.config import PPOConfig
+from mjxhuman.learning.extras import Extra, check_groups
+from mjxhuman.learning.faults import Fault, curriculum_fault
 from mjxhuman.learning.networks import Networks
 from mjxhuman.learning.normalization import new_statistics, update_statistics
-from mjxhuman.learning.rollout import Actors, Fault, Normalizer, Rollout, collect, first_true, start
-from mjxhuman.learning.update import Learner, Metrics, optimizer, pmean, prepare, update
+from mjxhuman.learning.policy import Policy
+from mjxhuman.learning.rollout import Actors, Normalizer, Rollout, adapt, collect, rollout_metrics, start
+from mjxhuman.learning.update import Learner, MinibatchLoss, keys_for, optimizer, prepare, update
 
 
 @struct.dataclass
@@ -33,7 +36,7 @@ class TrainState:
         rng: one key, replaced each iteration.
         actors: the environments, leading axis num_envs.
         curriculum: the environment's, None if it has none.
-        amp: the adversarial reward's discriminator and buffers, None without.
+        extras: the states of what learns beside PPO, by name.
     """
 
     iteration: jax.Array
@@ -42,10 +45,150 @@ class TrainState:
     rng: jax.Array
     actors: Actors
     curriculum: Any = None
-    amp: Any = None
+    extras: dict[str, Any] = struct.field(default_factory=dict)
 
 
-Iteration = Callable[[TrainState, Env], tuple[TrainState, Metrics, Fault]]
+@dataclasses.dataclass(frozen=True)
+class PPO(Algorithm[TrainState]):
+    """PPO, with whatever else learns in the same steps.
+
+    Attributes:
+        config: its numbers; ``config.amp`` adds the adversarial reward.
+        extras: other losses and rewards, see ``learning.extras``.
+        weight: of PPO's own loss beside theirs; 0 leaves the teaching to them.
+    """
+
+    config: PPOConfig
+    extras: tuple[Extra, ...] = ()
+    weight: float = 1.0
+    name = "ppo"
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per iteration."""
+        return self.config.batch_size
+
+    @property
+    def beside(self) -> tuple[Extra, ...]:
+        """All that learns beside PPO."""
+        config = self.config
+        return self.extras if config.amp is None else (AMP(config.amp, config.obs_clip), *self.extras)
+
+    def facts(self) -> dict[str, Any]:
+        """The configuration, and what there is besides."""
+        facts = dataclasses.asdict(self.config)
+        if self.extras:
+            facts |= {"extras": {extra.name: extra.facts() for extra in self.extras}, "weight": self.weight}
+        return facts
+
+    def init(self, env: Env, seed: int = 0) -> TrainState:
+        """A train state before its first iteration; the statistics have seen the first observations.
+
+        Raises:
+            ValueError: the environment lacks an observation group that something sees.
+        """
+        state = jax.jit(self.fresh)(env, jax.random.key(seed))
+        # A copy, because iterations give the train state's arrays away and the environment's must stay.
+        return dataclasses.replace(state, curriculum=jax.tree.map(jnp.copy, getattr(env, "curriculum", None)))
+
+    def fresh(self, env: Env, rng: jax.Array) -> TrainState:
+        """The train state of ``init`` without the curriculum, to be jitted."""
+        config = self.config
+        rng, network_rng, reset_rng = jax.random.split(rng, 3)
+        params = make_networks(env, config).init(network_rng)
+        states = {}
+        for extra in self.beside:
+            rng, extra_rng = jax.random.split(rng)
+            own, states[extra.name] = extra.init(env, extra_rng)
+            check_groups(extra, env)
+            if own is not None:
+                params[extra.name] = own
+        actors = start(env, jax.random.split(reset_rng, config.num_envs))
+        obs = {
+            name: update_statistics(new_statistics((env.observation_sizes[name],)), actors.state.obs[name])
+            for name in dict.fromkeys(("state", config.critic_obs))
+        }
+        return TrainState(
+            iteration=jnp.zeros((), jnp.int32),
+            learner=Learner(params, optimizer(config).init(params), jnp.asarray(config.learning_rate, jnp.float32)),
+            normalizer=Normalizer(obs, new_statistics()),
+            rng=rng,
+            actors=actors,
+            extras=states,
+        )
+
+    def iteration(self, state: TrainState, env: Env, axis: str | None = None) -> tuple[TrainState, Metrics, Fault]:
+        """Collect, take the advantages, update, and let the environment adapt.
+
+        Wait for the result (``jax.block_until_ready``) before the next call.
+        """
+        train, config, networks = state, self.config, make_networks(env, self.config)
+        rng, *keys = jax.random.split(train.rng, 4)
+        if axis is not None:
+            keys = [jax.random.fold_in(key, jax.lax.axis_index(axis)) for key in keys]
+        act_rng, extra_rng, update_rng = keys
+        if train.curriculum is not None:
+            env = dataclasses.replace(env, curriculum=train.curriculum)  # type: ignore[type-var]
+        raw = tuple(dict.fromkeys(name for extra in self.beside for name in extra.groups))
+        final = tuple(dict.fromkeys(name for extra in self.beside for name in extra.final_groups))
+        params = train.learner.params
+        actors, collected, fault = collect(
+            networks, ("state", config.critic_obs), params, train.normalizer, config.obs_clip, env, train.actors,
+            act_rng, config.unroll_length, raw, final,
+        )  # fmt: skip
+        extras, rollout, losses, extra_metrics = self._share(train, collected, env, extra_rng, axis)
+        batch, normalizer, value_metrics = prepare(networks, config, params, train.normalizer, rollout, axis, raw)
+        learner, update_metrics, update_fault = update(
+            networks, config, train.learner, batch, update_rng, axis, losses, self.weight
+        )
+        env, actors_state = adapt(env, actors.state, collected, axis)
+        after = TrainState(
+            iteration=train.iteration + 1,
+            learner=learner,
+            normalizer=normalizer,
+            rng=rng,
+            actors=dataclasses.replace(actors, state=actors_state),
+            curriculum=getattr(env, "curriculum", None),
+            extras=extras,
+        )
+        metrics = {**rollout_metrics(collected, axis), **extra_metrics, **value_metrics, **update_metrics}
+        late = {**update_fault, **curriculum_fault(after.curriculum)}
+        return after, metrics, dataclasses.replace(fault, update=late)
+
+    def _share(
+        self, train: TrainState, rollout: Rollout, env: Env, rng: jax.Array, axis: str | None
+    ) -> tuple[dict[str, Any], Rollout, list[MinibatchLoss], Metrics]:
+        """What the extras make of a roll-out: their states, the roll-out with their rewards, losses and metrics."""
+        states, losses, metrics = {}, [], {}
+        for extra, key in zip(self.beside, keys_for(rng, len(self.beside)), strict=True):
+            share = extra.share(train.learner.params, train.extras[extra.name], rollout, env, key, axis)
+            if share.reward is not None:
+                rollout = dataclasses.replace(rollout, reward=share.reward)
+            states[extra.name] = share.state
+            losses.append(share.loss)
+            metrics |= share.metrics
+        return states, rollout, losses, metrics
+
+    def policy(self, state: TrainState, env: Env) -> Policy:
+        """The mean action, its arrays on the host."""
+        params, statistics = jax.device_get((state.learner.params, state.normalizer.obs["state"]))
+        return Policy(params, statistics, make_networks(env, self.config), self.config.obs_clip)
+
+    def split(self, state: TrainState) -> TrainState:
+        """The environments, and what the extras split of theirs."""
+        whole: TrainState = jax.tree.map(lambda _: False, state)
+        actors = jax.tree.map(lambda _: True, state.actors)
+        extras = {extra.name: extra.split(state.extras[extra.name]) for extra in self.beside}
+        return dataclasses.replace(whole, actors=actors, extras=extras)
+
+    def check_devices(self, devices: int) -> None:
+        """Environments, minibatches and samples of the extras can be split evenly."""
+        sizes = {"num_envs": self.config.num_envs, "minibatch_size": self.config.minibatch_size}
+        for extra in self.beside:
+            sizes |= extra.sizes()
+        for name, size in sizes.items():
+            if size % devices:
+                raise ValueError(f"PPOConfig.{name}: expected a multiple of the {devices} devices, found {size}")
 
 
 def make_networks(env: Env, config: PPOConfig) -> Networks:
@@ -67,134 +210,3 @@ def make_networks(env: Env, config: PPOConfig) -> Networks:
         log_std=config.log_std,
         learn_std=config.learn_std,
     )
-
-
-def init(env: Env, config: PPOConfig, seed: int = 0) -> TrainState:
-    """A train state before its first iteration; the statistics have seen the first observations."""
-    state = jax.jit(fresh, static_argnums=1)(env, config, jax.random.key(seed))
-    # A copy, because iterations give the train state's arrays away and the environment's must stay.
-    return dataclasses.replace(state, curriculum=jax.tree.map(jnp.copy, getattr(env, "curriculum", None)))
-
-
-def fresh(env: Env, config: PPOConfig, rng: jax.Array) -> TrainState:
-    """The train state of ``init`` without the curriculum, to be jitted."""
-    rng, network_rng, reset_rng = jax.random.split(rng, 3)
-    params = make_networks(env, config).init(network_rng)
-    amp = None
-    if config.amp is not None:
-        rng, amp_rng = jax.random.split(rng)
-        params[NAME], amp = init_amp(config.amp, env, amp_rng)
-    actors = start(env, jax.random.split(reset_rng, config.num_envs))
-    obs = {
-        name: update_statistics(new_statistics((env.observation_sizes[name],)), actors.state.obs[name])
-        for name in dict.fromkeys(("state", config.critic_obs))
-    }
-    return TrainState(
-        iteration=jnp.zeros((), jnp.int32),
-        learner=Learner(params, optimizer(config).init(params), jnp.asarray(config.learning_rate, jnp.float32)),
-        normalizer=Normalizer(obs, new_statistics()),
-        rng=rng,
-        actors=actors,
-        amp=amp,
-    )
-
-
-def make_iteration(env: Env, config: PPOConfig) -> Iteration:
-    """The jitted program ``iteration(train_state, env) -> (train_state, metrics, fault)``.
-
-    ``train_state`` is donated: its arrays are gone afterwards. ``metrics`` are scalars, ``fault`` says where numbers
-    stopped being finite. Wait for the result (``jax.block_until_ready``) before the next call.
-    """
-    return jax.jit(iteration_body(env, config), donate_argnums=0)
-
-
-def iteration_body(env: Env, config: PPOConfig, axis: str | None = None) -> Iteration:
-    """The iteration before jit. With ``axis`` it is one device's share of it, inside a ``shard_map``."""
-    networks = make_networks(env, config)
-
-    def iteration(train: TrainState, env: Any) -> tuple[TrainState, Metrics, Fault]:
-        rng, *keys = jax.random.split(train.rng, 4)
-        if axis is not None:
-            keys = [jax.random.fold_in(key, jax.lax.axis_index(axis)) for key in keys]
-        act_rng, amp_rng, update_rng = keys
-        if train.curriculum is not None:
-            env = dataclasses.replace(env, curriculum=train.curriculum)
-        actors, collected, fault = collect(
-            networks, ("state", config.critic_obs), train.learner.params, train.normalizer, config.obs_clip, env,
-            train.actors, act_rng, config.unroll_length, config.amp is not None,
-        )  # fmt: skip
-        train, rollout, extra, style_metrics = style(config, train, collected, env, amp_rng, axis)
-        batch, normalizer, value_metrics = prepare(
-            networks, config, train.learner.params, train.normalizer, rollout, axis
-        )
-        learner, update_metrics, update_fault = update(networks, config, train.learner, batch, update_rng, axis, extra)
-        env, state = adapt(env, actors.state, collected, axis)
-        train = dataclasses.replace(
-            train,
-            iteration=train.iteration + 1,
-            learner=learner,
-            normalizer=normalizer,
-            rng=rng,
-            actors=dataclasses.replace(actors, state=state),
-            curriculum=getattr(env, "curriculum", None),
-        )
-        metrics = {**rollout_metrics(collected, axis), **style_metrics, **value_metrics, **update_metrics}
-        return (
-            train,
-            metrics,
-            dataclasses.replace(fault, step={**fault.step, **update_fault, **curriculum_fault(train.curriculum)}),
-        )
-
-    return iteration
-
-
-def style(
-    config: PPOConfig, train: TrainState, rollout: Rollout, env: Any, rng: jax.Array, axis: str | None
-) -> tuple[TrainState, Rollout, ExtraLoss | None, Metrics]:
-    """With an adversarial reward: the roll-out with both rewards weighed, and the discriminator's loss."""
-    if config.amp is None:
-        return train, rollout, None, {}
-    amp, clip = config.amp, config.obs_clip
-    devices = 1 if axis is None else jax.lax.axis_size(axis)
-    reward = style_reward(amp, train.learner.params[NAME], train.amp, rollout.amp, clip)
-    windows = rollout.amp.reshape(-1, rollout.amp.shape[-1])
-    after = remember(amp, train.amp, windows, env, rng, axis, devices)
-    extra = minibatch_loss(amp, train.amp.statistics, after, windows, clip, devices)
-    both = amp.task_weight * rollout.reward + amp.style_weight * reward
-    metrics = {"reward/style": pmean(jnp.mean(reward), axis)}
-    return dataclasses.replace(train, amp=after), dataclasses.replace(rollout, reward=both), extra, metrics
-
-
-def rollout_metrics(rollout: Rollout, axis: str | None) -> Metrics:
-    """Means over the roll-out; names "episode/..." over the episodes that ended in it (NaN where none did)."""
-    ended = rollout.done.astype(jnp.float32)
-    share = pmean(jnp.mean(ended), axis)
-    metrics = {"reward": pmean(jnp.mean(rollout.reward), axis), "episode/ended": share}
-    for name, values in {**rollout.metrics, "episode/timeout": rollout.truncation}.items():
-        if name.startswith("_"):
-            continue
-        if name.startswith("episode/"):
-            metrics[name] = pmean(jnp.mean(jnp.where(rollout.done, values, 0.0)), axis) / share
-        else:
-            metrics[name] = pmean(jnp.mean(values), axis)
-    return metrics
-
-
-def curriculum_fault(curriculum: Any) -> dict[str, jax.Array]:
-    """{"curriculum": 0 if it holds numbers that are not finite, else -1}; empty without a curriculum."""
-    leaves = [x for x in jax.tree.leaves(curriculum) if jnp.issubdtype(x.dtype, jnp.floating)]
-    if not leaves:
-        return {}
-    return {"curriculum": first_true(jnp.any(jnp.stack([jnp.any(~jnp.isfinite(x)) for x in leaves]))[None])}
-
-
-def adapt(env: Env, state: State, rollout: Rollout, axis: str | None) -> tuple[Env, State]:
-    """Let the environment adapt its curriculum to the roll-out of all devices, if it wants to."""
-    if not hasattr(env, "adapt"):
-        return env, state
-    seen = {
-        **rollout.metrics, "reward": rollout.reward, "done": rollout.done, "truncation": rollout.truncation,
-    }  # fmt: skip
-    if axis is not None:
-        seen = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, axis=1, tiled=True), seen)
-    return env.adapt(state, seen)

@@ -1,8 +1,9 @@
-"""Collecting experience: one scan of policy and environment, with a record of the first number that is not finite."""
+"""Collecting experience: one scan of policy and environment, and what the learner and its log take from it."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,6 +11,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from mjxhuman.envs import Env, State
+from mjxhuman.learning.algorithm import Metrics, pmean
+from mjxhuman.learning.faults import Fault, first_fault, first_true, no_fault, not_finite
 from mjxhuman.learning.networks import Networks, Params
 from mjxhuman.learning.normalization import Statistics, normalize, unstandardize
 
@@ -36,11 +39,11 @@ class Rollout:
     """T steps of N environments; arrays (T, N, ...).
 
     Attributes:
-        obs: raw observations before each step, the groups that actor and critic see.
+        obs: raw observations before each step, the groups that actor, critic and extras see.
         action, mean: what was done, and the policy's mean.
         next_value: the critic's value, in units of reward, of the state each step led to (before automatic resets).
         reward, done, truncation, metrics: of the environment; metrics has "episode/return" and "episode/length" too.
-        amp: style windows after each step (before automatic resets), None without an adversarial reward.
+        final_obs: groups after each step (before automatic resets) that extras ask for.
     """
 
     obs: dict[str, jax.Array]
@@ -51,28 +54,7 @@ class Rollout:
     done: jax.Array
     truncation: jax.Array
     metrics: dict[str, jax.Array]
-    amp: jax.Array | None
-
-
-@struct.dataclass
-class Fault:
-    """Where numbers stopped being finite.
-
-    Attributes:
-        step: term -> step of the roll-out at which it was first not finite in any environment, () int32, -1 for never;
-            terms are, in causal order: what the policy saw ("obs.state"), "action", leaves of the physics state after
-            the step ("sim.qpos"), metrics, "reward", what the step led to ("final_obs.state"); then the update's
-            metrics, counted in minibatches.
-        found: any of them was not finite, () bool.
-        state, action: of all environments before the first such step (meaningless unless found).
-        bad: environments that it happened in, (N,) bool.
-    """
-
-    step: dict[str, jax.Array]
-    found: jax.Array
-    state: State
-    action: jax.Array
-    bad: jax.Array
+    final_obs: dict[str, jax.Array]
 
 
 def start(env: Env, keys: jax.Array) -> Actors:
@@ -91,7 +73,8 @@ def collect(
     actors: Actors,
     rng: jax.Array,
     steps: int,
-    amp: bool = False,
+    kept: Sequence[str] = (),
+    final: Sequence[str] = (),
 ) -> tuple[Actors, Rollout, Fault]:
     """Act ``steps`` times in every environment.
 
@@ -101,7 +84,7 @@ def collect(
         env: environment; actors: where its episodes are.
         rng: one key, for the noise of the actions.
         steps: length T of the roll-out.
-        amp: keep the style windows.
+        kept: other observation groups to keep; final: groups to keep of what each step led to.
     """
     actor_group, critic_group = groups
 
@@ -116,9 +99,9 @@ def collect(
         next_value = unstandardize(normalizer.value, networks.value(params, judged))
         returned, length = actors.returned + after.reward, actors.length + 1
         bad, terms = not_finite(state, action, after)
-        fault = _first(fault, jnp.any(bad), state, action, bad)
+        fault = first_fault(fault, state, action, bad)
         out = Rollout(
-            obs={name: state.obs[name] for name in dict.fromkeys(groups)},
+            obs={name: state.obs[name] for name in dict.fromkeys((*groups, *kept))},
             action=action,
             mean=mean,
             next_value=next_value,
@@ -126,41 +109,39 @@ def collect(
             done=after.done,
             truncation=after.truncation,
             metrics={**after.metrics, "episode/return": returned, "episode/length": length.astype(jnp.float32)},
-            amp=after.final_obs["amp"] if amp else None,
+            final_obs={name: after.final_obs[name] for name in final},
         )
         again = Actors(after, jnp.where(after.done, 0.0, returned), jnp.where(after.done, 0, length))
         return (again, fault), (out, terms)
 
-    none = _no_fault(actors.state, networks.action_size)
+    none = no_fault(actors.state, networks.action_size)
     (actors, fault), (rollout, terms) = jax.lax.scan(step, (actors, none), jax.random.split(rng, steps))
     steps_of = {name: first_true(flags) for name, flags in terms.items()}
     return actors, rollout, dataclasses.replace(fault, step=steps_of)
 
 
-def not_finite(state: State, action: jax.Array, after: State) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Which environments (*b), and which terms () of a step hold numbers that are not finite, in causal order."""
-    named = {**{f"obs.{name}": x for name, x in state.obs.items()}, "action": action}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(after.sim):
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            named["sim" + jax.tree_util.keystr(path)] = leaf
-    named |= {**after.metrics, "reward": after.reward}
-    named |= {f"final_obs.{name}": x for name, x in after.final_obs.items()}
-    batch = after.done.ndim
-    flags = {k: jnp.any(~jnp.isfinite(v), axis=tuple(range(batch, v.ndim))) for k, v in named.items()}
-    return jnp.any(jnp.stack(list(flags.values())), axis=0), {k: jnp.any(v) for k, v in flags.items()}
+def rollout_metrics(rollout: Rollout, axis: str | None) -> Metrics:
+    """Means over the roll-out; names "episode/..." over the episodes that ended in it (NaN where none did)."""
+    ended = rollout.done.astype(jnp.float32)
+    share = pmean(jnp.mean(ended), axis)
+    metrics = {"reward": pmean(jnp.mean(rollout.reward), axis), "episode/ended": share}
+    for name, values in {**rollout.metrics, "episode/timeout": rollout.truncation}.items():
+        if name.startswith("_"):
+            continue
+        if name.startswith("episode/"):
+            metrics[name] = pmean(jnp.mean(jnp.where(rollout.done, values, 0.0)), axis) / share
+        else:
+            metrics[name] = pmean(jnp.mean(values), axis)
+    return metrics
 
 
-def first_true(flags: jax.Array) -> jax.Array:
-    """Index of the first true entry of (T,) flags, -1 if none."""
-    return jnp.where(jnp.any(flags), jnp.argmax(flags), -1).astype(jnp.int32)
-
-
-def _no_fault(state: State, action_size: int) -> Fault:
-    none = jnp.zeros_like(state.done)
-    return Fault({}, jnp.zeros((), bool), state, jnp.zeros((*none.shape, action_size), jnp.float32), none)
-
-
-def _first(fault: Fault, found: jax.Array, state: State, action: jax.Array, bad: jax.Array) -> Fault:
-    """Keep the state before the first fault; ``cond`` copies it only then."""
-    new = Fault({}, jnp.ones((), bool), state, action, bad)
-    return jax.lax.cond(found & ~fault.found, lambda: new, lambda: fault)
+def adapt(env: Env, state: State, rollout: Rollout, axis: str | None) -> tuple[Env, State]:
+    """Let the environment adapt its curriculum to the roll-out of all devices, if it wants to."""
+    if not hasattr(env, "adapt"):
+        return env, state
+    seen = {
+        **rollout.metrics, "reward": rollout.reward, "done": rollout.done, "truncation": rollout.truncation,
+    }  # fmt: skip
+    if axis is not None:
+        seen = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, axis=1, tiled=True), seen)
+    return env.adapt(state, seen)

@@ -1,7 +1,7 @@
 """Training on several devices and hosts: each device steps its share of the environments and takes its share of every
 minibatch; gradients, statistics and metrics are averaged, so that parameters stay the same everywhere.
 
-The program is the one of ``ppo`` under ``shard_map``: a physics engine that is called back from it runs once per
+The program is the algorithm's own under ``shard_map``: a physics engine that is called back from it runs once per
 device, on that device's environments. Random numbers depend on the number of devices, but not on how many processes
 they belong to. On a CPU, wait for every iteration: unawaited programs with collectives can block each other.
 """
@@ -17,10 +17,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mjxhuman.envs import Env
-from mjxhuman.learning.amp import Buffer
-from mjxhuman.learning.config import PPOConfig
-from mjxhuman.learning.ppo import Iteration, Metrics, TrainState, iteration_body
-from mjxhuman.learning.rollout import Fault
+from mjxhuman.learning.algorithm import Algorithm, Iteration, Metrics
+from mjxhuman.learning.faults import Fault
 
 Tree = TypeVar("Tree")
 AXIS = "devices"
@@ -32,27 +30,14 @@ def make_mesh() -> Mesh:
     return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
 
 
-def train_state_specs(train: TrainState) -> TrainState:
-    """What of a train state is split over the devices: environments, and the rows of the adversarial buffers."""
-    specs = jax.tree.map(lambda _: EVERYWHERE, train)
-    amp = None
-    if train.amp is not None:
-        amp = dataclasses.replace(specs.amp, replay=_rows_split(specs.amp.replay), demos=_rows_split(specs.amp.demos))
-    return dataclasses.replace(specs, actors=jax.tree.map(lambda _: SPLIT, train.actors), amp=amp)
+def state_specs(algorithm: Algorithm[Tree], state: Tree) -> Any:
+    """Where the arrays of a training's state lie: split over the devices by rows, or everywhere."""
+    return jax.tree.map(lambda rows: SPLIT if rows else EVERYWHERE, algorithm.split(state))
 
 
-def _rows_split(buffer: Buffer) -> Buffer:
-    spec: Any = SPLIT
-    return dataclasses.replace(buffer, data=spec)
-
-
-def shard(train: TrainState, mesh: Mesh) -> TrainState:
-    """Lay a train state, the same in every process, over the devices.
-
-    Raises:
-        ValueError: the environments cannot be divided among the devices.
-    """
-    return place(train, mesh, train_state_specs(train))
+def shard(algorithm: Algorithm[Tree], state: Tree, mesh: Mesh) -> Tree:
+    """Lay a training's state, the same in every process, over the devices."""
+    return place(state, mesh, state_specs(algorithm, state))
 
 
 def replicate(tree: Tree, mesh: Mesh) -> Tree:
@@ -74,45 +59,25 @@ def place(tree: Tree, mesh: Mesh, specs: Any) -> Tree:
     return jax.tree.map(put, tree, specs)
 
 
-def local(leaf: jax.Array) -> np.ndarray:
-    """The rows of an array that this process's devices hold, in order."""
-    rows = {shard.index[0].start or 0 if shard.index else 0: shard.data for shard in leaf.addressable_shards}
-    parts = [np.asarray(rows[start]) for start in sorted(rows)]
-    return np.concatenate(parts) if parts[0].ndim else parts[0]
-
-
-def check_divisible(config: PPOConfig, devices: int) -> None:
-    """Everything that is split can be split evenly.
-
-    Raises:
-        ValueError: naming the number that cannot.
-    """
-    sizes = {"num_envs": config.num_envs, "minibatch_size": config.minibatch_size}
-    if config.amp is not None:
-        names = ("batch_size", "replay_size", "replay_add", "demo_size", "demo_add")
-        sizes |= {f"amp.{name}": getattr(config.amp, name) for name in names}
-    for name, size in sizes.items():
-        if size % devices:
-            raise ValueError(f"PPOConfig.{name}: expected a multiple of the {devices} devices, found {size}")
-
-
-def make_sharded_iteration(env: Env, config: PPOConfig, mesh: Mesh, train: TrainState) -> Iteration:
-    """As ``ppo.make_iteration``, over the devices of ``mesh``; ``train`` gives the structure.
+def make_sharded_iteration(algorithm: Algorithm[Tree], mesh: Mesh, state: Tree) -> Iteration[Tree]:
+    """The algorithm's iteration, jitted, over the devices of ``mesh``; ``state`` gives the structure.
 
     The arguments of the program must have gone through ``shard`` and ``replicate``.
+
+    Raises:
+        ValueError: what is split cannot be divided among the devices.
     """
-    check_divisible(config, mesh.size)
-    body = iteration_body(env, config, AXIS)
+    algorithm.check_devices(mesh.size)
 
-    def iteration(train: TrainState, env: Env) -> tuple[TrainState, Metrics, Fault]:
-        train, metrics, fault = body(train, env)
+    def iteration(state: Tree, env: Env) -> tuple[Tree, Metrics, Fault]:
+        state, metrics, fault = algorithm.iteration(state, env, AXIS)
         found = jax.lax.pmax(fault.found.astype(jnp.int32), AXIS) > 0
-        steps = {name: _earliest(step) for name, step in fault.step.items()}
-        return train, metrics, dataclasses.replace(fault, found=found, step=steps)
+        step, update = ({name: _earliest(at) for name, at in terms.items()} for terms in (fault.step, fault.update))
+        return state, metrics, dataclasses.replace(fault, found=found, step=step, update=update)
 
-    specs = train_state_specs(train)
+    specs = state_specs(algorithm, state)
     everywhere, split = cast("tuple[Any, Any]", (EVERYWHERE, SPLIT))
-    fault_specs = Fault(step=everywhere, found=everywhere, state=split, action=split, bad=split)
+    fault_specs = Fault(step=everywhere, update=everywhere, found=everywhere, state=split, action=split, bad=split)
     program = jax.shard_map(
         iteration, mesh=mesh, in_specs=(specs, EVERYWHERE), out_specs=(specs, EVERYWHERE, fault_specs), check_vma=False
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,13 +11,13 @@ import optax
 from flax import struct
 
 from mjxhuman.learning.advantages import advantages
-from mjxhuman.learning.amp import ExtraLoss
+from mjxhuman.learning.algorithm import Metrics, pmean
 from mjxhuman.learning.config import PPOConfig
+from mjxhuman.learning.faults import first_true
 from mjxhuman.learning.networks import Networks, Params, entropy, kl_divergence, log_prob
 from mjxhuman.learning.normalization import normalize, standardize, unstandardize, update_statistics
-from mjxhuman.learning.rollout import Normalizer, Rollout, first_true
+from mjxhuman.learning.rollout import Normalizer, Rollout
 
-Metrics = dict[str, jax.Array]
 LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate (rsl_rl)
 
 
@@ -29,6 +30,7 @@ class Batch:
         action, mean: what was done, and the mean of the policy that did it.
         log_prob: log density of the action under that policy.
         advantage: zero mean, unit variance over the batch. target: of the critic's output.
+        raw: observation groups that extra losses ask for, as the environment gave them.
     """
 
     obs: jax.Array
@@ -38,6 +40,11 @@ class Batch:
     log_prob: jax.Array
     advantage: jax.Array
     target: jax.Array
+    raw: dict[str, jax.Array] = struct.field(default_factory=dict)
+
+
+#: (networks, parameters, minibatch, key) -> loss () for minimisation, and its parts to log.
+MinibatchLoss = Callable[[Networks, Params, Batch, jax.Array], tuple[jax.Array, Metrics]]
 
 
 @struct.dataclass
@@ -54,15 +61,19 @@ def optimizer(config: PPOConfig) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-8))
 
 
-def pmean(x: Any, axis: str | None) -> Any:
-    """Mean over the devices of a ``shard_map``; x itself outside of one."""
-    return x if axis is None else jax.lax.pmean(x, axis)
-
-
 def prepare(
-    networks: Networks, config: PPOConfig, params: Params, normalizer: Normalizer, rollout: Rollout, axis: str | None
+    networks: Networks,
+    config: PPOConfig,
+    params: Params,
+    normalizer: Normalizer,
+    rollout: Rollout,
+    axis: str | None,
+    raw: Sequence[str] = (),
 ) -> tuple[Batch, Normalizer, Metrics]:
-    """The batch of an iteration, the statistics for the next one, and metrics of value and advantage."""
+    """The batch of an iteration, the statistics for the next one, and metrics of value and advantage.
+
+    ``raw`` names the observation groups that the batch keeps as they are.
+    """
     groups = ("state", config.critic_obs)
     seen = {k: normalize(normalizer.obs[k], rollout.obs[k], config.obs_clip) for k in dict.fromkeys(groups)}
     value = unstandardize(normalizer.value, networks.value(params, seen[config.critic_obs]))
@@ -84,6 +95,7 @@ def prepare(
         log_prob=log_prob(rollout.action, rollout.mean, log_std),
         advantage=(advantage - center) / (spread + 1e-8),
         target=standardize(after.value, returns),
+        raw={name: rollout.obs[name] for name in raw},
     )
     unexplained = pmean(jnp.mean(jnp.square(advantage)), axis) / (jnp.square(value_spread(returns, axis)) + 1e-8)
     metrics = {"value/mean": pmean(jnp.mean(value), axis), "value/explained": 1.0 - unexplained}
@@ -131,9 +143,10 @@ def update(
     batch: Batch,
     rng: jax.Array,
     axis: str | None,
-    extra: ExtraLoss | None = None,
+    extras: Sequence[MinibatchLoss] = (),
+    weight: float = 1.0,
 ) -> tuple[Learner, Metrics, dict[str, jax.Array]]:
-    """``num_epochs`` passes over shuffled minibatches. ``extra`` is a loss of (params, key) added to PPO's in each.
+    """``num_epochs`` passes over shuffled minibatches, each minimising PPO's loss times ``weight`` and the extra ones.
 
     Returns:
         The learner, means of the minibatches' metrics, and term -> index of the first minibatch in which it was not
@@ -145,10 +158,11 @@ def update(
 
     def objective(params: Params, part: Batch, key: jax.Array) -> tuple[jax.Array, Metrics]:
         loss, metrics = ppo_loss(params, networks, config, part, old_log_std)
-        if extra is None:
-            return loss, metrics
-        added, more = extra(params, key)
-        return loss + added, {**metrics, **more}
+        loss = weight * loss
+        for extra, extra_key in zip(extras, keys_for(key, len(extras)), strict=True):
+            added, more = extra(networks, params, part, extra_key)
+            loss, metrics = loss + added, {**metrics, **more}
+        return loss, metrics
 
     def minibatch(learner: Learner, now: tuple[Batch, jax.Array]) -> tuple[Learner, Metrics]:
         grads, metrics = pmean(jax.grad(objective, has_aux=True)(learner.params, *now), axis)
@@ -165,6 +179,11 @@ def update(
     fault = {name: first_true(~jnp.isfinite(values)) for name, values in metrics.items()}
     means = {name: jnp.mean(values) for name, values in metrics.items()}
     return learner, {**means, "policy/learning_rate": learner.learning_rate}, fault
+
+
+def keys_for(rng: jax.Array, n: int) -> list[jax.Array]:
+    """A key for each of ``n``; a single one gets the key itself."""
+    return [rng][:n] if n < 2 else list(jax.random.split(rng, n))
 
 
 def step(config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics) -> tuple[Learner, Metrics]:

@@ -117,7 +117,15 @@ class Checkpoints:
                 f"{self.folder / str(step)}: this checkpoint was made with other settings:\n  " + "\n  ".join(different)
             )
         args = self._args.Composite(state=self._args.StandardRestore(template))
-        return step, _with_keys(self._manager.restore(step, args=args)["state"], like)
+        try:
+            restored = self._manager.restore(step, args=args)["state"]
+        except ValueError as error:  # fields without arrays come or go between versions
+            found, *_ = str(error).partition("If this mismatch")  # Orbax's advice to its callers
+            raise CheckpointMismatch(
+                f"{self.folder / str(step)}: this checkpoint was written by a version of the program whose training "
+                f"state has other fields: begin a new folder, or continue with that version. {found.strip()}"
+            ) from error
+        return step, _with_keys(restored, like)
 
     def close(self) -> None:
         """Release Orbax's threads."""

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import jax
 import numpy as np
-from toy import called_back, small_config, style_config
+from toy import called_back, small_ppo, style_config
 
 from mjxhuman.learning.trainer import TrainOptions, train
 from mjxhuman.runs import prepare_jax
@@ -23,10 +23,10 @@ if __name__ == "__main__":
         jax.distributed.initialize(f"localhost:{port}", processes, index)
     assert jax.device_count() == 2, jax.devices()
     assert jax.local_device_count() == 2 // processes
-    config = small_config(amp=style_config())
+    algorithm = small_ppo(amp=style_config())
     for iterations in (1, ITERATIONS):  # the second call continues from the first one's checkpoint
         options = TrainOptions(out, iterations, tensorboard=False, quiet=True)
-        state = train(called_back(), config, options, evaluate=lambda policy, done: {"score": done})
+        state = train(called_back(), algorithm, options, evaluate=lambda policy, done: {"score": done})
     leaves = jax.tree_util.tree_leaves_with_path((state.learner, state.normalizer, state.curriculum))
     results = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
     mine = [np.asarray(s.data) for s in state.actors.state.task.position.addressable_shards]

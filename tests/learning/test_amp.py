@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from toy import point_mass, small_config
+from toy import point_mass, small_ppo
 
 from mjxhuman.envs import State, auto_reset, first_state, split
-from mjxhuman.learning import amp, ppo
+from mjxhuman.learning import amp
 from mjxhuman.learning.normalization import new_statistics
 
 STYLE = jnp.asarray([0.5, -0.3])  # the velocity that the demonstrations have
@@ -63,9 +63,9 @@ def test_a_style_is_learned_from_demonstrations_alone() -> None:
         hidden=(32, 32), batch_size=128, replay_size=2000, replay_add=200, demo_size=1000, demo_add=100,
         task_weight=0.0, style_weight=1.0, gradient_penalty=0.2,
     )  # fmt: skip
-    config = small_config(amp=style, gamma=0.9, log_std=-1.5)
-    state = ppo.init(env, config)
-    iteration = ppo.make_iteration(env, config)
+    algorithm = small_ppo(amp=style, gamma=0.9, log_std=-1.5)
+    state = algorithm.init(env)
+    iteration = jax.jit(algorithm.iteration, donate_argnums=0)
     history = []
     for _ in range(100):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
@@ -75,8 +75,8 @@ def test_a_style_is_learned_from_demonstrations_alone() -> None:
     assert np.mean([h["error"] for h in history[-10:]]) < 0.35  # noise of the actions alone: 0.28
     assert history[0]["reward"] == 0.0  # the environment's own is logged as it is
     assert all(h["reward/style"] > 0 for h in history)
-    assert int(state.amp.replay.count) == 2000
-    assert float(state.amp.demos.count) == 1000
+    assert int(state.extras[amp.NAME].replay.count) == 2000
+    assert float(state.extras[amp.NAME].demos.count) == 1000
 
 
 def test_the_loss_is_the_written_formula() -> None:
@@ -133,6 +133,6 @@ def test_a_buffer_keeps_the_newest_and_samples_what_is_filled() -> None:
 
 def test_an_environment_without_style_windows_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected an environment with the observation group 'amp'.*found the groups"):
-        ppo.init(point_mass(), small_config(amp=amp.AMPConfig()))
+        small_ppo(amp=amp.AMPConfig()).init(point_mass())
     with pytest.raises(ValueError, match=r"AMPConfig\.demo_add: expected 1 to demo_size = 10, found 20"):
         amp.AMPConfig(demo_size=10, demo_add=20)

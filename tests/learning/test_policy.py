@@ -8,11 +8,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from toy import point_mass, small_config
+from toy import point_mass, small_ppo
 
-from mjxhuman.learning import ppo
 from mjxhuman.learning.policy import Policy, load_policy, save_policy
-from mjxhuman.learning.trainer import policy_of
 
 META = {"humanoid": "smpl", "observations": "small", "sizes": [1, 2]}
 OBS = {"state": np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)}
@@ -20,8 +18,8 @@ OBS = {"state": np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)}
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    config = small_config(learn_std=True)
-    return policy_of(ppo.init(point_mass(), config), point_mass(), config)
+    algorithm = small_ppo(learn_std=True)
+    return algorithm.policy(algorithm.init(point_mass()), point_mass())
 
 
 def test_a_loaded_policy_acts_as_the_saved_one(tmp_path: Path, policy: Policy) -> None:

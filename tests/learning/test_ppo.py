@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toy import point_mass, small_config
+from toy import point_mass, small_config, small_ppo
 
 from mjxhuman.learning import ppo, update
-from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.networks import log_prob
-from mjxhuman.learning.trainer import policy_of
+from mjxhuman.learning.policy import Policy
+from mjxhuman.learning.rollout import collect
 
 
 def batch_of(networks: object, params: object, size: int = 12, critic: int | None = None) -> update.Batch:
@@ -119,8 +119,9 @@ def test_ppo_follows_the_target() -> None:
     env = point_mass(privileged=True)
     config = small_config(num_envs=256, minibatch_size=1024, critic_obs="privileged_state")
     began = time.process_time()
-    state = ppo.init(env, config)
-    iteration = ppo.make_iteration(env, config)
+    algorithm = ppo.PPO(config)
+    state = algorithm.init(env)
+    iteration = jax.jit(algorithm.iteration, donate_argnums=0)
     first: dict[str, float] = {}
     for _ in range(80):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
@@ -128,14 +129,13 @@ def test_ppo_follows_the_target() -> None:
     assert time.process_time() - began < 60  # of the processor: others may use the machine too
     assert not bool(fault.found)
     assert first["distance"] > 0.8
-    assert evaluated_distance(state, env, config) < 0.15
+    assert evaluated_distance(algorithm.policy(state, env), env) < 0.15
     assert float(state.curriculum) > 1.1  # the environment adapted while training
     assert float(env.curriculum) == 1.0
 
 
-def evaluated_distance(state: ppo.TrainState, env: object, config: PPOConfig) -> float:
+def evaluated_distance(policy: Policy, env: object) -> float:
     """Mean distance over the second half of new episodes, acting without noise."""
-    policy = policy_of(state, env, config)
 
     @jax.jit
     def episode(key: jax.Array) -> jax.Array:
@@ -152,9 +152,9 @@ def test_the_batch_takes_time_outs_and_statistics_from_the_rollout() -> None:
     config = small_config()
     env = point_mass()
     networks = ppo.make_networks(env, config)
-    state = ppo.init(env, config)
+    state = ppo.PPO(config).init(env)
     actors, rollout, _ = jax.jit(
-        lambda state, env: ppo.collect(
+        lambda state, env: collect(
             networks, ("state", "state"), state.learner.params, state.normalizer, 5.0, env, state.actors,
             jax.random.key(3), 45,
         )
@@ -184,4 +184,4 @@ def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"activation: expected one of silu, .*, found 'gelu'"):
         small_config(activation="gelu")
     with pytest.raises(ValueError, match="expected the group 'privileged_state', the environment has state"):
-        ppo.init(point_mass(), small_config(critic_obs="privileged_state"))
+        small_ppo(critic_obs="privileged_state").init(point_mass())

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy import small_config, style_config
+from toy import small_ppo, style_config
 
 from mjxhuman.learning.policy import load_policy
-from mjxhuman.learning.sharding import check_divisible
 from mjxhuman.runs import read_json_lines
 
 
@@ -59,10 +58,10 @@ def test_two_processes_give_the_numbers_of_two_devices(tmp_path: Path) -> None:
 
 
 def test_sizes_that_cannot_be_split_are_refused() -> None:
-    check_divisible(small_config(amp=style_config()), 2)
+    small_ppo(amp=style_config()).check_devices(2)
     with pytest.raises(ValueError, match=r"PPOConfig\.num_envs: expected a multiple of the 3 devices, found 64"):
-        check_divisible(small_config(), 3)
+        small_ppo().check_devices(3)
     with pytest.raises(
         ValueError, match=r"PPOConfig\.amp\.replay_size: expected a multiple of the 16 devices, found 200"
     ):
-        check_divisible(small_config(amp=style_config()), 16)
+        small_ppo(amp=style_config()).check_devices(16)

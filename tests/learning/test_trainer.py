@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from toy import PointMass, point_mass, small_config
+from toy import PointMass, point_mass, small_ppo
 
 from mjxhuman.envs import State
-from mjxhuman.learning import ppo, trainer
+from mjxhuman.learning.faults import Fault, NotFinite, first_wrong
 from mjxhuman.learning.policy import load_policy
-from mjxhuman.learning.trainer import NotFinite, TrainOptions, train
+from mjxhuman.learning.trainer import TrainOptions, train
 from mjxhuman.runs import read_json_lines
 from mjxhuman.runs.checkpoints import CheckpointMismatch, Checkpoints
 
@@ -42,7 +42,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 
 def checkpoint_arrays(folder: Path) -> dict[str, np.ndarray]:
-    state = ppo.init(point_mass(), small_config())
+    state = small_ppo().init(point_mass())
     shared = json.loads((folder / "run.json").read_text())["config"]
     step, state = Checkpoints(folder / "checkpoints").restore(state, shared)
     assert step == ITERATIONS
@@ -98,16 +98,16 @@ def options(folder: Path, iterations: int, **changes: object) -> TrainOptions:
 
 
 def test_other_settings_are_named_and_refused(tmp_path: Path) -> None:
-    train(point_mass(), small_config(), options(tmp_path, 1), facts=TOY)
+    train(point_mass(), small_ppo(), options(tmp_path, 1), facts=TOY)
     before = (tmp_path / "run.json").read_text()
     with pytest.raises(CheckpointMismatch, match=r"ppo\.gamma: saved 0\.99, here 0\.9\n") as error:
-        train(point_mass(), small_config(gamma=0.9), options(tmp_path, 2), seed=1, facts={"task": "other"})
+        train(point_mass(), small_ppo(gamma=0.9), options(tmp_path, 2), seed=1, facts={"task": "other"})
     assert "env.task: saved 'point mass', here 'other'" in str(error.value)
     assert "seed: saved 0, here 1" in str(error.value)
     with pytest.raises(CheckpointMismatch, match=r"sizes\.observations\.privileged_state"):
-        train(point_mass(privileged=True), small_config(), options(tmp_path, 2), facts=TOY)
+        train(point_mass(privileged=True), small_ppo(), options(tmp_path, 2), facts=TOY)
     assert (tmp_path / "run.json").read_text() == before
-    assert int(train(point_mass(), small_config(), options(tmp_path, 2), facts=TOY).iteration) == 2
+    assert int(train(point_mass(), small_ppo(), options(tmp_path, 2), facts=TOY).iteration) == 2
 
 
 @struct.dataclass
@@ -124,7 +124,7 @@ class Poisoned(PointMass):
 def test_not_a_number_stops_the_run_and_is_named(tmp_path: Path) -> None:
     env = Poisoned(jnp.float32(1.0), jnp.float32(1.0))
     with pytest.raises(NotFinite, match=r"iteration 1: 'distance' is not finite \(first at step 1;") as error:
-        train(env, small_config(), options(tmp_path, 5), facts=TOY)
+        train(env, small_ppo(), options(tmp_path, 5), facts=TOY)
     with np.load(tmp_path / "not_finite_1.npz") as dump:
         phase = dump["state.task.phase"]
         assert dump["environment"].shape == phase.shape == dump["action"].shape[:1]
@@ -146,12 +146,12 @@ class BadStart(PointMass):
 def test_what_causes_it_is_named_not_what_follows(tmp_path: Path) -> None:
     env = BadStart(jnp.float32(1.0), jnp.float32(1.0))
     with pytest.raises(NotFinite, match=r"'obs\.state' is not finite \(first at step 0; also: action"):
-        train(env, small_config(), options(tmp_path, 5), facts=TOY)
+        train(env, small_ppo(), options(tmp_path, 5), facts=TOY)
 
 
 def test_a_loss_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFinite, match=r"'(loss|policy)/\w+' is not finite \(first at minibatch"):
-        train(point_mass(), small_config(learning_rate=1e30, max_grad_norm=1e30), options(tmp_path, 5), facts=TOY)
+        train(point_mass(), small_ppo(learning_rate=1e30, max_grad_norm=1e30), options(tmp_path, 5), facts=TOY)
 
 
 def test_evaluation_scores_choose_what_is_kept(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_evaluation_scores_choose_what_is_kept(tmp_path: Path) -> None:
         return {"score": {2: 5.0, 4: 1.0, 6: 2.0, 8: 3.0}[iteration]}
 
     train(
-        point_mass(), small_config(), options(tmp_path, 8, evaluate_every=2, keep=2, checkpoint_every=1),
+        point_mass(), small_ppo(), options(tmp_path, 8, evaluate_every=2, keep=2, checkpoint_every=1),
         facts=TOY, evaluate=evaluate,
     )  # fmt: skip
     assert seen == [2, 4, 6, 8]
@@ -171,7 +171,16 @@ def test_evaluation_scores_choose_what_is_kept(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "policy.npz")[1]["iteration"] == 8
 
 
+def fault_of(step: dict[str, int], update: dict[str, int]) -> Fault:
+    arrays = ({name: jnp.int32(at) for name, at in terms.items()} for terms in (step, update))
+    return Fault(*arrays, jnp.bool_(True), None, None, None)
+
+
 def test_the_first_wrong_term_is_the_earliest_then_the_first_computed() -> None:
-    steps = {"action": -1, "sim.qpos": 5, "reward/position": 4, "reward": 4, "final_obs.state": 4, "loss/actor": 0}
-    assert trainer.first_wrong(steps) == "reward/position"
-    assert trainer.first_wrong({"action": -1, "loss/critic": 3, "loss/actor": 2}) == "loss/actor"
+    steps = {"action": -1, "sim.qpos": 5, "reward/position": 4, "reward": 4, "final_obs.state": 4}
+    term, where, others = first_wrong(fault_of(steps, {"loss/actor": 0}))
+    assert (term, where) == ("reward/position", "step 4")
+    assert sorted(others) == ["final_obs.state", "loss/actor", "reward", "sim.qpos"]
+    term, where, _ = first_wrong(fault_of({"action": -1}, {"loss/critic": 3, "loss/actor": 2}))
+    assert (term, where) == ("loss/actor", "minibatch 2")
+    assert first_wrong(fault_of({"action": -1}, {"loss/actor": -1})) is None

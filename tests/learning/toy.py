@@ -11,8 +11,8 @@ import numpy as np
 from flax import struct
 
 from mjxhuman.envs import State, auto_reset, first_state, split
-from mjxhuman.learning.amp import AMPConfig
-from mjxhuman.learning.config import PPOConfig
+from mjxhuman.learning.config import AMPConfig, PPOConfig
+from mjxhuman.learning.ppo import PPO
 
 DT = 0.1
 LIMIT = 3.0  # m from the target: failure
@@ -100,6 +100,11 @@ def small_config(**changes: Any) -> PPOConfig:
         "critic_coef": 1.0, "max_grad_norm": 1.0,
     }  # fmt: skip
     return PPOConfig(**{**values, **changes})
+
+
+def small_ppo(**changes: Any) -> PPO:
+    """PPO with them."""
+    return PPO(small_config(**changes))
 
 
 def style_config() -> AMPConfig:

@@ -50,6 +50,23 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     assert_same(restored, thing(1))
 
 
+@struct.dataclass
+class Renamed:
+    """A ``Thing`` whose field without arrays has another name."""
+
+    weights: dict[str, jax.Array]
+    rng: jax.Array
+    nil: jax.Array | None
+    count: jax.Array
+
+
+def test_other_fields_without_arrays_are_named_and_refused(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).save(7, thing(1), FACTS)
+    other = Renamed(thing(1).weights, thing(1).rng, None, thing(1).count)
+    with pytest.raises(CheckpointMismatch, match=r"/7: .*other fields: begin a new folder(.|\n)*nothing"):
+        Checkpoints(tmp_path).restore(other, FACTS)
+
+
 def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step, score in ((1, None), (2, 0.5), (3, None), (4, 0.1), (5, None), (6, None)):
