@@ -9,8 +9,10 @@ before the first JAX computation, as the launchers here do.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -185,11 +187,42 @@ def brax_env(env: Env) -> Any:
             after = env.step(before, action[None])
             return state.replace(
                 pipeline_state=first((after.sim, after.task)), obs=seen(after), reward=after.reward[0],
-                done=after.done[0].astype(jnp.float32), metrics=first(_public(after.metrics)),
-                info={**state.info, **told(after)},
+                done=after.done[0].astype(jnp.float32), metrics={**state.metrics, **first(_public(after.metrics))},
+                info={**state.info, **told(after)},  # wrappers keep metrics and information of theirs there
             )  # fmt: skip
 
     return BraxEnv()
+
+
+@contextlib.contextmanager
+def brax_trainers() -> Iterator[None]:
+    """Inside, brax's own PPO, SAC and APG run: ``with brax_trainers(): ppo.train(environment=brax_env(env), ...)``.
+
+    They call ``jax.device_put_replicated``, which JAX 0.10 took out; it is put back for as long. Its evolution
+    strategies and its wrappers need nothing of the kind.
+    """
+    if hasattr(jax, _REMOVED):
+        yield
+        return
+    setattr(jax, _REMOVED, _device_put_replicated)
+    try:
+        yield
+    finally:
+        delattr(jax, _REMOVED)
+
+
+_REMOVED = "device_put_replicated"
+
+
+def _device_put_replicated(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """A copy of every array on each device, stacked on a new first axis."""
+    mesh = jax.sharding.Mesh(np.array(devices), ("device",))
+    there = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("device"))
+
+    def copies(x: Any) -> jax.Array:
+        return jax.device_put(jnp.broadcast_to(jnp.asarray(x), (len(devices), *jnp.shape(x))), there)
+
+    return jax.tree.map(copies, tree)
 
 
 def _resumed(env: Env, rng: jax.Array, sim: Any, task: Any) -> State:

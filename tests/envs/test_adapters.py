@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from toy import LIMIT, point_mass
 
-from mjxhuman.envs.adapters import brax_env, gymnasium_env, gymnasium_vector_env
+from mjxhuman.envs.adapters import brax_env, brax_trainers, gymnasium_env, gymnasium_vector_env
 from mjxhuman.envs.imitation import ImitationConfig, make_imitation
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
@@ -132,6 +132,47 @@ def test_brax_steps_as_the_environment_does(training):
         np.testing.assert_allclose(theirs.obs, ours.obs["state"][0], atol=1e-6)
         np.testing.assert_allclose(theirs.reward, ours.reward[0], atol=1e-6)
         assert float(theirs.done) == float(theirs.info["time_out"]) == (count == 40)
+
+
+def brax_learns(algorithm: str, **options) -> list[float]:
+    """Rewards per episode while brax's trainer learns the toy, at most 40."""
+    train = importlib.import_module(f"brax.training.agents.{algorithm}.train").train
+    seen: list[float] = []
+    train(
+        environment=brax_env(point_mass()), episode_length=40, num_evals=3, num_eval_envs=32, seed=1,
+        normalize_observations=True, progress_fn=lambda _, m: seen.append(float(m["eval/episode_reward"])), **options,
+    )  # fmt: skip
+    return seen
+
+
+def test_brax_ars_learns(training):
+    rewards = brax_learns("ars", num_timesteps=200_000, number_of_directions=16, top_directions=8)
+    assert rewards[-1] > 1.5 * rewards[0] and rewards[-1] > 20.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("ppo", {"num_timesteps": 60_000, "num_envs": 64, "batch_size": 64, "num_minibatches": 8, "unroll_length": 10,
+                 "num_updates_per_batch": 4, "learning_rate": 1e-3, "entropy_cost": 1e-3, "discounting": 0.95}),
+        ("apg", {"policy_updates": 60, "num_envs": 32, "horizon_length": 20}),
+    ],
+)  # fmt: skip
+def test_brax_trainers_learn(training, algorithm, options):
+    """Those that JAX has taken a function from."""
+    before = hasattr(jax, "device_put_replicated")
+    with brax_trainers():
+        rewards = brax_learns(algorithm, **options)
+    assert rewards[-1] > 2.0 * rewards[0]
+    assert hasattr(jax, "device_put_replicated") == before
+
+
+def test_a_removed_function_of_jax_is_lent():
+    with brax_trainers():
+        found = jax.device_put_replicated({"a": jnp.arange(3.0)}, jax.local_devices())["a"]
+    np.testing.assert_array_equal(found, np.tile(np.arange(3.0), (len(jax.local_devices()), 1)))
+    assert len(found.sharding.device_set) == len(jax.local_devices())
 
 
 @pytest.mark.slow
