@@ -121,7 +121,10 @@ def checked(surface: Surface | None) -> Surface:
 
 
 def measure(surface: Surface | None, points: ArrayLike) -> Nearest:
-    """``nearest`` of points ``(..., 3)`` on the host: NumPy arrays in float64."""
+    """``nearest`` of points ``(..., 3)`` on the host: NumPy arrays in float64. None is the level floor."""
+    points = np.asarray(points, np.float64)
+    if surface is None:
+        return Nearest(points[..., 2], np.broadcast_to([0.0, 0.0, 1.0], points.shape), FRICTION)
     with jax.enable_x64(True):
-        found = checked(surface).nearest(jnp.asarray(points, jnp.float64))
+        found = checked(surface).nearest(jnp.asarray(points))
         return Nearest(*(np.asarray(x) for x in found))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mjxhuman.rewards.tracking import EVAL_BODIES, FAILURE_DISTANCE
+from mjxhuman.scenes.surface import Surface, measure
 
 #: Frames per segment that W- and WA-MPJPE align one by one (WHAM).
 SEGMENT = 100
@@ -216,19 +217,27 @@ def rot_error(pred: ArrayLike, target: ArrayLike) -> np.ndarray:
     )
 
 
-def penetration(points: ArrayLike) -> np.ndarray:
-    """Mean depth ``(T,)`` in mm of those points of ``(T, P, 3)`` that are below the floor z = 0; 0 where none is."""
-    (p,) = _f64(points)
-    below = p[..., 2] < 0
-    return _MM * np.where(below, -p[..., 2], 0.0).sum(-1) / np.maximum(below.sum(-1), 1)
+def penetration(points: ArrayLike, surface: Surface | None = None) -> np.ndarray:
+    """Mean depth ``(T,)`` in mm of those points of ``(T, P, 3)`` that are inside the surface; 0 where none is.
+
+    PHC's surface is the floor z = 0, the default.
+    """
+    distance = measure(surface, points).distance
+    below = distance < 0
+    return _MM * np.where(below, -distance, 0.0).sum(-1) / np.maximum(below.sum(-1), 1)
 
 
-def skate(points: ArrayLike) -> np.ndarray:
-    """Mean horizontal displacement ``(T - 1,)`` in mm of the points on or below the floor z = 0 in both frames."""
+def skate(points: ArrayLike, surface: Surface | None = None) -> np.ndarray:
+    """Mean displacement along the surface ``(T - 1,)`` in mm of the points on or inside it in both frames.
+
+    PHC's surface is the floor z = 0, the default.
+    """
     (p,) = _f64(points)
-    low = p[..., 2] <= 0
+    found = measure(surface, p)
+    low = found.distance <= 0
     both = low[1:] & low[:-1]
-    moved = np.linalg.norm(np.diff(p[..., :2], axis=0), axis=-1)
+    step, normal = np.diff(p, axis=0), found.normal[:-1]
+    moved = np.linalg.norm(step - np.sum(step * normal, -1, keepdims=True) * normal, axis=-1)
     return _MM * np.where(both, moved, 0.0).sum(-1) / np.maximum(both.sum(-1), 1)
 
 

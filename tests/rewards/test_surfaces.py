@@ -8,6 +8,7 @@ import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.rewards.score import score
+from mjxhuman.rewards.validation import damage
 from mjxhuman.scenes import HeightField, Plane, Surfaces
 
 RISE, GOING, RISER = 0.17, 0.30, 0.01  # m: of a step, and how wide its riser is in the grid
@@ -35,17 +36,26 @@ def slope():
     return Rotation.from_rotvec(np.deg2rad(10) * np.array([0.6, 0.8, 0.0]))
 
 
-def test_a_walk_on_a_slope_with_gravity_tilted_too_scores_as_on_the_level(walk, slope):
+@pytest.mark.parametrize("defect", [None, "skate", "lean"])
+def test_a_walk_on_a_slope_with_gravity_tilted_too_scores_as_on_the_level(walk, slope, defect):
+    if defect:
+        severity = damage.DAMAGES[defect].severities[1]
+        qpos = damage.apply(defect, walk.humanoid, np.asarray(walk.qpos), walk.fps, severity)
+        walk = mjxhuman.motion_from_qpos(walk.humanoid, qpos, walk.fps)
     ramp = Plane(normal=slope.apply([0.0, 0.0, 1.0]))
     level, tilt = score(walk), score(tilted(walk, slope), surface=ramp)
-    assert tilt.valid and level.total > 0.9
+    assert tilt.valid and (level.total < 0.9 if defect else level.total > 0.9)
     assert float(tilt.total) == pytest.approx(float(level.total), abs=1e-4)
     for name in level.axes:
         assert float(tilt.axes[name]) == pytest.approx(float(level.axes[name]), abs=1e-4), name
     for name in level.terms:
         assert float(tilt.terms[name]) == pytest.approx(float(level.terms[name]), rel=1e-3, abs=1e-4), name
-    wrong = score(tilted(walk, slope), surface=Plane(normal=slope.inv().apply([0.0, 0.0, 1.0])))
-    assert float(wrong.terms["floating"]) < float(level.terms["floating"]) - 0.1
+
+
+def test_a_walk_on_the_wrong_slope_floats(walk, slope):
+    right, wrong = (Plane(normal=turn.apply([0.0, 0.0, 1.0])) for turn in (slope, slope.inv()))
+    motion = tilted(walk, slope)
+    assert score(motion, surface=wrong).terms["floating"] < score(motion, surface=right).terms["floating"] - 0.1
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from mjxhuman.scenes import Plane
 from mjxhuman.tracking import metrics
 
 CASES = ("exact", "similarity", "noise", "drift", "jitter", "short", "mirror")
@@ -114,6 +115,17 @@ def test_points_that_touch_the_floor_skate_and_do_not_sink():
     np.testing.assert_allclose(metrics.skate(points), [4.0])
     np.testing.assert_allclose(metrics.skate(points[:, :1]), [3.0])
     np.testing.assert_allclose(metrics.penetration(points), [20.0, 40.0])
+
+
+def test_on_a_slope_depth_and_skating_are_measured_along_and_across_it():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(5, 8, 3)) * 0.05
+    turn = Rotation.from_rotvec([0.3, -0.2, 0.1])
+    ramp = Plane(normal=turn.apply([0.0, 0.0, 1.0]))
+    turned = turn.apply(points.reshape(-1, 3)).reshape(points.shape)
+    assert metrics.penetration(points).min() > 0
+    np.testing.assert_allclose(metrics.penetration(turned, ramp), metrics.penetration(points), atol=1e-9)
+    np.testing.assert_allclose(metrics.skate(turned, ramp), metrics.skate(points), atol=1e-9)
 
 
 def test_shapes_must_agree():

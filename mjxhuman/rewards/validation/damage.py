@@ -1,9 +1,9 @@
 """Ways to make a motion physically wrong, each with a severity: what demo, tests and rankings share.
 
 Every function takes a path in ball-joint coordinates of an SMPL-topology humanoid and returns a damaged path:
-``damage(humanoid, qpos (T, nq), fps, severity, rng) -> qpos (T', nq)``. ``DAMAGES`` lists them with three severities in
-rising order, in the unit that the name of the kind states. A kind that needs something the clip does not have (a
-flight phase, say) raises ``NotApplicable``.
+``damage(take, severity, rng) -> qpos (T', nq)``. Up is against the gravity of the humanoid's model. ``DAMAGES`` lists
+them with three severities in rising order, in the unit that the name of the kind states. A kind that needs something
+the clip does not have (a flight phase, say) raises ``NotApplicable``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,24 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
 from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.scenes.surface import Surface, measure
 
 
 class NotApplicable(ValueError):
     """The clip lacks what this kind of damage acts on."""
 
 
-Damage = Callable[[Humanoid, np.ndarray, float, float, np.random.Generator], np.ndarray]
+@dataclasses.dataclass(frozen=True)
+class Take:
+    """What is damaged: a path ``qpos (T, nq)`` in float64, and what carries it (None: the level floor)."""
+
+    humanoid: Humanoid
+    qpos: np.ndarray
+    fps: float
+    surface: Surface | None = None
+
+
+Damage = Callable[[Take, float, np.random.Generator], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,73 +70,74 @@ def _ramp(frames: int, fps: float, seconds: float = 0.3) -> np.ndarray:
     return edge * edge * (3 - 2 * edge)
 
 
-def float_up(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Lift the whole clip by ``severity`` metres."""
-    out = qpos.copy()
-    out[:, 2] += severity
-    return out
-
-
-def sink(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Lower the whole clip by ``severity`` metres."""
-    out = qpos.copy()
-    out[:, 2] -= severity
-    return out
-
-
-def skate(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Let the whole clip drift in a random horizontal direction at ``severity`` m/s."""
-    out = qpos.copy()
+def _across(axis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random unit vector (3,) across a unit vector."""
     heading = rng.uniform(0, 2 * np.pi)
-    t = np.arange(len(qpos))[:, None] / fps
-    out[:, :2] += severity * t * np.array([np.cos(heading), np.sin(heading)])
+    turn = Rotation.from_quat([-axis[1], axis[0], 0.0, 1.0 + axis[2]] if axis[2] > -1 else [1.0, 0.0, 0.0, 0.0])
+    return turn.apply([np.cos(heading), np.sin(heading), 0.0])
+
+
+def float_up(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Lift the whole clip by ``severity`` metres."""
+    out = take.qpos.copy()
+    out[:, :3] += severity * take.humanoid.up
     return out
 
 
-def jitter_root(
-    humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator
-) -> np.ndarray:
+def sink(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Lower the whole clip by ``severity`` metres."""
+    out = take.qpos.copy()
+    out[:, :3] -= severity * take.humanoid.up
+    return out
+
+
+def skate(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Let the whole clip drift along the surface at ``severity`` m/s, in a random direction."""
+    out = take.qpos.copy()
+    t = np.arange(len(take.qpos))[:, None] / take.fps
+    out[:, :3] += severity * t * _across(measure(take.surface, take.qpos[0, :3]).normal, rng)
+    return out
+
+
+def jitter_root(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """White noise on the root: ``severity`` metres, and 1.5 radians per metre on its rotation."""
-    out = qpos.copy()
-    out[:, :3] += rng.normal(size=(len(qpos), 3)) * severity
-    where = _quat_slice(humanoid, "Pelvis")
-    noise = Rotation.from_rotvec(rng.normal(size=(len(qpos), 3)) * 1.5 * severity)
-    _store(out, where, _rotations(qpos, where) * noise)
+    out = take.qpos.copy()
+    out[:, :3] += rng.normal(size=(len(take.qpos), 3)) * severity
+    where = _quat_slice(take.humanoid, "Pelvis")
+    noise = Rotation.from_rotvec(rng.normal(size=(len(take.qpos), 3)) * 1.5 * severity)
+    _store(out, where, _rotations(take.qpos, where) * noise)
     return out
 
 
-def jitter_pose(
-    humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator
-) -> np.ndarray:
+def jitter_pose(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """White noise of ``severity`` radians on every joint rotation."""
-    out = qpos.copy()
+    out = take.qpos.copy()
     for body in SMPL_BODIES[1:22]:
-        where = _quat_slice(humanoid, body)
-        noise = Rotation.from_rotvec(rng.normal(size=(len(qpos), 3)) * severity)
-        _store(out, where, _rotations(qpos, where) * noise)
+        where = _quat_slice(take.humanoid, body)
+        noise = Rotation.from_rotvec(rng.normal(size=(len(take.qpos), 3)) * severity)
+        _store(out, where, _rotations(take.qpos, where) * noise)
     return out
 
 
-def teleport(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
+def teleport(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Two sudden horizontal steps of ``severity`` metres, at one and two thirds of the clip."""
-    out = qpos.copy()
-    for start in (len(qpos) // 3, 2 * len(qpos) // 3):
-        heading = rng.uniform(0, 2 * np.pi)
-        out[start:, :2] += severity * np.array([np.cos(heading), np.sin(heading)])
+    out = take.qpos.copy()
+    for start in (len(take.qpos) // 3, 2 * len(take.qpos) // 3):
+        out[start:, :3] += severity * _across(take.humanoid.up, rng)
     return out
 
 
-def speed_up(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
+def speed_up(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Play ``severity`` times too fast at the same frame rate."""
     from mjxhuman.physics.coordinates import coordinates
 
-    if (len(qpos) - 1) / (fps * severity) < 0.4:
-        raise NotApplicable(f"{len(qpos) / fps:.2f} s are too short to be played {severity:g} times faster")
-    return np.asarray(coordinates(humanoid.model).resample(qpos, fps * severity, fps))
+    if (len(take.qpos) - 1) / (take.fps * severity) < 0.4:
+        raise NotApplicable(f"{len(take.qpos) / take.fps:.2f} s are too short to be played {severity:g} times faster")
+    return np.asarray(coordinates(take.humanoid.model).resample(take.qpos, take.fps * severity, take.fps))
 
 
-def flights(humanoid: Humanoid, qpos: np.ndarray, fps: float) -> list[tuple[int, int]]:
-    """First and last frame of the phases in which the body is free of the floor for at least 0.08 s."""
+def flights(humanoid: Humanoid, qpos: np.ndarray, fps: float, surface: Surface | None = None) -> list[tuple[int, int]]:
+    """First and last frame of the phases in which the body is free of the surface for at least 0.08 s."""
     motion = motion_from_qpos(humanoid, qpos, fps)
     contacts = humanoid.contacts
     assert contacts is not None
@@ -133,82 +145,76 @@ def flights(humanoid: Humanoid, qpos: np.ndarray, fps: float) -> list[tuple[int,
     quat = np.asarray(motion.body_quat)[:, contacts.body_id]
     local = np.broadcast_to(contacts.offset, pos.shape)
     turned = Rotation.from_quat(quat.reshape(-1, 4)[:, [1, 2, 3, 0]]).apply(local.reshape(-1, 3)).reshape(pos.shape)
-    lowest = (pos[..., 2] + turned[..., 2] - contacts.radius).min(-1)
+    lowest = (measure(surface, pos + turned).distance - contacts.radius).min(-1)
     mass = humanoid.model.body_mass
     com = np.asarray(jnp.einsum("b,tbi->ti", mass / mass.sum(), motion.body_pos))
-    falling = np.gradient(np.gradient(com[:, 2], 1 / fps), 1 / fps) < -5.0
+    falling = np.gradient(np.gradient(com @ humanoid.up.astype(com.dtype), 1 / fps), 1 / fps) < -5.0
     free = (lowest > 0.03) & falling
     edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
     spans = [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
     return [(a, b) for a, b in spans if b - a + 1 >= max(2, round(0.08 * fps))]
 
 
-def _longest_flight(humanoid: Humanoid, qpos: np.ndarray, fps: float) -> tuple[int, int]:
-    spans = flights(humanoid, qpos, fps)
+def _longest_flight(take: Take) -> tuple[int, int]:
+    spans = flights(take.humanoid, take.qpos, take.fps, take.surface)
     if not spans:
         raise NotApplicable("the body is never in flight")
     return max(spans, key=lambda s: s[1] - s[0])
 
 
-def freeze_in_flight(
-    humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator
-) -> np.ndarray:
+def freeze_in_flight(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Stop time for ``severity`` seconds in the middle of the longest flight."""
-    a, b = _longest_flight(humanoid, qpos, fps)
-    middle, count = (a + b) // 2, max(1, round(severity * fps))
-    return np.concatenate([qpos[: middle + 1], np.repeat(qpos[middle : middle + 1], count, 0), qpos[middle + 1 :]])
+    a, b = _longest_flight(take)
+    middle, count = (a + b) // 2, max(1, round(severity * take.fps))
+    still = np.repeat(take.qpos[middle : middle + 1], count, 0)
+    return np.concatenate([take.qpos[: middle + 1], still, take.qpos[middle + 1 :]])
 
 
-def hover(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
+def hover(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Stretch the longest flight in time by the factor ``severity``: the body comes down too late."""
     from mjxhuman.physics.coordinates import coordinates
 
-    a, b = _longest_flight(humanoid, qpos, fps)
-    a, b = max(a - 1, 0), min(b + 1, len(qpos) - 1)
-    slow = np.asarray(coordinates(humanoid.model).resample(qpos[a : b + 1], fps, fps * severity))
-    return np.concatenate([qpos[:a], slow, qpos[b + 1 :]])
+    a, b = _longest_flight(take)
+    a, b = max(a - 1, 0), min(b + 1, len(take.qpos) - 1)
+    stretch = coordinates(take.humanoid.model).resample(take.qpos[a : b + 1], take.fps, take.fps * severity)
+    return np.concatenate([take.qpos[:a], np.asarray(stretch), take.qpos[b + 1 :]])
 
 
-def limb_through_body(
-    humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator
-) -> np.ndarray:
+def limb_through_body(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Swing an arm straight down and ``severity`` radians past the body's side, into the trunk."""
-    out = qpos.copy()
+    out = take.qpos.copy()
     side = rng.choice(["L", "R"])
     sign = -1.0 if side == "L" else 1.0
-    amount = _ramp(len(qpos), fps)
+    amount = _ramp(len(take.qpos), take.fps)
     hanging = Rotation.from_rotvec([0, 0, sign * (np.pi / 2 - 0.1 + severity)])
     for body, target in ((f"{side}_Shoulder", hanging), (f"{side}_Elbow", Rotation.identity())):
-        where = _quat_slice(humanoid, body)
-        start = _rotations(qpos, where)
+        where = _quat_slice(take.humanoid, body)
+        start = _rotations(take.qpos, where)
         _store(out, where, start * Rotation.from_rotvec((start.inv() * target).as_rotvec() * amount[:, None]))
     return out
 
 
-def bend_backwards(
-    humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator
-) -> np.ndarray:
+def bend_backwards(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     """Bend a knee or an elbow ``severity`` radians the wrong way."""
-    out = qpos.copy()
+    out = take.qpos.copy()
     body = str(rng.choice(["L_Knee", "R_Knee", "L_Elbow", "R_Elbow"]))
     axis = {"L_Knee": [-1, 0, 0], "R_Knee": [-1, 0, 0], "L_Elbow": [0, 1, 0], "R_Elbow": [0, -1, 0]}[body]
-    where = _quat_slice(humanoid, body)
-    start = _rotations(qpos, where)
+    where = _quat_slice(take.humanoid, body)
+    start = _rotations(take.qpos, where)
     target = Rotation.from_rotvec(np.array(axis) * severity)
-    amount = _ramp(len(qpos), fps)[:, None]
+    amount = _ramp(len(take.qpos), take.fps)[:, None]
     _store(out, where, start * Rotation.from_rotvec((start.inv() * target).as_rotvec() * amount))
     return out
 
 
-def lean(humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Tilt the whole body by ``severity`` radians about a horizontal axis through the point below the pelvis."""
-    out = qpos.copy()
-    heading = rng.uniform(0, 2 * np.pi)
-    tilt = Rotation.from_rotvec(severity * np.array([np.cos(heading), np.sin(heading), 0.0]))
-    pivot = out[:, :3] * np.array([1.0, 1.0, 0.0])
+def lean(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Tilt the whole body by ``severity`` radians about a horizontal axis, as far below the pelvis as the surface."""
+    out = take.qpos.copy()
+    tilt = Rotation.from_rotvec(severity * _across(take.humanoid.up, rng))
+    pivot = out[:, :3] - measure(take.surface, out[:, :3]).distance[:, None] * take.humanoid.up
     out[:, :3] = pivot + tilt.apply(out[:, :3] - pivot)
-    where = _quat_slice(humanoid, "Pelvis")
-    _store(out, where, tilt * _rotations(qpos, where))
+    where = _quat_slice(take.humanoid, "Pelvis")
+    _store(out, where, tilt * _rotations(take.qpos, where))
     return out
 
 
@@ -228,9 +234,22 @@ DAMAGES: dict[str, Kind] = {
 }
 
 
-def apply(name: str, humanoid: Humanoid, qpos: np.ndarray, fps: float, severity: float, seed: int = 0) -> np.ndarray:
-    """The damaged path of kind ``name``. Raises KeyError for an unknown kind, NotApplicable where the clip lacks it."""
+def apply(
+    name: str,
+    humanoid: Humanoid,
+    qpos: np.ndarray,
+    fps: float,
+    severity: float,
+    seed: int = 0,
+    surface: Surface | None = None,
+) -> np.ndarray:
+    """The damaged path of kind ``name``, on ``surface`` (default the level floor).
+
+    Raises:
+      KeyError: unknown kind.
+      NotApplicable: the clip lacks what this kind of damage acts on.
+    """
     if name not in DAMAGES:
         raise KeyError(f"damage: expected one of {sorted(DAMAGES)}, found {name!r}")
     rng = np.random.default_rng(seed)
-    return DAMAGES[name].apply(humanoid, np.asarray(qpos, np.float64), fps, severity, rng)
+    return DAMAGES[name].apply(Take(humanoid, np.asarray(qpos, np.float64), fps, surface), severity, rng)

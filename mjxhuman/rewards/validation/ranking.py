@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards.score import in_ball_joints, score
 from mjxhuman.rewards.validation import damage
+from mjxhuman.scenes.surface import Surface
 from mjxhuman.types import Motion
 
 
@@ -33,21 +34,27 @@ class Pair:
 
 
 def damaged_pairs(
-    name: str, motion: Motion, *, reward: str = "feasibility", kinds: Sequence[str] | None = None, seed: int = 0
+    name: str,
+    motion: Motion,
+    *,
+    reward: str = "feasibility",
+    kinds: Sequence[str] | None = None,
+    seed: int = 0,
+    surface: Surface | None = None,
 ) -> Iterable[Pair]:
     """Score a clean motion ``(T, ...)`` and damaged copies of every kind and severity that applies to it."""
     motion = in_ball_joints(motion)
     humanoid, fps = motion.humanoid, motion.fps
     qpos = np.asarray(motion.qpos, np.float64)
     # the clean clip goes the same way as its copies: derivatives taken from qpos
-    base = score(motion_from_qpos(humanoid, qpos, fps), reward)
+    base = score(motion_from_qpos(humanoid, qpos, fps), reward, surface=surface)
     for kind in kinds or damage.DAMAGES:
         for severity in damage.DAMAGES[kind].severities:
             try:
-                bad = damage.apply(kind, humanoid, qpos, fps, severity, seed)
+                bad = damage.apply(kind, humanoid, qpos, fps, severity, seed, surface)
             except damage.NotApplicable:
                 continue
-            result = score(motion_from_qpos(humanoid, bad, fps), reward)
+            result = score(motion_from_qpos(humanoid, bad, fps), reward, surface=surface)
             yield Pair(name, kind, severity, float(base.total), float(result.total), _values(base), _values(result))
 
 

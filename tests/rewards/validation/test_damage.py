@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mjxhuman.rewards.validation import damage, ranking
+from mjxhuman.scenes import Plane
 
 
 def test_kinds_are_listed_with_rising_severities():
@@ -42,6 +44,29 @@ def test_defects_of_a_standing_body_lower_the_total_monotonically(humanoid, moti
 def test_defects_of_a_flight_lower_the_total(motion, falling, name):
     pairs = list(ranking.damaged_pairs("falling", motion(falling), kinds=[name]))
     assert len(pairs) == 3 and all(p.lower for p in pairs)
+
+
+@pytest.mark.parametrize("name", ["float", "sink", "skate", "teleport", "lean", "hover", "freeze_in_flight"])
+def test_on_a_slope_under_tilted_gravity_the_damage_is_tilted_too(humanoid, falling, name):
+    turn = Rotation.from_rotvec([0.2, 0.3, 0.0])  # about a horizontal axis: random headings turn along
+
+    def tilted(qpos):
+        root = (turn * Rotation.from_quat(qpos[:, 3:7], scalar_first=True)).as_quat(scalar_first=True)
+        return np.concatenate([turn.apply(qpos[:, :3]), root, qpos[:, 7:]], 1)
+
+    body, ramp = humanoid.with_gravity(turn.apply([0, 0, -9.81])), Plane(normal=turn.apply([0, 0, 1]))
+    severity = damage.DAMAGES[name].severities[1]
+    level = damage.apply(name, humanoid, falling, 30, severity)
+    slope = damage.apply(name, body, tilted(falling), 30, severity, surface=ramp)
+    found, expected = slope, tilted(level)
+    found[:, 3:7] *= np.sign(np.sum(found[:, 3:7] * expected[:, 3:7], 1, keepdims=True))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_body_that_lands_on_a_platform_is_in_flight_above_it(humanoid, falling):
+    platform = Plane(point=np.array([0.0, 0.0, 1.5]))
+    [floor], [higher] = (damage.flights(humanoid, falling, 30, s) for s in (None, platform))
+    assert floor[0] < higher[0] and higher[1] < floor[1]
 
 
 def test_ranking_is_summarised_by_kind():
