@@ -17,7 +17,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-slow lint style types layers venv venv-video clean
+.PHONY: help demo test test-slow docs lint style types layers venv venv-video clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make test       the tests (those under about 20 s each)'
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       style, types, layers'
+	@echo 'make docs       the documentation as a site in out/site'
 	@echo 'make venv       only the virtual environment, with everything for development'
 	@echo 'make venv-video MediaPipe in an environment of its own: motion from videos on any CPU'
 	@echo 'make clean      remove the virtual environment, caches and results'
@@ -49,6 +50,11 @@ types: $(VENV)/.installed-dev
 
 layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
+
+# Needs no network once the packages are there; a broken link is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo 'site: out/site/index.html'
 
 venv: $(VENV)/.installed-dev
 
@@ -87,3 +93,7 @@ $(VENV)/.installed: $(BIN)/python $(PROJECT_FILES)
 $(VENV)/.installed-dev: $(BIN)/python $(PROJECT_FILES)
 	$(call install,[dev])
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: $(BIN)/python $(PROJECT_FILES)
+	$(call install,[docs])
+	@touch $@

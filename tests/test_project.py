@@ -82,6 +82,25 @@ def test_version_is_the_newest_of_the_changelog():
     assert versions[0] == __version__
 
 
+def test_citation_has_what_its_format_requires_and_the_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    fields = dict(re.findall(r"^([a-z-]+): *(.*)$", text, flags=re.MULTILINE))
+    assert {"cff-version", "message", "title", "authors"} <= fields.keys()  # required by version 1.2.0 of the format
+    assert fields["cff-version"] == "1.2.0" and fields["type"] in ("software", "dataset")
+    assert fields["version"] == __version__ and fields["license"] == PROJECT["license"]
+    assert re.search(r"^authors:\n  - name: \S", text, flags=re.MULTILINE)
+
+
+def test_the_version_is_written_once():
+    literal = [
+        f
+        for f in text_files()
+        if f.suffix == ".py" and re.search(rf"[\"']{re.escape(__version__)}[\"']", f.read_text())
+    ]
+    assert literal == [ROOT / "mjxhuman" / "version.py"]
+    assert "version" not in PROJECT and PROJECT["dynamic"] == ["version"]
+
+
 @pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.stem)
 def test_constraints_hold_every_requirement(path):
     pins = [
@@ -93,7 +112,7 @@ def test_constraints_hold_every_requirement(path):
         assert spec.operator == "==", pin
         versions[canonicalize_name(pin.name)] = spec.version
     extras = PROJECT["optional-dependencies"]
-    for requirement in map(Requirement, PROJECT["dependencies"] + extras["dev"] + extras["video"]):
+    for requirement in map(Requirement, PROJECT["dependencies"] + extras["dev"] + extras["video"] + extras["docs"]):
         assert canonicalize_name(requirement.name) in versions, f"{path.name} lacks {requirement}"
         version = versions[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{path.name}: {requirement} excludes {version}"

@@ -6,13 +6,16 @@ give it, or it is needed where no floor is. A body that nothing touches and that
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.math import quaternion
 from mjxhuman.physics.contact import LENGTH
 from mjxhuman.physics.contact_dynamics import REACH, SINK
 from mjxhuman.report.glossary import CARRIERS
 from mjxhuman.rewards.feasibility import Config
+from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Dynamics, Motion
 
 #: Body weights; less than this is no load.
@@ -21,22 +24,21 @@ _LOAD = 0.05
 _UPWARD = 0.7
 
 
-def lowest_height(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray) -> np.ndarray:
-    """Height (T,) m above the floor of the lowest contact point of poses (T, B, 3) m, (T, B, 4) wxyz."""
+def clearance(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray, surface: Surface) -> np.ndarray:
+    """Distance (T,) m from the surface of the contact point nearest to it, of poses (T, B, 3) m, (T, B, 4) wxyz."""
     contacts = humanoid.contacts
     assert contacts is not None
-    w, x, y, z = np.moveaxis(body_quat[:, contacts.body_id], -1, 0)
-    # third row of the rotation: what a point of the body adds to the height
-    row = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1)
-    height = body_pos[:, contacts.body_id, 2] + np.sum(row * contacts.offset, axis=-1) - contacts.radius
-    return height.min(axis=1)
+    offset = quaternion.rotate(body_quat[:, contacts.body_id], contacts.offset)
+    distance = surface.nearest(jnp.asarray(body_pos[:, contacts.body_id] + offset)).distance
+    return (np.asarray(distance, float) - contacts.radius).min(axis=1)
 
 
-def carriers(motion: Motion, dynamics: Dynamics) -> np.ndarray:
+def carriers(motion: Motion, dynamics: Dynamics, surface: Surface | None = None) -> np.ndarray:
     """What carries the body, (T,) indices into ``glossary.CARRIERS``, of an unbatched motion with contact points.
 
     A force counts as missing beyond what the score of the ground reaction accepts. Where the body touches and the force
     that is missing points up, it is support in a place without a floor, unless the body is inside the floor.
+    ``surface`` is the one of ``analyse``; default the level floor z = 0.
     """
     humanoid = motion.humanoid
     pos, quat = np.asarray(motion.body_pos, float), np.asarray(motion.body_quat, float)
@@ -45,9 +47,9 @@ def carriers(motion: Motion, dynamics: Dynamics) -> np.ndarray:
     moment = residual[:, 3:] / weight - np.cross(np.asarray(dynamics.com, float) - pos[:, 1], force)
     missing = np.sqrt(np.sum(force**2, -1) + np.sum(moment**2, -1) / LENGTH**2) > Config().ground_reaction.accept
     load = np.sum(np.asarray(dynamics.grf, float)[..., 2], axis=-1) / weight
-    height = lowest_height(humanoid, pos, quat)
+    distance = clearance(humanoid, pos, quat, checked(surface))
     upward = force[:, 2] > np.maximum(_LOAD, _UPWARD * np.linalg.norm(force, axis=-1))
-    nowhere = (height > REACH) | (upward & (height > -SINK))
+    nowhere = (distance > REACH) | (upward & (distance > -SINK))
     names = list(CARRIERS)
     return np.select(
         [~missing & (load > _LOAD), ~missing, ~nowhere], [names.index(n) for n in names[:3]], names.index("nowhere")

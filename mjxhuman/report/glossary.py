@@ -63,8 +63,8 @@ _COMMON = {
     "dynamic": _score("dynamic", "Dynamic", "Are the forces and torques that the motion takes within human reach?"),
 }
 
-# sub-scores of the feasibility reward: 1 within tolerance, falling with the error behind them (see _ERRORS)
-_FEASIBILITY = {
+#: Sub-scores of the feasibility reward: 1 within tolerance, falling with the error behind them (see ``ERRORS``).
+FEASIBILITY = {
     "joint_speed": _score("kinematic", "Joint speed", "1 while every joint turns slower than people can turn it."),
     "joint_limit": _score("kinematic", "Joint limits", "1 while every joint stays in its anatomical range."),
     "self_penetration": _score("kinematic", "Self-penetration", "1 while no two body parts overlap."),
@@ -88,7 +88,8 @@ def _error(label: str, unit: str, sentence: str) -> Entry:
     return Entry(label, sentence, unit, "lower")
 
 
-_ERRORS = {
+#: The errors that the feasibility reward judges, in their units.
+ERRORS = {
     "joint_speed_excess": _error("Speed excess", "× limit", "Angular speed beyond the limit, summed over joints."),
     "joint_limit_rad": _error("Angle excess", "rad", "Angle beyond the anatomical range, summed over joints."),
     "self_penetration_m": _error("Overlap", "m", "Depth by which body parts overlap, summed over pairs of parts."),
@@ -115,7 +116,8 @@ _ERRORS = {
     "power_w_per_kg": Entry("Joint power", "Positive mechanical power of all joints per kilogram of body.", "W/kg"),
 }
 
-_PHYMOTION = {
+#: Terms of the published reward.
+PHYMOTION = {
     "v1_limb_length": _violation(
         "kinematic", "Limb length violation", "Spread over time of the lengths of left limbs."
     ),
@@ -157,7 +159,7 @@ _PHYMOTION = {
     "v1_max_joint_speed": Entry("Fastest joint", "Speed of the fastest joint.", "m/s"),
 }
 
-GLOSSARY: dict[str, Entry] = {**_COMMON, **_FEASIBILITY, **_ERRORS, **_PHYMOTION}
+GLOSSARY: dict[str, Entry] = {**_COMMON, **FEASIBILITY, **ERRORS, **PHYMOTION}
 
 #: Quantities of ``Dynamics`` and of the page itself that are no scores.
 QUANTITIES: dict[str, Entry] = {

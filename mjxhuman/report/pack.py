@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.math import quaternion
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
 from mjxhuman.report.carriers import carriers
@@ -169,11 +170,8 @@ def torque_share(humanoid: Humanoid, joint_torque: np.ndarray) -> tuple[np.ndarr
 def centre_of_mass(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray) -> np.ndarray:
     """Centre of mass (T, 3) m of poses (T, B, 3), (T, B, 4) wxyz."""
     model = humanoid.model
-    w, u = body_quat[..., :1], body_quat[..., 1:]
-    offset = np.broadcast_to(model.body_ipos, u.shape)
-    t = 2.0 * np.cross(u, offset)
     mass = model.body_mass / model.body_mass.sum()
-    return np.einsum("b,tbi->ti", mass, body_pos + offset + w * t + np.cross(u, t))
+    return np.einsum("b,tbi->ti", mass, body_pos + quaternion.rotate(body_quat, model.body_ipos))
 
 
 def _pool_worst(values: np.ndarray, stride: int, better: str) -> np.ndarray:

@@ -6,14 +6,15 @@ import mujoco
 import numpy as np
 import pytest
 
-from mjxhuman.report.carriers import carriers, lowest_height
+from mjxhuman.report.carriers import carriers, clearance
 from mjxhuman.report.glossary import CARRIERS
 from mjxhuman.report.pack import motion_payload
+from mjxhuman.scenes.surface import Plane
 
 STANDING, HIGH, SUNK = 0.0, 0.3, -0.1
 
 
-def test_lowest_height_is_mujocos(make_clip, humanoid):
+def test_clearance_is_that_of_mujocos_poses(make_clip, humanoid):
     motion = make_clip(frames=6).motion
     data = mujoco.MjData(humanoid.model)
     data.qpos[:] = motion.qpos[4]
@@ -23,8 +24,8 @@ def test_lowest_height_is_mujocos(make_clip, humanoid):
         data.xpos[b, 2] + (data.xmat[b].reshape(3, 3) @ offset)[2] - radius
         for b, offset, radius in zip(points.body_id, points.offset, points.radius, strict=True)
     ]
-    found = lowest_height(humanoid, np.asarray(motion.body_pos), np.asarray(motion.body_quat))
-    assert found[4] == pytest.approx(min(height), abs=1e-9)
+    found = clearance(humanoid, np.asarray(motion.body_pos), np.asarray(motion.body_quat), Plane())
+    assert found[4] == pytest.approx(min(height), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_kinds_of_support(make_clip, height, load, missing, expected):
     clip = make_clip(frames=4)
     motion, dynamics, weight = clip.motion, clip.dynamics, clip.motion.humanoid.weight
     pos = np.array(motion.body_pos)
-    pos[..., 2] += height - lowest_height(motion.humanoid, pos, np.asarray(motion.body_quat))[:, None]
+    pos[..., 2] += height - clearance(motion.humanoid, pos, np.asarray(motion.body_quat), Plane())[:, None]
     com = pos[:, 1]  # no arm between root and centre of mass: the force alone is missing
     residual = np.tile((*(weight * np.array(missing)), 0, 0, 0), (4, 1))
     forces = dynamics.replace(grf=load * np.asarray(dynamics.grf), residual=residual, com=com)
@@ -73,3 +74,15 @@ def test_thinned_clips_keep_the_worst(make_clip):
     clip = type(clip)(clip.name, clip.scores, clip.motion, clip.dynamics.replace(residual=residual))
     shown = motion_payload(clip, max_frames=30)["dynamics"]["carrier"]
     assert len(shown) == 25 and shown[3] >= 2 and max(shown[:3] + shown[4:]) < 2
+
+
+def test_touching_is_asked_of_the_surface(make_clip):
+    clip = make_clip(frames=4)
+    pos = np.array(clip.motion.body_pos)
+    pos[..., 2] += 0.5 - clearance(clip.motion.humanoid, pos, np.asarray(clip.motion.body_quat), Plane())[:, None]
+    residual = np.tile([0.4 * clip.motion.humanoid.weight, 0, 0, 0, 0, 0], (4, 1))
+    motion, forces = clip.motion.replace(body_pos=pos), clip.dynamics.replace(residual=residual, com=pos[:, 1])
+    names = list(CARRIERS)
+    assert [names[k] for k in carriers(motion, forces)] == ["nowhere"] * 4
+    raised = Plane(point=np.array([0.0, 0.0, 0.5]))
+    assert [names[k] for k in carriers(motion, forces, raised)] == ["unexplained"] * 4
