@@ -15,6 +15,8 @@ The same command continues a run that was stopped, bit for bit on a CPU. Result,
 
 from ml_collections import config_dict
 
+from mjxhuman.options import ClipOptions, values
+
 
 def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
     """The values of a variant: "cpu", "gpu" or "test"."""
@@ -39,6 +41,8 @@ def _common() -> config_dict.ConfigDict:
     config.tensorboard = True  # event files beside metrics.jsonl
     config.wandb = ""  # project to log to as well (needs the package wandb)
     config.quiet = False  # no progress bar
+    # how the clips are read: the flags of `mjxhuman track`, under the same names
+    config.reading = config_dict.ConfigDict(values(ClipOptions))
 
     config.stature = config_dict.placeholder(float)  # m; unset: 1.71
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c

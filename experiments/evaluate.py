@@ -29,10 +29,11 @@ from typing import Any
 
 from absl import flags
 
-from mjxhuman.runs import JsonLines, atomic_write, describe, expand_inputs, json_line, progress
+from mjxhuman.options import ClipOptions, define_flags, record_of, spelt
+from mjxhuman.runs import JsonLines, atomic_write, describe, json_line, progress
 from mjxhuman.runs.launch import prepare_jax
 
-from .launch import launch
+from .launch import launch, named_motions
 
 #: Files whose motions are in memory together.
 CHUNK = 64
@@ -44,6 +45,7 @@ class Evaluation:
     """Results so far; motions only of the clips to be drawn."""
 
     draw: int
+    options: ClipOptions = ClipOptions()
     results: list[Any] = dataclasses.field(default_factory=list)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
     worst: list[Any] = dataclasses.field(default_factory=list)
@@ -63,20 +65,20 @@ def run(
             motions = {}
             for path in paths[start : start + CHUNK]:
                 try:
-                    motions |= episodes(load(path, tracker), str(path), phases)
-                except (ValueError, OSError, ImportError) as error:
+                    motions |= episodes(load(path, tracker, evaluation.options), str(path), phases)
+                except (ValueError, OSError, ImportError, RuntimeError) as error:
                     evaluation.failed[str(path)] = str(error)
                     bar.write(f"evaluate: {path}: {str(error).removeprefix(f'{path}: ')}", file=sys.stderr)
                     bar.update(max(phases, 1))
             track(motions, tracker, evaluation, log, score, bar)
 
 
-def load(path: pathlib.Path, tracker: Any) -> Any:
+def load(path: pathlib.Path, tracker: Any, options: ClipOptions) -> Any:
     """One motion on the tracker's body, at its control rate."""
-    from mjxhuman import load_motion
+    from mjxhuman.recovery.load import load_clip
     from mjxhuman.tracking.evaluate import usable
 
-    return usable(tracker, load_motion(path, tracker.humanoid), str(path))
+    return usable(tracker, load_clip(path, tracker.humanoid, options), str(path))
 
 
 def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:
@@ -143,10 +145,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; name files by --motions=...")
-        paths = expand_inputs(values.motions)
+        paths = named_motions(values.motions)
         if not paths:
             raise ValueError(f"--motions: expected files or patterns, found {values.motions!r}")
-        out = pathlib.Path(values.out)
+        out, options = pathlib.Path(values.out), record_of(ClipOptions, values)
         if values.film and values.draw:
             from mjxhuman.report.render import require_video
 
@@ -156,9 +158,9 @@ def main(argv: Sequence[str]) -> int:
 
         tracker = load_tracker(values.policy or None, values.engine or None)
     except (ValueError, OSError, ImportError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
+        print(f"evaluate: {spelt(str(error), '--{}')}", file=sys.stderr)
         return NOTHING_TO_DO
-    evaluation = Evaluation(values.draw)
+    evaluation = Evaluation(values.draw, options)
     (out / "clips.jsonl").unlink(missing_ok=True)
     with JsonLines(out / "clips.jsonl") as log:
         run(paths, tracker, evaluation, log, values.score, values.phases)
@@ -169,11 +171,14 @@ def main(argv: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     flags.DEFINE_string("policy", "", "Policy file, run folder, zero, random or reference; default: the shipped one.")
-    flags.DEFINE_string("motions", None, "Comma-separated files and globs (** crosses folders).", required=True)
+    flags.DEFINE_string(
+        "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True
+    )
     flags.DEFINE_string("out", "out/evaluate", "Folder of the results.")
     flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")
     flags.DEFINE_integer("phases", 0, "Start so many times at random frames of each clip; 0: once at the first.")
     flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
     flags.DEFINE_bool("film", False, "Draw films (.mp4) instead of sheets (.png).")
     flags.DEFINE_bool("score", True, "Score the feasibility of both motions, which takes longer than the simulation.")
+    define_flags(ClipOptions)
     launch(main)

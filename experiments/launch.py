@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from ml_collections import config_dict, config_flags
 
-from mjxhuman.options import ScoreOptions, helps
+from mjxhuman.options import ClipOptions, ScoreOptions, helps
 
 WRONG_USAGE = 2
 #: Beside this package in a checkout, and where it is installed.
@@ -122,6 +122,20 @@ def check_keys(values: config_dict.ConfigDict, arguments: Sequence[str]) -> None
             at = at.get(key)
 
 
+def named_motions(inputs: str) -> list[Path]:
+    """The files that a configuration names; what folders hold besides is said on stderr.
+
+    Raises:
+        FileNotFoundError: as ``find_motions``.
+    """
+    from mjxhuman.data.folders import find_motions
+
+    found = find_motions(inputs)
+    if said := str(found):
+        print(said, file=sys.stderr)
+    return found.files
+
+
 def help_of(main: Callable[..., Any], values: config_dict.ConfigDict | None, path: str) -> str:
     """The docstring of a launcher, its flags, and the values of its configuration with their comments."""
     module = sys.modules[main.__module__]
@@ -140,7 +154,7 @@ def described(values: config_dict.ConfigDict, path: str) -> list[tuple[str, str]
     """Each value as "key=value" and the comment beside it in the file, or the help of the option it is."""
     text = Path(path).read_text(encoding="utf-8")
     comments = dict(re.findall(r"^ *config\.([\w.]+) = .*?  # (.*)$", text, re.MULTILINE))
-    comments = helps(ScoreOptions) | comments
+    comments = helps(ScoreOptions) | {f"reading.{key}": text for key, text in helps(ClipOptions).items()} | comments
     rows = []
     for key, value in _flat(values):
         shown = "" if value is None else value if isinstance(value, str) else repr(value)

@@ -23,12 +23,11 @@ from mjxhuman.runs import (
     atomic_write,
     describe,
     enable_compile_cache,
-    expand_inputs,
     progress,
     read_json_lines,
 )
 
-from .launch import launch
+from .launch import launch, named_motions
 
 _MOTIONS = flags.DEFINE_string("motions", None, "Comma-separated globs of clean motion files.", required=True)
 _REWARDS = flags.DEFINE_list("rewards", ["feasibility", "phymotion"], "Rewards to rank with.")
@@ -79,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
     """Entry point; exits with 1 if any file could not be loaded, 2 if there is nothing to do."""
     del argv
     enable_compile_cache()
-    paths = expand_inputs(_MOTIONS.value)
+    paths = named_motions(_MOTIONS.value)
     if not paths:
         print(f"rank_damage: --motions={_MOTIONS.value!r} matches no file", file=sys.stderr)
         sys.exit(2)

@@ -17,10 +17,10 @@ from typing import Any
 from absl import flags
 from ml_collections import config_dict
 
-from mjxhuman.options import BodyOptions, ReadOptions, VideoOptions, keywords, record_of
-from mjxhuman.runs import atomic_write, expand_inputs, json_line, prepare_jax, progress
+from mjxhuman.options import BodyOptions, ReadOptions, VideoOptions, keywords, record_of, spelt
+from mjxhuman.runs import atomic_write, json_line, prepare_jax, progress
 
-from .launch import launch
+from .launch import launch, named_motions
 
 NOTHING_TO_DO = 2
 
@@ -92,10 +92,9 @@ def run(config: config_dict.ConfigDict) -> int:
     try:
         if not config.video:
             raise ValueError("video: expected files or patterns, found none (--config.video=FILE)")
-        named = Path(config.video).expanduser()
-        paths = [named] if named.is_dir() else expand_inputs(config.video)
+        paths = named_motions(config.video)
     except (ValueError, OSError) as error:
-        print(f"recover_motion: {error}", file=sys.stderr)
+        print(f"recover_motion: {spelt(str(error), '--config.{}')}", file=sys.stderr)
         return NOTHING_TO_DO
     prepare_jax()
     from mjxhuman.report.page import write_report

@@ -20,9 +20,9 @@ import numpy as np
 from absl import flags
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.runs import atomic_write, describe, enable_compile_cache, expand_inputs, progress
+from mjxhuman.runs import atomic_write, describe, enable_compile_cache, progress
 
-from .launch import launch
+from .launch import launch, named_motions
 
 _MOTIONS = flags.DEFINE_string("motions", None, "Comma-separated globs of clean motion files.", required=True)
 _OUT = flags.DEFINE_string("out", "out/robustness", "Folder for results.")
@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> None:
     import mjxhuman
 
     enable_compile_cache()
-    paths = expand_inputs(_MOTIONS.value)
+    paths = named_motions(_MOTIONS.value)
     clips: dict[str, dict] = {}
     failed = []
     with progress(len(paths), unit="clip") as bar:

@@ -15,10 +15,10 @@ from absl import flags
 from ml_collections import config_dict
 
 from mjxhuman.options import ScoreOptions, record_of, spelt
-from mjxhuman.runs import enable_compile_cache, expand_inputs
+from mjxhuman.runs import enable_compile_cache
 from mjxhuman.scoring.files import score_files
 
-from .launch import launch
+from .launch import launch, named_motions
 
 NOTHING_TO_DO = 2
 
@@ -26,7 +26,7 @@ NOTHING_TO_DO = 2
 def run(config: config_dict.ConfigDict) -> int:
     """Score what the configuration names; returns the exit code."""
     try:
-        paths = expand_inputs(config.inputs)[: config.limit or None]
+        paths = named_motions(config.inputs)[: config.limit or None]
         if not paths:
             raise ValueError("inputs: expected files or patterns, found none (--config.inputs='FOLDER/**/*.bvh')")
         enable_compile_cache()

@@ -19,9 +19,10 @@ from typing import Any
 from absl import flags
 from ml_collections import config_dict
 
-from mjxhuman.runs import expand_inputs, prepare_jax, progress
+from mjxhuman.options import ClipOptions, record_of, spelt
+from mjxhuman.runs import prepare_jax, progress
 
-from .launch import launch
+from .launch import launch, named_motions
 
 NOTHING_TO_DO, NOT_FINITE = 2, 3
 
@@ -31,9 +32,9 @@ def load(config: config_dict.ConfigDict, humanoid: Any) -> Any:
     from mjxhuman.data.builtin import builtin_path
     from mjxhuman.envs.clips import load_clips
 
-    paths = expand_inputs(config.clips) if config.clips else [builtin_path("walk")]
+    paths = named_motions(config.clips) if config.clips else [builtin_path("walk")]
     with progress(len(paths), unit="clip", label="load", quiet=config.quiet) as bar:
-        loaded = load_clips(paths, humanoid, lambda _: bar.update())
+        loaded = load_clips(paths, humanoid, record_of(ClipOptions, config.reading), lambda _: bar.update())
     for path, error in loaded.failed.items():
         print(f"train_imitation: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
     if not loaded.motions:
@@ -141,7 +142,7 @@ def run(config: config_dict.ConfigDict) -> int:
         print(f"train_imitation: {error}", file=sys.stderr)
         return NOT_FINITE
     except (ValueError, OSError, ImportError) as error:
-        print(f"train_imitation: {error}", file=sys.stderr)
+        print(f"train_imitation: {spelt(str(error), '--config.reading.{}')}", file=sys.stderr)
         return NOTHING_TO_DO
     print(f"policy: {Path(config.out) / 'best.npz'}")
     return 1 if clips.failed else 0

@@ -161,7 +161,12 @@ class VideoOptions(Record):
 
 
 @dataclasses.dataclass(frozen=True)
-class LoadOptions(VideoOptions, BodyOptions, ReadOptions):
+class ClipOptions(VideoOptions, ReadOptions):
+    """What decides the motion of a file on a given body: for tracking, training and evaluation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadOptions(BodyOptions, ClipOptions):
     """Everything that decides what a file becomes."""
 
 

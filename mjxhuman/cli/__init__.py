@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from mjxhuman.options import LoadOptions, ReadOptions, ScoreOptions, VideoOptions, add_flags, spelt
+from mjxhuman.options import ClipOptions, LoadOptions, ScoreOptions, add_flags, spelt
 from mjxhuman.version import __version__
 
 USAGE_ERROR = 2
@@ -111,8 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
     track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
-    add_flags(track, ReadOptions)
-    add_flags(track, VideoOptions)
+    add_flags(track, ClipOptions)
 
     run = command(
         "run",
@@ -189,5 +188,7 @@ def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    from mjxhuman.runs.terminal import printable
+
     text = " ".join(str(error).split())
-    return text or type(error).__name__
+    return printable(text) or type(error).__name__

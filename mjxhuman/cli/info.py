@@ -8,30 +8,9 @@ import importlib.util
 from typing import Any
 
 from mjxhuman.cli.reading import load
+from mjxhuman.data.formats import Format, formats
 from mjxhuman.encoders import encoder_table
 from mjxhuman.runs import describe, json_line
-
-#: Format, suffix, what it holds, whether its reader was run on real files of that kind.
-FORMATS = (
-    ("mjxhuman", ".npz", "this project's own: body, skeleton, points or coordinates", True),
-    ("AMASS", ".npz", "SMPL-H and SMPL-X parameters", False),
-    ("SMPL", ".npz", "SMPL parameters (GLAMR and others)", True),
-    ("AIST++", ".npz", "SMPL parameters, 60 fps", True),
-    ("GVHMR", ".pt", "SMPL-X parameters; needs the extra 'torch'", False),
-    ("BVH", ".bvh", "skeletons of CMU, Bandai Namco, MASS (names of LAFAN1 and Mixamo: untested)", True),
-    ("ASF/AMC", ".amc", "CMU skeleton, with the .asf beside it", True),
-    ("DeepMimic", ".txt", "DeepMimic's humanoid", True),
-    ("OpenSim markers", ".trc", "labelled markers", True),
-    ("joint positions", ".npy, .npz", "22 or 24 SMPL joints, by inverse kinematics", False),
-    ("coordinates", ".csv", "qpos of a MuJoCo model", True),
-    ("video", ".mp4, .mov, .webm, ...", "whatever FFmpeg decodes; needs the extra 'video' and an encoder", True),
-    (
-        "2D keypoints",
-        ".json, .npz",
-        "OpenPose (also a folder), COCO, MMPose, AlphaPose; with frame rate and size",
-        True,
-    ),
-)
 
 EXTRAS = {"torch": "torch", "video": "av", "encoders": "transformers", "view": "viser", "smplx": "smplx"}
 
@@ -49,13 +28,21 @@ def run(args: argparse.Namespace) -> int:
 
 def installation() -> dict[str, Any]:
     """Versions, devices, formats and extras."""
-    formats = [dict(zip(("name", "suffix", "holds", "tested"), row, strict=True)) for row in FORMATS]
+    rows = [
+        {"name": fmt.name, "suffix": _suffixes(fmt), "holds": fmt.holds, "tested": fmt.proven}
+        for fmt in formats()
+        if fmt.kind != "refused"
+    ]
     extras = {name: importlib.util.find_spec(module) is not None for name, module in EXTRAS.items()}
     encoders = {
         name: {"gives": e.gives, "needs": e.needs, "installed": e.available(), "tested": e.proven}
         for name, e in encoder_table().items()
     }
-    return describe() | {"formats": formats, "extras": extras, "encoders": encoders}
+    return describe() | {"formats": rows, "extras": extras, "encoders": encoders}
+
+
+def _suffixes(fmt: Format) -> str:
+    return ", ".join(fmt.suffixes[:3]) + (", ..." if len(fmt.suffixes) > 3 else "")
 
 
 def file_facts(args: argparse.Namespace) -> dict[str, Any]:
@@ -95,7 +82,7 @@ def _installation_lines(facts: dict[str, Any]) -> list[str]:
     lines += ["", "formats"]
     for row in facts["formats"]:
         tested = "" if row["tested"] else "  (untested: no real file was at hand)"
-        lines.append(f"  {row['name']:<16} {row['suffix']:<12} {row['holds']}{tested}")
+        lines.append(f"  {row['name']:<22} {row['suffix']:<21} {row['holds']}{tested}")
     lines += ["", "encoders of videos"]
     for name, row in facts["encoders"].items():
         state = "installed" if row["installed"] else "not installed"

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mjxhuman.data.detect import SUFFIXES
+from mjxhuman.data.folders import FoundFiles, find_motions
 from mjxhuman.options import ScoreOptions, record_of
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.recovery.load import body_of
 from mjxhuman.report.film import FilmStrip, film_of
 from mjxhuman.rewards.score import in_ball_joints
-from mjxhuman.runs import enable_compile_cache, expand_inputs
+from mjxhuman.runs import enable_compile_cache
+from mjxhuman.runs.terminal import printable
 from mjxhuman.scoring.files import ScoredFile, load_into
 from mjxhuman.types import Dynamics, Motion
 
-#: Suffixes taken from a folder: of formats that are read, and are nothing else as well.
-FOLDER_SUFFIXES = (
-    *(suffix for name in ("npz", "bvh", "amc", "trc", "pt") for suffix in SUFFIXES[name] if suffix != ".pth"),
-    *(".mp4", ".mov", ".webm", ".mkv", ".avi"),
-)
 
-
-def input_files(names: Sequence[str]) -> list[Path]:
-    """The files that paths, folders and patterns name."""
-    return expand_inputs(names, FOLDER_SUFFIXES)
+def input_files(names: Sequence[str]) -> FoundFiles:
+    """The files that paths, folders and patterns name; what folders hold besides is said on stderr."""
+    found = find_motions(names)
+    if said := str(found):
+        print(said, file=sys.stderr)
+    return found
 
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:
@@ -50,7 +49,7 @@ def film(item: ScoredFile) -> FilmStrip | None:
 def display_names(paths: Sequence[Path]) -> list[str]:
     """File names where they tell the files apart, else paths."""
     names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    return [printable(name) for name in (names if len(set(names)) == len(names) else paths)]
 
 
 def dynamics_of(motion: Motion) -> Dynamics | None:

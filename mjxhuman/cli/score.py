@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files
-from mjxhuman.data.detect import SUFFIXES
-from mjxhuman.options import ScoreOptions, record_of
+from mjxhuman.data.formats import suffixes_of
+from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.recovery.load import kind_of
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
 from mjxhuman.report.table import difference_table, score_table, terminal
 from mjxhuman.rewards.validation import reference
 from mjxhuman.runs import enable_compile_cache, json_line, progress
+from mjxhuman.runs.terminal import printable
 from mjxhuman.scoring.files import ScoredFile, score_files, scored
 from mjxhuman.types import Scores
 
@@ -65,6 +66,13 @@ class Results:
         """Name and error of every file that was not."""
         return [(self.name(i), i.error.removeprefix(f"{i.path}: ")) for i in self.items if i.scores is None]
 
+    def counts(self, files: int, left_out: int) -> str:
+        """How many of so many files have a score, and what became of the others."""
+        scored = sum(item.valid for item in self.items)
+        failed, never = len(self.items) - scored, files - len(self.items)
+        others = [(failed, "without a score"), (never, "not reached"), (left_out, "left out of the folders")]
+        return ", ".join([f"{scored} scored", *(f"{count} {what}" for count, what in others if count)])
+
     def clips(self) -> list[ClipReport]:
         """For the report: forces and torques are computed for the motions that were kept."""
         return [
@@ -94,7 +102,8 @@ def _total(scores: Scores | None) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Score files; exit code 0 all have a score, 1 some have none, 2 nothing could be done."""
-    paths = input_files(args.files)
+    found = input_files(args.files)
+    paths = found.files
     if args.compare and len(paths) != 2:
         raise ValueError(f"--compare: expected two files, found {len(paths)}")
     options = record_of(ScoreOptions, args)
@@ -112,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(f"\nreport: {report}\nscores: {Path(args.out) / 'scores.jsonl'}")
     if not args.json:
+        if len(paths) + len(found.left_out) > 1:
+            print(f"\n{results.counts(len(paths), len(found.left_out))}")
         for line in results.video_lines:
             print(line)
     if interrupted:
@@ -122,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 def is_film(path: Path) -> bool:
     """Whether a file is a video by its content; False for one that cannot be read."""
     try:
-        return kind_of(path) == "video" or path.suffix.lower() in SUFFIXES["video"]
+        return kind_of(path) == "video" or path.suffix.lower() in suffixes_of("video")
     except OSError:
         return False
 
@@ -161,7 +172,8 @@ def _score_only(args: argparse.Namespace, paths: list[Path], options: ScoreOptio
             if args.json:
                 print(json_line(item.record(options)), flush=True)
             elif item.error:
-                bar.write(f"{item.path}: {item.error.removeprefix(f'{item.path}: ')}", file=sys.stderr)
+                trouble = item.error.removeprefix(f"{item.path}: ")
+                bar.write(printable(spelt(f"{item.path}: {trouble}", "--{}")), file=sys.stderr)
             results.add(item)
             bar.update(1)
 

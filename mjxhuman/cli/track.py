@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.data.npz import save_motion
-from mjxhuman.options import ReadOptions, VideoOptions, keywords, record_of
-from mjxhuman.recovery.load import load_motion
+from mjxhuman.options import ClipOptions, record_of
+from mjxhuman.recovery.load import load_clip
 from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
@@ -24,8 +24,7 @@ def run(args: argparse.Namespace) -> int:
         require_video(out / f"{stem}_tracked.mp4")
     prepare_jax()
     tracker = load_tracker(args.policy, args.engine)
-    video = record_of(VideoOptions, args)
-    motion = load_motion(args.file, tracker.humanoid, video=video, **keywords(ReadOptions, args))
+    motion = load_clip(args.file, tracker.humanoid, record_of(ClipOptions, args))
     (tracked,) = evaluate(tracker, [motion], [str(args.file)])
     path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
     print(report(tracked, tracker))

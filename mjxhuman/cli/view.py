@@ -13,7 +13,7 @@ from mjxhuman.report.viewer import view_live, write_playback
 
 def run(args: argparse.Namespace) -> int:
     """Write the playback page and open it, or serve one motion live."""
-    paths = input_files(args.files)
+    paths = input_files(args.files).files
     if args.viser and len(paths) != 1:
         raise ValueError(f"--viser: expected one file, found {len(paths)}")
     items = [load_item(path, args) for path in paths]

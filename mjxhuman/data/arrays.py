@@ -55,6 +55,17 @@ def array_from_npy(source: Source, field: str, data: bytes) -> np.ndarray:
         raise source.error(field, f"no array ({error})"[:200], f"an array of shape {shape}") from None
 
 
+def npy_shape(head: bytes) -> tuple[int, ...]:
+    """The shape that the beginning of an .npy file states; () where there is none."""
+    stream = io.BytesIO(head)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+        return read_header(stream)[0]
+    except _HEADER_ERRORS:
+        return ()
+
+
 class NpzFile(Mapping[str, np.ndarray]):
     """The arrays of an .npz file by name, each read when it is asked for.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mjxhuman.runs.terminal import printable
+
 
 class MotionFileError(ValueError):
     """A motion file that cannot be read: says which file, which field, what was found and what was expected.
@@ -14,10 +16,10 @@ class MotionFileError(ValueError):
 
     def __init__(self, path: str | os.PathLike[str], field: str, found: object, expected: str) -> None:
         self.path = str(path)
-        self.field = field
-        self.found = str(found)
+        self.field = printable(field)  # both may hold what stands in the file
+        self.found = printable(found)
         self.expected = expected
-        super().__init__(f"{self.path}: {field}: found {self.found}, expected {expected}")
+        super().__init__(f"{self.path}: {self.field}: found {self.found}, expected {expected}")
 
     def __reduce__(self) -> tuple[type[MotionFileError], tuple[str, str, str, str]]:
         return MotionFileError, (self.path, self.field, self.found, self.expected)

@@ -91,6 +91,11 @@ def read_detections(
     )
 
 
+def holds_keypoints(arrays: NpzFile) -> bool:
+    """Whether there are arrays under names that ``read_detections`` knows."""
+    return "keypoints" in arrays or ("uv" in arrays and "confidence" in arrays)
+
+
 _Frame = tuple[list[np.ndarray], list[int | None]]  # people (K, 3), identities
 
 

@@ -7,6 +7,7 @@ sentence, and the sentences end up in the motion's ``Provenance.conventions``.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -15,7 +16,11 @@ import numpy as np
 
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.options import UNITS, FileOptions
+from mjxhuman.runs.terminal import printable
 from mjxhuman.types import Provenance
+
+#: What the content of a file is recognised by.
+_HEAD_BYTES = 1 << 16
 
 #: Statures that decide a unit, m.
 STATURES = (1.2, 2.2)
@@ -52,12 +57,23 @@ class Source:
         self.options = options
         self.sentences: list[str] = []
 
+    @functools.cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB of the file.
+
+        Raises:
+            FileNotFoundError: no such file.
+        """
+        with self.path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+
     def error(self, field: str, found: object, expected: str) -> MotionFileError:
         """The error to raise about this file."""
         return MotionFileError(self.path, field, found, expected)
 
     def note(self, sentence: str) -> None:
         """Remember a convention, once."""
+        sentence = printable(sentence)  # names from the file may stand in it
         if sentence not in self.sentences:
             self.sentences.append(sentence)
 

@@ -20,9 +20,10 @@ from flax import struct
 from jax import Array
 
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.options import ClipOptions
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.physics.motion import resample
-from mjxhuman.recovery.load import load_motion
+from mjxhuman.recovery.load import load_clip
 from mjxhuman.types import Motion
 
 #: Fewest frames of a clip (PHC, ``motion_lib_base.py``: 5): shorter ones hold no motion to track.
@@ -184,15 +185,21 @@ class LoadedClips:
 
 
 def load_clips(
-    paths: Sequence[str | Path], humanoid: Humanoid, on_file: Callable[[str], None] | None = None
+    paths: Sequence[str | Path],
+    humanoid: Humanoid,
+    options: ClipOptions = ClipOptions(),
+    on_file: Callable[[str], None] | None = None,
 ) -> LoadedClips:
-    """Read motion files onto one humanoid; a file that cannot be loaded stops nothing and is named with its error."""
+    """Motions of files, videos and 2D keypoints on one humanoid.
+
+    A file that cannot be loaded stops nothing and is named with its error; ``on_file`` is called after each.
+    """
     clips = LoadedClips([], [], {})
     for path in paths:
         try:
-            clips.motions.append(load_motion(path, humanoid))
+            clips.motions.append(load_clip(path, humanoid, options))
             clips.paths.append(str(path))
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, OSError, ImportError, RuntimeError) as error:
             clips.failed[str(path)] = str(error)
         if on_file is not None:
             on_file(str(path))

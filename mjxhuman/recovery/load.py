@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,25 @@ import numpy as np
 
 from mjxhuman.data import QposMotion, read_motion
 from mjxhuman.data.cameras import NOT_LEVELLED, level_camera, read_camera
-from mjxhuman.data.detect import is_video
 from mjxhuman.data.errors import MotionFileError
+from mjxhuman.data.formats import format_of
+from mjxhuman.data.source import Source
 from mjxhuman.encoders.base import Encoding, Person, choose
 from mjxhuman.encoders.cache import encode_video
 from mjxhuman.encoders.precomputed import read_encoding
 from mjxhuman.encoders.registry import shared_encoder
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.options import BodyOptions, FileOptions, ReadOptions, VideoOptions, keywords, record_of, takes
+from mjxhuman.options import (
+    BodyOptions,
+    ClipOptions,
+    FileOptions,
+    ReadOptions,
+    VideoOptions,
+    keywords,
+    record_of,
+    takes,
+)
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget.motion import retarget_motion
 from mjxhuman.types import Camera, Motion
@@ -82,6 +91,11 @@ def load_motion(
     return retarget_motion(motion, humanoid, ground=options.ground)
 
 
+def load_clip(path: str | os.PathLike[str], humanoid: Humanoid | None, options: ClipOptions) -> Motion:
+    """``load_motion`` with the options of a record, as commands and launchers have them."""
+    return load_motion(path, humanoid, video=record_of(VideoOptions, options), **keywords(ReadOptions, options))
+
+
 def body_of(options: BodyOptions) -> Humanoid | None:
     """The humanoid that options name; None for the default body at each subject's own stature.
 
@@ -122,20 +136,11 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     if path.is_dir():
         return "keypoints" if any(path.glob("*.json")) else "motion"
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    if is_video(head):
-        return "video"
-    if path.suffix.lower() == ".json":
-        return "motion" if b'"Frames"' in head else "keypoints"
-    if path.suffix.lower() == ".npz" and head.startswith(b"PK"):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = {name.removesuffix(".npy") for name in archive.namelist()}
-        except (zipfile.BadZipFile, OSError):
-            return "motion"
-        return "keypoints" if "keypoints" in names or {"uv", "confidence"} <= names else "motion"
-    return "motion"
+    try:
+        found = format_of(Source(path)).kind
+    except MotionFileError:
+        found = "motion"  # whose reader says what is wrong
+    return found if found in ("video", "keypoints") else "motion"
 
 
 @takes(ReadOptions)

@@ -49,6 +49,7 @@ from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
+from mjxhuman.runs.terminal import printable
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
 
@@ -305,7 +306,7 @@ def score_files(
                     bar.update(1)
                 if item.trouble:
                     named = item.trouble.startswith(str(item.path))
-                    bar.write(item.trouble if named else f"{item.path}: {item.trouble}", file=sys.stderr)
+                    bar.write(printable(item.trouble if named else f"{item.path}: {item.trouble}"), file=sys.stderr)
                 if on_result is not None:
                     on_result(item)
         except KeyboardInterrupt:

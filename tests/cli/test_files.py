@@ -54,6 +54,18 @@ def test_json_prints_records_only(files, capsys):
     assert records[1]["error"] and records[1]["total"] is None
 
 
+def test_a_folder_says_what_was_scored_failed_and_left_out(files, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("stand.npz", "bad.bvh"):
+        (folder / name).write_bytes((files / name).read_bytes())
+    (folder / "notes.md").write_text("# no motion")
+    assert main(["score", str(folder)]) == 1
+    text = capsys.readouterr()
+    assert "left out 1 of 3 files: 1 of no known format (notes.md)" in text.err
+    assert text.out.rstrip().endswith("1 scored, 1 without a score, 1 left out of the folders")
+
+
 def test_compare_names_what_changed(files, capsys):
     code = main(["score", "--compare", "--ground", "none", str(files / "stand.npz"), str(files / "float.npz")])
     text = capsys.readouterr().out

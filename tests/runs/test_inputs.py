@@ -29,7 +29,11 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_expand(folder, inputs, expected):
-    assert [str(path) for path in expand_inputs(inputs, (".bvh", ".npz"))] == expected
+    assert [str(path) for path in expand_inputs(inputs, motions)] == expected
+
+
+def motions(folder):
+    return [path for path in sorted(folder.rglob("*")) if path.suffix in (".bvh", ".npz")]
 
 
 def test_absolute_pattern(folder):
@@ -42,6 +46,6 @@ def test_nothing_matches(folder, inputs):
         expand_inputs(inputs)
 
 
-def test_folder_without_motion_files(folder):
-    with pytest.raises(FileNotFoundError, match=r"deep: expected motion files \(.trc\)"):
-        expand_inputs("deep", (".trc",))
+def test_a_folder_is_refused_where_none_is_taken(folder):
+    with pytest.raises(IsADirectoryError, match="deep: expected a file or a pattern, found a folder"):
+        expand_inputs("deep")
