@@ -34,7 +34,7 @@ def load(config: config_dict.ConfigDict, humanoid: Any) -> Any:
 
     paths = named_motions(config.clips) if config.clips else [builtin_path("walk")]
     with progress(len(paths), unit="clip", label="load", quiet=config.quiet) as bar:
-        loaded = load_clips(paths, humanoid, record_of(ClipOptions, config.reading), lambda _: bar.update())
+        loaded = load_clips(paths, humanoid, lambda _: bar.update(), record_of(ClipOptions, config.reading))
     for path, error in loaded.failed.items():
         print(f"train_imitation: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
     if not loaded.motions:

@@ -187,8 +187,8 @@ class LoadedClips:
 def load_clips(
     paths: Sequence[str | Path],
     humanoid: Humanoid,
-    options: ClipOptions = ClipOptions(),
     on_file: Callable[[str], None] | None = None,
+    options: ClipOptions = ClipOptions(),
 ) -> LoadedClips:
     """Motions of files, videos and 2D keypoints on one humanoid.
 
