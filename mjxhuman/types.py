@@ -159,6 +159,13 @@ class Motion:
         """T."""
         return int(self.qpos.shape[-2])
 
+    def __repr__(self) -> str:
+        *batch, frames, _ = np.shape(self.qpos)
+        what = "x".join([*map(str, batch), str(frames)])
+        body = getattr(self.humanoid, "description", self.humanoid)
+        source = f", from {self.provenance.path}" if self.provenance.path else ""
+        return f"Motion({what} frames at {self.fps:g} Hz, {frames * self.dt:.2f} s, {body}{source})"
+
 
 @struct.dataclass
 class Dynamics:
@@ -193,3 +200,44 @@ class Scores:
     reason: Any = struct.field(pytree_node=False)  # str, or a tuple of str per batch entry
     reward: str = struct.field(pytree_node=False)
     humanoid: str = struct.field(pytree_node=False, default="")
+
+    def __repr__(self) -> str:
+        what = f"total of shape {np.shape(self.total)}"
+        if np.ndim(self.total) == 0 and not isinstance(self.total, jax.core.Tracer):
+            what = f"total {float(self.total):.3f}" if np.asarray(self.valid) else f"not valid: {self.reason}"
+        return f"Scores({self.reward}, {what}, {len(self.axes)} axes, {len(self.terms)} terms, {self.humanoid})"
+
+    def __str__(self) -> str:
+        """A table: one line per number of a clip, or one line per clip of a batch."""
+        table = self.to_dict()
+        head = f"{self.reward}{f' on {self.humanoid}' if self.humanoid else ''}"
+        numbers = [name for name in table if name not in ("clip", "valid", "reason")]
+        if np.ndim(self.total) == 0:
+            if not table["valid"][0]:
+                return f"{head}\nnot valid: {table['reason'][0]}"
+            width = max(map(len, numbers))
+            return "\n".join([head, *(f"{name:<{width}}  {table[name][0]:.4g}" for name in numbers)])
+        shown = ["total", *self.axes]
+        lines = [head, "clip  " + "  ".join(f"{name:>9}" for name in shown)]
+        for k, ok in enumerate(table["valid"]):
+            cells = "  ".join(f"{table[name][k]:>9.3f}" for name in shown) if ok else f"not valid: {table['reason'][k]}"
+            lines.append(f"{k:>4}  {cells}")
+        return "\n".join(lines)
+
+    def to_dict(self, frames: bool = False) -> dict[str, np.ndarray]:
+        """Columns of equal length, as ``pandas.DataFrame`` takes them.
+
+        Args:
+            frames: False: a row per clip, with ``clip``, ``valid``, ``reason``, ``total``, the axes and the terms.
+                True: a row per frame of every clip, with ``clip``, ``frame`` and what ``frames`` holds.
+        """
+        if frames:
+            values = {name: np.asarray(x) for name, x in self.frames.items()}
+            shape = next(iter(values.values())).shape if values else (0,)
+            clip, frame = np.indices((int(np.prod(shape[:-1])), shape[-1])).reshape(2, -1)
+            return {"clip": clip, "frame": frame, **{name: x.reshape(-1) for name, x in values.items()}}
+        count = int(np.size(self.total))
+        reasons = [self.reason] if isinstance(self.reason, str) else list(self.reason)
+        columns = {"clip": np.arange(count), "valid": np.reshape(self.valid, -1), "reason": np.array(reasons, object)}
+        numbers = {"total": self.total, **self.axes, **self.terms}
+        return columns | {name: np.reshape(np.asarray(x), -1) for name, x in numbers.items()}

@@ -83,6 +83,11 @@ class Humanoid:
     torque_limit: np.ndarray | None  # (B, 3, 2) N m, lowest (negative) and highest per body axis of each body's joint
     speed_limit: np.ndarray | None  # (B,) rad/s, relative angular speed clean motion stays below
 
+    def __repr__(self) -> str:
+        return (
+            f"Humanoid({self.description}, {self.layout} joints, {self.nbody - 1} bodies, nq {self.nq}, nv {self.nv})"
+        )
+
     @property
     def nq(self) -> int:
         """Number of position coordinates."""
