@@ -35,7 +35,7 @@ RAW, BOTH, FLAT = "raw 3D", "fit to 2D and 3D", "fit to 2D"
 #: Points of encoders that stand for joints of the triangulation under another name.
 _ALIAS = {"LFootIndex": "LBigToe", "RFootIndex": "RBigToe"}
 #: What decides a fit besides its data; a change makes finished fits stale.
-_CODE = ("types.py", "bodies", "data", "humanoids", "math", "physics", "retarget")
+_CODE = ("types.py", "bodies", "data", "humanoids", "math", "physics", "recovery", "retarget")
 
 
 @dataclasses.dataclass(frozen=True)

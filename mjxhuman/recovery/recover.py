@@ -1,18 +1,17 @@
 """2D keypoints of one or several cameras, with 3D landmarks where an encoder has them, to a ``Motion``: whole-clip fit.
 
-The path of the built-in body that explains the pixels of all frames at once (``clip``): rotations of 22 joints, root,
+The path of the built-in body that explains the pixels of all frames at once (``solver``): rotations of 22 joints, root,
 one body scale and, on request, the focal length. Three rounds: a wide robust kernel from a starting path (``start``);
 sides that the detector mixed up are put right, the world of a camera that nobody levelled is turned upright
 (``vertical``), feet that stand are found and the constant places of the points on this body are estimated; then again
-with a narrow kernel.
-
-What nobody saw is not invented: a joint counts as known where it, or one further out on its limb, was seen within
-``HORIZON`` and agrees with the fit, and a frame is valid where most of the body is known.
+with a narrow kernel. People of one film go through the rounds together: they share vertical, floor and camera
+(``world``).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,19 +22,15 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import MIN_FRAMES
-from mjxhuman.recovery.fitting import KERNELS, Fit
+from mjxhuman.recovery import world
+from mjxhuman.recovery.equations import FLOOR, Residual
+from mjxhuman.recovery.fitting import KERNELS, Draft, Fit, begin, solve
+from mjxhuman.recovery.judgement import AGREES, ENOUGH, JUDGED, judge
 from mjxhuman.recovery.sightings import sightings
-from mjxhuman.retarget.chain import BODIES, INDEX, chain_of
+from mjxhuman.retarget.chain import BODIES, chain_of
 from mjxhuman.retarget.ground import POLICIES, Ground
 from mjxhuman.retarget.motion import Placed, place
 from mjxhuman.types import Camera, Keypoints, Motion
-
-#: s that a point may be out of sight while its joint still counts as known.
-HORIZON = 0.25
-_AGREES = 4.0  # standard deviations within which a sighting supports the fit
-#: Joints by which a frame is judged, and how many of the twelve must be known.
-_JUDGED = tuple(f"{s}_{j}" for j in ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle") for s in "LR")
-_ENOUGH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +59,12 @@ def recover_motion(
     estimate: tuple[str, ...] | None = None,
     floor: float | None = None,
     ground: str = "stance",
+    residuals: Sequence[Residual] = (),
 ) -> Motion:
     """The motion of a person from keypoints: see ``recover_with_report``, whose motion this is."""
-    return recover_with_report(keypoints, camera, humanoid, estimate=estimate, floor=floor, ground=ground)[0]
+    return recover_with_report(
+        keypoints, camera, humanoid, estimate=estimate, floor=floor, ground=ground, residuals=residuals
+    )[0]
 
 
 def recover_with_report(
@@ -77,6 +75,7 @@ def recover_with_report(
     estimate: tuple[str, ...] | None = None,
     floor: float | None = None,
     ground: str = "stance",
+    residuals: Sequence[Residual] = (),
 ) -> tuple[Motion, Recovery]:
     """Recover one person's motion from keypoints.
 
@@ -91,6 +90,8 @@ def recover_with_report(
         and gravity where no camera is given.
       floor: height (m) of the floor in the camera's world, where it is known.
       ground: "none", "lowest", "stance" or "plane", see ``mjxhuman.retarget.ground``; cameras move along.
+      residuals: what else is known of the motion, T rows each; in the cameras' world, turned upright by the fit where
+        gravity is estimated.
 
     Returns:
       The motion, with frames in which too little of the body was seen marked invalid, and the report.
@@ -98,142 +99,198 @@ def recover_with_report(
     Raises:
       ValueError: shapes, names or arguments that do not fit, too few frames, a person never seen well enough.
     """
+    (found,) = recover_people(
+        [keypoints], camera, humanoid, estimate=estimate, floor=floor, ground=ground, residuals=[residuals]
+    )
+    if isinstance(found, ValueError):
+        raise found
+    return found
+
+
+def recover_people(
+    people: Sequence[Keypoints],
+    camera: Camera | None = None,
+    humanoid: Humanoid | None = None,
+    *,
+    estimate: tuple[str, ...] | None = None,
+    floor: float | None = None,
+    ground: str = "stance",
+    residuals: Sequence[Sequence[Residual]] | None = None,
+) -> list[tuple[Motion, Recovery] | ValueError]:
+    """Recover the motion of people who are in one film together: in one world, levelled, grounded and placed as one.
+
+    Args:
+      people: keypoints of each, of the same frames. residuals: of each.
+      Others as ``recover_with_report``.
+
+    Returns:
+      Motion and report of each, or the error why there are none.
+
+    Raises:
+      ValueError: arguments that do not fit.
+    """
     if ground not in POLICIES:
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
-    camera, estimate = _checked(keypoints, camera, estimate)
+    camera, estimate = _checked(people, camera, estimate)
     base = humanoid or load_humanoid("smpl")
-    fit = Fit.begin(sightings(keypoints, camera, chain_of(base)), base, estimate, floor)
-    fit.solve(KERNELS[0], 20)
-    for round_kernel in KERNELS[1:]:
-        fit.untangle()
-        fit.level()
-        fit.stand()
-        fit.place_points()
-        if round_kernel == KERNELS[-1]:
-            fit.settle_size(humanoid is None)
-        fit.solve(round_kernel, 20)
-    valid, known = _judged(fit)
-    if not valid.any():
-        raise ValueError(
-            f"{keypoints.provenance.path or 'keypoints'}: found no frame in which {_ENOUGH} of {len(_JUDGED)} joints "
-            "from shoulders to ankles can be told, expected a person seen from head to foot"
-        )
-    return _finished(fit, keypoints, camera, valid, known, ground)
+    results: list[tuple[Motion, Recovery] | ValueError | None] = [None] * len(people)
+    drafts: dict[int, Draft] = {}
+    for k, (keypoints, extra) in enumerate(zip(people, residuals or [()] * len(people), strict=True)):
+        try:
+            drafts[k] = begin(sightings(keypoints, camera, chain_of(base)), base, estimate, floor, extra)
+        except ValueError as error:
+            results[k] = error
+    fits = [solve(draft, KERNELS[0]) for draft in drafts.values()]
+    for kernel in KERNELS[1:] if fits else ():
+        size = None if kernel != KERNELS[-1] else "own" if humanoid is None else "given"
+        fits = [solve(draft, kernel) for draft in world.revised(fits, size)]
+    judged = {k: (fit, *judge(fit)) for k, fit in zip(drafts, fits, strict=True)}
+    for k, (_, valid, _) in judged.items():
+        if not valid.any():
+            results[k] = ValueError(
+                f"{people[k].provenance.path or 'keypoints'}: found no frame in which {ENOUGH} of {len(JUDGED)} joints "
+                "from shoulders to ankles can be told, expected a person seen from head to foot"
+            )
+    good = {k: one for k, one in judged.items() if results[k] is None}
+    for k, found in zip(good, _finished([(people[k], *one) for k, one in good.items()], camera, ground), strict=True):
+        results[k] = found
+    return [result for result in results if result is not None]
 
 
 def _checked(
-    keypoints: Keypoints, camera: Camera | None, estimate: tuple[str, ...] | None
+    people: Sequence[Keypoints], camera: Camera | None, estimate: tuple[str, ...] | None
 ) -> tuple[Camera, tuple[str, ...]]:
+    if not people:
+        raise ValueError("keypoints: expected one person or more, found none")
     if camera is None:
-        camera = level_camera(keypoints.image_size)
+        camera = level_camera(people[0].image_size)
         estimate = ("stature", "gravity") if estimate is None else estimate
     estimate = ("stature",) if estimate is None else tuple(estimate)
     unknown = set(estimate) - {"stature", "focal", "gravity"}
     if unknown:
         raise ValueError(f"estimate: expected 'stature', 'focal' or 'gravity', found {', '.join(sorted(unknown))}")
-    frames = np.shape(keypoints.confidence)[-2]
+    frames = np.shape(people[0].confidence)[-2]
     if frames < MIN_FRAMES:
         raise ValueError(f"keypoints: expected at least {MIN_FRAMES} frames, found {frames}")
+    for one in people[1:]:
+        if np.shape(one.confidence)[-2] != frames or one.fps != people[0].fps:
+            raise ValueError(
+                f"keypoints: expected the same frames of everyone, {frames} at {people[0].fps:g} Hz, found "
+                f"{np.shape(one.confidence)[-2]} at {one.fps:g} Hz"
+            )
     return camera, estimate
 
 
-_LIMBS = (("Hip", "Knee", "Ankle", "Toe"), ("Shoulder", "Elbow", "Wrist", "Hand"))
-_TRUNK = ("Pelvis", "Torso", "Spine", "Chest", "L_Thorax", "R_Thorax")
+#: Keypoints, fit, valid frames (T,) and known joints (T, 24) of one person.
+_Judged = tuple[Keypoints, Fit, np.ndarray, np.ndarray]
 
 
-def _supports(joint: str, seen: str) -> bool:
-    """Whether a point near the joint ``seen`` tells where ``joint`` is: its own, or further out on its limb."""
-    if joint in _TRUNK:
-        return seen in _TRUNK or seen[2:] in ("Hip", "Shoulder") or seen == "Neck"
-    if joint in ("Neck", "Head"):
-        return seen in ("Neck", "Head")
-    for limb in _LIMBS:
-        if joint[2:] in limb:
-            outer = limb[min(limb.index(joint[2:]), 2) :]
-            return joint[:2] == seen[:2] and seen[2:] in outer
-    return False
+def _finished(people: Sequence[_Judged], camera: Camera, ground: str) -> list[tuple[Motion, Recovery]]:
+    """Motions, grounded together, and reports; the scene is scaled to the humanoid where that is another size."""
+    if not people:
+        return []
+    sizes = [1.0 if abs(fit.scale - 1.0) < 1e-6 else 1.0 / fit.scale for _, fit, _, _ in people]
+    scene = sizes[0] if len(people) == 1 else float(np.exp(np.mean(np.log(sizes))))
+    paths = []
+    for (_, fit, valid, _), size in zip(people, sizes, strict=True):
+        # each at the own size about the place to stand, those places at the size of the scene
+        stand = np.array([*fit.path.root[valid, :2].mean(0), fit.path.shared[FLOOR]])
+        notes = [*camera.provenance.conventions, *_sentences(fit, valid)]
+        paths.append(Placed(size * fit.path.root + (scene - size) * stand, fit.path.local.copy(), notes))
+    grounds = world.grounded(
+        [(fit, path, valid) for (_, fit, valid, _), path in zip(people, paths, strict=True)], ground
+    )
+    return [
+        _concluded(*person, path, found, size, scene, camera)
+        for person, path, found, size in zip(people, paths, grounds, sizes, strict=True)
+    ]
 
 
-def _judged(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
-    """Frames ``(T,)`` that are valid, and joints ``(T, 24)`` that are known."""
-    agrees = (np.nan_to_num(fit.misfit(), nan=np.inf) < _AGREES).any(1)  # (T, K)
-    joint = [INDEX[place.joint] for place in fit.seen.points.places]
-    supports = np.zeros((len(INDEX), len(joint)), bool)
-    for name, index in INDEX.items():
-        supports[index] = [_supports(name, list(INDEX)[j]) for j in joint]
-    known = (agrees[:, None] & supports).any(-1)
-    radius = int(HORIZON * fit.seen.fps)
-    padded = np.pad(known, ((radius, radius), (0, 0)))
-    known = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis=0).any(-1)
-    return known[:, [INDEX[name] for name in _JUDGED]].sum(1) >= _ENOUGH, known
-
-
-def _finished(
-    fit: Fit, keypoints: Keypoints, camera: Camera, valid: np.ndarray, known: np.ndarray, ground: str
+def _concluded(
+    keypoints: Keypoints,
+    fit: Fit,
+    valid: np.ndarray,
+    known: np.ndarray,
+    path: Placed,
+    found: Ground,
+    size: float,
+    scene: float,
+    camera: Camera,
 ) -> tuple[Motion, Recovery]:
-    """The motion, grounded, and the report; the scene is scaled to the humanoid where that is another size."""
-    notes = [*camera.provenance.conventions, *_sentences(fit, valid)]
-    size = 1.0 if abs(fit.scale - 1.0) < 1e-6 else 1.0 / fit.scale
-    placed = Placed(size * fit.path.root, fit.path.local.copy(), notes)
+    """Motion and report of one person, whose size and whose scene's was scaled by so much."""
     source = dataclasses.replace(keypoints, uv=None, confidence=None, pos3d=None)  # its rate and provenance
-    motion, _, found = place(fit.humanoid, placed, valid, source, size, ground)
-    lens = np.moveaxis(fit.frames.lens, 1, 0)
-    world = _moved(fit.frames.view, size, found)
+    moved = path.root - size * fit.path.root
+    motion, _ = place(fit.draft.humanoid, path, valid, source, size, found)
+    lens = np.moveaxis(fit.seen.lens, 1, 0)
     matrix = np.tile(np.eye(3), (*lens.shape[:2], 1, 1))
-    matrix[..., [0, 1], [0, 1]] = np.exp(fit.path.shared[1]) * lens[..., :2]
+    matrix[..., [0, 1], [0, 1]] = fit.focal * lens[..., :2]
     matrix[..., :2, 2] = lens[..., 2:]
     distortion = np.broadcast_to(camera.distortion, (*lens.shape[:2], 4))
-    levelled = Camera(matrix, world, distortion, camera.image_size, camera.provenance)
-    points = quaternion.rotate(found.quat, size * fit.places()) + np.array([0.0, 0.0, found.offset])
-    uv, _ = lens_model.project(points[None], matrix, world, distortion)
-    distance = np.linalg.norm(fit.project(fit.places())[0] - fit.seen.uv, axis=-1)
+    levelled = Camera(
+        matrix, _moved(fit.seen.view, scene, found.quat, found.offset), distortion, camera.image_size, camera.provenance
+    )
+    places = fit.places()
+    points = quaternion.rotate(found.quat, size * places + moved[:, None]) + np.array([0.0, 0.0, found.offset])
+    uv, _ = lens_model.project(places[None], matrix, _moved(fit.seen.view), distortion)
+    distance = np.linalg.norm(fit.project(places)[0] - fit.seen.uv, axis=-1)
     distance = np.where(fit.seen.confidence > 0, distance, np.nan).reshape(fit.seen.frames, -1)
     reprojection = np.full(fit.seen.frames, np.nan)
     some = np.isfinite(distance).any(1)
     reprojection[some] = np.nanmedian(distance[some], axis=1)
-    sides = [np.array([BODIES[b].startswith(s) for b in fit.body.foot_body]) for s in ("L_", "R_")]
+    sides = [np.array([BODIES[b].startswith(s) for b in fit.draft.subject.foot_body]) for s in ("L_", "R_")]
     report = Recovery(
         camera=levelled, reprojection=reprojection, uv=np.asarray(uv), names=tuple(fit.seen.points.names),
-        points=points, known=known, swapped=fit.swapped,
-        contact=np.stack([fit.frames.touch[:, side].max(1) for side in sides], 1),
-        stature=fit.humanoid.stature * fit.scale, focal=float(np.exp(fit.path.shared[1])),
-        tilt=float(quaternion.angle(fit.turn)), notes=tuple(motion.provenance.retarget),
+        points=points, known=known, swapped=fit.draft.swapped,
+        contact=np.stack([fit.draft.evidence.touch[:, side].max(1) for side in sides], 1),
+        stature=fit.stature, focal=fit.focal, tilt=float(quaternion.angle(fit.draft.turn)),
+        notes=tuple(motion.provenance.retarget),
     )  # fmt: skip
     return motion, report
 
 
-def _moved(view: np.ndarray, size: float, ground: Ground) -> np.ndarray:
+def _moved(view: np.ndarray, size: float = 1.0, quat: np.ndarray | None = None, offset: float = 0.0) -> np.ndarray:
     """``T_world_camera (V, T, 4, 4)`` of world-to-camera ``(T, V, 3, 4)`` after scaling and grounding the world."""
     turn = np.swapaxes(view[..., :3], -1, -2)
     place = -np.einsum("tvij,tvj->tvi", turn, view[..., 3]) * size
-    level = Rotation.from_quat(ground.quat, scalar_first=True).as_matrix()
+    level = np.eye(3) if quat is None else Rotation.from_quat(quat, scalar_first=True).as_matrix()
     pose = np.tile(np.eye(4), (*view.shape[:2], 1, 1))
     pose[..., :3, :3] = level @ turn
-    pose[..., :3, 3] = place @ level.T + np.array([0.0, 0.0, ground.offset])
+    pose[..., :3, 3] = place @ level.T + np.array([0.0, 0.0, offset])
     return np.moveaxis(pose, 1, 0)
 
 
 def _sentences(fit: Fit, valid: np.ndarray) -> list[str]:
     misfit, views = fit.misfit(), fit.seen.size.shape[1]
     pixels = misfit * fit.seen.sigma(True)[..., None]
-    outliers = np.nanmean(np.where(np.isnan(misfit), np.nan, misfit > _AGREES))
+    outliers = np.nanmean(np.where(np.isnan(misfit), np.nan, misfit > AGREES))
     median = np.nanmedian(pixels)
     lines = [
         f"fitted to {len(fit.seen.points.names)} keypoints in {views} camera{'s' if views > 1 else ''}"
         + (" and 3D landmarks" if fit.seen.landmark is not None else ""),
         f"reprojection: median {median:.1f} px ({median / np.median(fit.seen.size):.1%} of the person's size), "
-        f"{outliers:.0%} of the sightings further off than {_AGREES:g} standard deviations",
-        f"stature {fit.humanoid.stature * fit.scale:.2f} m"
-        + ("" if fit.size_told else " taken as given: one camera that stands still cannot tell size from distance"),
+        f"{outliers:.0%} of the sightings further off than {AGREES:g} standard deviations",
+        f"stature {fit.stature:.2f} m{_size_told(fit)}",
     ]
-    if fit.unlevelled:
+    if "gravity" in fit.draft.estimate:
         lines.append(
-            f"cameras turned by {np.rad2deg(quaternion.angle(fit.turn)):.1f} deg: people stand over their feet"
+            f"cameras turned by {np.rad2deg(quaternion.angle(fit.draft.turn)):.1f} deg: people stand over their feet"
         )
-    if fit.body.shared_precision[1] < 1e6:
-        lines.append(f"focal length {np.exp(fit.path.shared[1]):.2f} times the given one")
-    if fit.swapped.any():
-        lines.append(f"left and right exchanged in {int(fit.swapped.any(1).sum())} frames, where they were mixed up")
+    if "focal" in fit.draft.estimate:
+        lines.append(f"focal length {fit.focal:.2f} times the given one")
+    swapped = fit.draft.swapped.any(1)
+    if swapped.any():
+        lines.append(f"left and right exchanged in {int(swapped.sum())} frames, where they were mixed up")
     if not valid.all():
         lines.append(f"{int((~valid).sum())} of {len(valid)} frames invalid: too little of the body was seen")
     return lines
+
+
+def _size_told(fit: Fit) -> str:
+    if fit.draft.size_told:
+        return ""
+    if fit.draft.shares_floor and "stature" in fit.draft.estimate:
+        return (
+            " by the floor that people share: one camera that stands still tells their sizes against each other, not "
+            "that of all from distance"
+        )
+    return " taken as given: one camera that stands still cannot tell size from distance"

@@ -21,7 +21,7 @@ _SIZE_WINDOW = 1.0  # s over which the person's size in the picture is taken
 _USUAL, _LEAST = 90.0, 0.2
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Sightings:
     """What V cameras saw of K points of the body in T frames, NumPy, ideal (undistorted) pixels."""
 

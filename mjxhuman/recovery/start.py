@@ -11,8 +11,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
 from mjxhuman.math import quaternion
-from mjxhuman.recovery import solver
+from mjxhuman.recovery.equations import SHARED, ClipProblem, Path
 from mjxhuman.recovery.sightings import Sightings
+from mjxhuman.recovery.solver import LENGTHS, solve_clip
 from mjxhuman.retarget.alignment import REQUIRED, rotations_from_positions
 from mjxhuman.retarget.chain import BODIES, UPRIGHT, Chain, forward_clip, local_rotations
 
@@ -42,33 +43,31 @@ def neutral_pose() -> np.ndarray:
     return local
 
 
-def starting_path(seen: Sightings, chain: Chain, frames: solver.Frames, body: solver.Body) -> solver.Path:
+def starting_path(seen: Sightings, chain: Chain, problem: ClipProblem) -> Path:
     """A path to start the whole-clip fit from.
 
     Args:
       seen: the sightings. chain: the body.
-      frames, body: the problem as it will be solved; here every frame of it stands alone.
+      problem: as it will be solved; here every frame of it stands alone.
     """
     if _landmarks_suffice(seen):
         return _from_landmarks(seen, chain)
     # the solver's programs are compiled for a few lengths: solve as many frames at once as the clip's own holds
-    length = next((size for size in solver.LENGTHS if size >= seen.frames), solver.LENGTHS[-1])
+    length = next((size for size in LENGTHS if size >= seen.frames), LENGTHS[-1])
     step = max(1, round(_STEP * seen.fps), -(-min(seen.frames, length) * HEADINGS // length))
     used = np.flatnonzero((seen.confidence > 0).sum((1, 2)) >= 6)
     if not used.size:
         used = np.flatnonzero(seen.seen.any(1))
     chosen = used[::step]
     local, root = _candidates(seen, chain, chosen)  # (N, 8, 22, 4), (N, 8, 3)
-    held = body._replace(shared_precision=np.full(len(solver.SHARED), 1e12))
+    held = problem._replace(shared_precision=np.full(len(SHARED), 1e12))
     parts = []
     for first in range(0, len(chosen), length // HEADINGS):
         part = slice(first, first + length // HEADINGS)
         rows = np.repeat(chosen[part], HEADINGS)
-        alone = solver.Frames(*(np.asarray(x)[rows] for x in frames))._replace(
-            bend=np.zeros(len(rows)), hold=np.zeros((len(rows), frames.hold.shape[1])), segment=np.arange(len(rows))
-        )
-        begin = solver.Path(root[part].reshape(-1, 3), local[part].reshape(-1, len(BODIES), 4), np.asarray(body.shared))
-        parts.append(solver.solve_clip(alone, held, begin, max_steps=25, tolerance=1e-2))
+        alone = held.frames(rows)._replace(segment=np.arange(len(rows)))
+        begin = Path(root[part].reshape(-1, 3), local[part].reshape(-1, len(BODIES), 4), np.asarray(problem.shared))
+        parts.append(solve_clip(alone, begin, max_steps=25, tolerance=1e-2))
     shape = (len(chosen), HEADINGS)
     path = _best_sequence(
         np.concatenate([x.path.root for x in parts]).reshape(*shape, 3),
@@ -76,7 +75,7 @@ def starting_path(seen: Sightings, chain: Chain, frames: solver.Frames, body: so
         np.concatenate([x.cost for x in parts]).reshape(shape), (seen.confidence[chosen] > 0).sum((1, 2)),
         np.diff(chosen) / seen.fps, chain,
     )  # fmt: skip
-    return solver.Path(*_filled(path[0], path[1], chosen, seen.frames), np.asarray(body.shared, float))
+    return Path(*_filled(path[0], path[1], chosen, seen.frames), np.asarray(problem.shared, float))
 
 
 def _candidates(seen: Sightings, chain: Chain, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +155,7 @@ def _landmarks_suffice(seen: Sightings) -> bool:
     return {joint.replace("_", "") for joint in REQUIRED} <= known
 
 
-def _from_landmarks(seen: Sightings, chain: Chain) -> solver.Path:
+def _from_landmarks(seen: Sightings, chain: Chain) -> Path:
     """Rotations in closed form from the landmarks; the root where the rays ask for it, frame by frame."""
     assert seen.landmark is not None
     columns = {p.name: k for k, p in enumerate(seen.points.places)}
@@ -181,7 +180,7 @@ def _from_landmarks(seen: Sightings, chain: Chain) -> solver.Path:
         ..., 0
     ]
     full = np.stack([np.interp(np.arange(seen.frames), known, root[:, k]) for k in range(3)], -1)
-    return solver.Path(full, local, np.zeros(len(solver.SHARED)))
+    return Path(full, local, np.zeros(len(SHARED)))
 
 
 def _bridged(path: np.ndarray, seen: Sightings, column: int) -> np.ndarray:

@@ -8,6 +8,7 @@ Floor: what the feet stand on lies in a plane, which tells the more the further 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,13 +45,21 @@ class _Evidence(NamedTuple):
     carries: np.ndarray  # (T,) 0..1, whether any do
 
 
-class _Scene(NamedTuple):
+class Carried(NamedTuple):
+    """One person, as far as the vertical is concerned; T frames."""
+
+    com: np.ndarray  # (T, 3) m, centre of mass
+    soles: np.ndarray  # (T, P, 3) m, lowest points of both feet
+    stature: float  # m
+    valid: np.ndarray  # (T,) frames that are to be used
+
+
+class _Person(NamedTuple):
     com: np.ndarray  # (T, 3) m
     soles: np.ndarray  # (T, P, 3) m
     slow: np.ndarray  # (T, P) 0..1
     stature: float  # m
     share: float  # of an independent sample, per frame
-    nominal: np.ndarray  # (3,)
 
     def seen_from(self, up: np.ndarray) -> _Evidence:
         turn = quaternion.between(up, _UP)
@@ -68,25 +77,37 @@ class _Scene(NamedTuple):
         found, kernel = self.seen_from(up), _KERNELS[-1]
         balance = found.stands * _robust(found.lean, _LEAN, kernel)[0] + (1.0 - found.stands) * _UNEXPLAINED
         flat = found.carries * _robust(found.place[:, 2:], _FLAT, kernel)[0]
-        tilt = np.arccos(np.clip(up @ self.nominal, -1.0, 1.0)) / _CAMERA
-        return float(self.share * (balance.sum() + flat.sum()) + tilt**2)
+        return float(self.share * (balance.sum() + flat.sum()))
 
-    def improved(self, up: np.ndarray, kernel: float) -> np.ndarray:
-        """A round of re-weighted least squares in the two angles of the vertical."""
-        found, by_camera = self.seen_from(up), quaternion.rotate(quaternion.between(up, _UP), self.nominal)[:2]
+    def equations(self, up: np.ndarray, kernel: float) -> tuple[np.ndarray, np.ndarray]:
+        """Normal matrix (2, 2) and right side (2,) of re-weighted least squares in the two angles of the vertical."""
+        found = self.seen_from(up)
         weight = self.share / _LEAN**2 * found.stands * _robust(found.lean, _LEAN, kernel)[1]
-        normal = (weight.sum() + 1.0 / _CAMERA**2) * np.eye(2)
-        pull = weight @ found.lean + by_camera / _CAMERA**2
+        normal, pull = weight.sum() * np.eye(2), weight @ found.lean
         weight = self.share / _FLAT**2 * found.carries * _robust(found.place[:, 2:], _FLAT, kernel)[1]
         place = found.place - weight @ found.place / max(weight.sum(), 1e-9)
         normal += np.einsum("t,ta,tb->ab", weight, place[:, :2], place[:, :2])
-        pull -= np.einsum("t,ta,t->a", weight, place[:, :2], place[:, 2])
-        step = np.linalg.solve(normal, pull)
-        return quaternion.rotate(quaternion.between(_UP, up), quaternion.unit(np.array([*step, 1.0])))
+        return normal, pull - np.einsum("t,ta,t->a", weight, place[:, :2], place[:, 2])
+
+
+class _Scene(NamedTuple):
+    people: list[_Person]
+    nominal: np.ndarray  # (3,)
+
+    def cost(self, up: np.ndarray) -> float:
+        """Squared standard deviations."""
+        tilt = np.arccos(np.clip(up @ self.nominal, -1.0, 1.0)) / _CAMERA
+        return sum(person.cost(up) for person in self.people) + float(tilt**2)
 
     def settled(self, up: np.ndarray) -> np.ndarray:
         for kernel in _KERNELS:
-            up = self.improved(up, kernel)
+            by_camera = quaternion.rotate(quaternion.between(up, _UP), self.nominal)[:2]
+            normal, pull = np.eye(2) / _CAMERA**2, by_camera / _CAMERA**2
+            for person in self.people:
+                more, push = person.equations(up, kernel)
+                normal, pull = normal + more, pull + push
+            step = np.linalg.solve(normal, pull)
+            up = quaternion.rotate(quaternion.between(_UP, up), quaternion.unit(np.array([*step, 1.0])))
         return up
 
 
@@ -97,26 +118,27 @@ def _robust(residual: np.ndarray, sigma: float, kernel: float) -> tuple[np.ndarr
     return square * ratio, ratio**2
 
 
-def find_vertical(
-    com: np.ndarray, soles: np.ndarray, stature: float, fps: float, valid: np.ndarray, nominal: np.ndarray
-) -> np.ndarray:
-    """The direction (3,) of up.
+def find_vertical(people: Sequence[Carried], fps: float, nominal: np.ndarray) -> np.ndarray:
+    """The direction (3,) of up that people of one film agree on.
 
     Re-weighted least squares of balance, floor and camera as above from several directions; the best of what they end
     in. What carries the body depends on what is up, so this is a fixed point, not the least cost of all directions:
-    that one is often a direction in which hardly anything stands.
+    that one is often a direction in which hardly anything stands. Each person has a floor of its own here: one camera
+    does not know how far apart people are, only that what they stand on is level.
 
     Args:
-      com: ``(T, 3)`` m, centre of mass. soles: ``(T, P, 3)`` m, lowest points of both feet.
-      stature: m. fps: frames per second. valid: ``(T,)`` frames that are to be used.
-      nominal: (3,) up by the camera.
+      people: who is seen, in the same world. fps: frames per second. nominal: (3,) up by the camera.
     """
-    speed = np.linalg.norm(np.gradient(soles, axis=0), axis=-1) * fps
-    used = slice(None, None, -(-len(com) // _MOST_FRAMES))
-    slow = (fall(speed, _SLOW) * valid[:, None])[used]
-    scene = _Scene(com[used], soles[used], slow, stature, (used.step or 1) / (_SPAN * fps), nominal)
+    scene = _Scene([_person(one, fps) for one in people], nominal)
     starts = [nominal]
     for angle in np.arange(6) * np.pi / 3.0:
         aside = np.array([np.sin(_AROUND) * np.cos(angle), np.sin(_AROUND) * np.sin(angle), np.cos(_AROUND)])
         starts.append(quaternion.rotate(quaternion.between(_UP, nominal), aside))
     return min((scene.settled(up) for up in starts), key=scene.cost)
+
+
+def _person(one: Carried, fps: float) -> _Person:
+    speed = np.linalg.norm(np.gradient(one.soles, axis=0), axis=-1) * fps
+    used = slice(None, None, -(-len(one.com) // _MOST_FRAMES))
+    slow = (fall(speed, _SLOW) * one.valid[:, None])[used]
+    return _Person(one.com[used], one.soles[used], slow, one.stature, (used.step or 1) / (_SPAN * fps))

@@ -63,18 +63,22 @@ def contact_heights(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndar
     return points, contacts.is_foot
 
 
-def find_ground(points: np.ndarray, is_foot: np.ndarray, fps: float, policy: str) -> Ground:
+def find_ground(
+    points: np.ndarray, is_foot: np.ndarray, fps: float, policy: str, level: np.ndarray | None = None
+) -> Ground:
     """The move that a policy asks for.
 
     Args:
       points: ``(T, P, 3)`` m, from ``contact_heights``. is_foot: ``(P,)``. fps: frames per second.
+      level: (4,) the turn that levels the world, where others tell it: only a height is looked for.
 
     Raises:
       ValueError: unknown policy, or no plane can be fitted.
     """
     if policy not in POLICIES:
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {policy!r}")
-    identity = np.array([1.0, 0.0, 0.0, 0.0])
+    identity = np.array([1.0, 0.0, 0.0, 0.0]) if level is None else level
+    points = points if level is None else quaternion.rotate(level, points)
     stance, who = stance_frames(points, is_foot, fps)
     if policy == "none":
         return Ground(policy, 0.0, identity, "ground: as in the file", stance)
@@ -84,11 +88,11 @@ def find_ground(points: np.ndarray, is_foot: np.ndarray, fps: float, policy: str
             policy, -height, identity, f"ground: lowest contact point of the clip at 0, moved {-height:+.3f} m", stance
         )
     used = is_foot if who == "feet" else np.ones(len(is_foot), bool)
-    if policy == "plane":
+    if policy == "plane" and level is None:
         return _plane(points[:, used], stance, who)
     where = _lowest_points(points[:, used])[stance]
-    quat, tilt = _small_slope(where)
-    height = shortest_half(quaternion.rotate(quat, where)[:, 2])
+    quat, tilt = _small_slope(where) if level is None else (level, 0.0)
+    height = shortest_half((where if level is not None else quaternion.rotate(quat, where))[:, 2])
     sloping = f"floor of the file slopes by {np.rad2deg(tilt):.1f} deg: levelled; " if tilt else ""
     sentence = (
         f"ground: {sloping}height of the lowest point of the {who} over {int(stance.sum())} stance frames (middle of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -79,16 +80,14 @@ def retarget_with_report(
         humanoid, placed, scale = _fitted(source, humanoid, what)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
-    motion, report, _ = place(humanoid, placed, valid, source, scale, ground)
-    return motion, report
+    (found,) = find_grounds([(humanoid, placed, valid)], source.fps, ground)
+    return place(humanoid, placed, valid, source, scale, found)
 
 
 def place(
-    humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, ground: str
-) -> tuple[Motion, dict[str, Any], Ground]:
+    humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, found: Ground
+) -> tuple[Motion, dict[str, Any]]:
     """Ground a pose path and make it a motion with its report; ``source`` gives frame rate and provenance."""
-    chain = chain_of(humanoid)
-    found = _ground(humanoid, chain, placed, valid, source.fps, ground)
     root, placed.local[:, 0] = move(found, placed.root, placed.local[:, 0])
     qpos = qpos_from_smpl(humanoid, root, continuous(placed.local))
     motion = motion_from_qpos(humanoid, qpos, source.fps, valid=valid)
@@ -98,7 +97,7 @@ def place(
         ground_offset=found.offset,
         retarget=(_body_sentence(report), *quality.sentences(report), found.sentence),
     )
-    return dataclasses.replace(motion, provenance=provenance), report, found
+    return dataclasses.replace(motion, provenance=provenance), report
 
 
 def _checked(source: FileMotion, what: str) -> np.ndarray:
@@ -239,16 +238,30 @@ def _marker_residuals(source: PointMotion, markers: Any, chain: Chain, poses: An
     )  # fmt: skip
 
 
-def _ground(humanoid: Humanoid, chain: Chain, placed: Placed, valid: np.ndarray, fps: float, policy: str) -> Ground:
-    pos, quat = forward_clip(chain, placed.root, placed.local[:, :22])
-    ids = np.asarray(humanoid.smpl_body_ids)
-    body_pos, body_quat = np.zeros((len(pos), humanoid.nbody, 3)), np.zeros((len(pos), humanoid.nbody, 4))
-    body_pos[:, ids], body_quat[:, ids] = pos, quaternion.multiply(quat, np.asarray(humanoid.smpl_frame))
-    points, is_foot = contact_heights(humanoid, body_pos, body_quat)
-    found = find_ground(points[valid], is_foot, fps, policy)
-    stance = np.zeros(len(valid), bool)
-    stance[valid] = found.stance
-    return dataclasses.replace(found, stance=stance)
+def find_grounds(
+    people: Sequence[tuple[Humanoid, Placed, np.ndarray]], fps: float, policy: str, level: np.ndarray | None = None
+) -> list[Ground]:
+    """The one move of the world that puts people who share a floor on it; each with the frames that stand for it.
+
+    Args:
+      people: body, pose path and valid frames ``(T,)`` of each. level: as ``find_ground`` takes it.
+    """
+    points = []
+    for humanoid, placed, valid in people:
+        pos, quat = forward_clip(chain_of(humanoid), placed.root, placed.local[:, :22])
+        ids = np.asarray(humanoid.smpl_body_ids)
+        body_pos, body_quat = np.zeros((len(pos), humanoid.nbody, 3)), np.zeros((len(pos), humanoid.nbody, 4))
+        body_pos[:, ids], body_quat[:, ids] = pos, quaternion.multiply(quat, np.asarray(humanoid.smpl_frame))
+        own, is_foot = contact_heights(humanoid, body_pos, body_quat)
+        points.append(own[valid])
+    found = find_ground(np.concatenate(points), is_foot, fps, policy, level)
+    ends = np.cumsum([len(own) for own in points])[:-1]
+    grounds = []
+    for (_, _, valid), used in zip(people, np.split(found.stance, ends), strict=True):
+        stance = np.zeros(len(valid), bool)
+        stance[valid] = used
+        grounds.append(dataclasses.replace(found, stance=stance))
+    return grounds
 
 
 def _report(

@@ -15,7 +15,7 @@ from mjxhuman.humanoids import load_humanoid
 from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import motion_from_qpos, resample
-from mjxhuman.recovery.fitting import _bridged
+from mjxhuman.recovery.feet import bridged
 from mjxhuman.recovery.recover import recover_motion, recover_with_report
 from mjxhuman.retarget.chain import chain_of
 from mjxhuman.retarget.landmarks import keypoint_set
@@ -244,6 +244,6 @@ def test_feet_that_come_back_at_once_have_not_left():
     touch[14] = 1.0  # where the jump turns it is slow
     place[20:, 1, 0] = 0.4  # the second foot stepped
     touch[8:28, 2] = 0.0  # the third was away for long
-    found = _bridged(touch, place, 30.0)
+    found = bridged(touch, place, 30.0)
     np.testing.assert_array_equal(found[:, 0], 1.0)
     np.testing.assert_array_equal(found[:, 1:], touch[:, 1:])

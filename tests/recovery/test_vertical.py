@@ -14,7 +14,7 @@ from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.recovery.load import load_motion
 from mjxhuman.recovery.recover import recover_with_report
-from mjxhuman.recovery.vertical import find_vertical
+from mjxhuman.recovery.vertical import Carried, find_vertical
 from mjxhuman.retarget.chain import chain_of
 from mjxhuman.retarget.ground import contact_heights
 from mjxhuman.retarget.landmarks import keypoint_set
@@ -39,12 +39,12 @@ def degrees(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.rad2deg(np.arccos(np.clip(a @ b, -1.0, 1.0))))
 
 
-def find(com, soles, turn=None, **change) -> float:
+def find(com, soles, turn=None) -> float:
     """Error (deg) of the vertical of a scene that was turned."""
     turn = Rotation.identity() if turn is None else turn
     com, soles = turn.apply(com), turn.apply(soles.reshape(-1, 3)).reshape(soles.shape)
-    given = {"stature": 1.71, "fps": 30.0, "valid": np.ones(len(com), bool), "nominal": UP} | change
-    return degrees(find_vertical(com, soles, **given), turn.apply(UP))
+    one = Carried(com, soles, 1.71, np.ones(len(com), bool))
+    return degrees(find_vertical([one], 30.0, UP), turn.apply(UP))
 
 
 @pytest.mark.parametrize("tilt", [0.0, 10.0, 30.0])
@@ -66,16 +66,33 @@ def test_who_does_not_stand_leaves_the_camera_its_say(walk):
     lying = Rotation.from_euler("y", 90.0, degrees=True)  # the centre of mass is not above the feet
     com, soles = lying.apply(com), lying.apply(soles.reshape(-1, 3)).reshape(soles.shape)
     nominal = Rotation.from_euler("x", 8.0, degrees=True).apply(UP)
-    given = {"stature": 1.71, "fps": 30.0, "valid": np.ones(len(com), bool)}
-    assert degrees(find_vertical(com, soles, **given, nominal=nominal), nominal) < 3.0
-    nothing = np.zeros(len(com), bool)
-    assert degrees(find_vertical(com, soles, **(given | {"valid": nothing}), nominal=nominal), nominal) < 1e-3
+    one = Carried(com, soles, 1.71, np.ones(len(com), bool))
+    assert degrees(find_vertical([one], 30.0, nominal), nominal) < 3.0
+    nothing = one._replace(valid=np.zeros(len(com), bool))
+    assert degrees(find_vertical([nothing], 30.0, nominal), nominal) < 1e-3
 
 
 def test_frames_that_jump_are_outvoted(walk):
     com, soles = (x.copy() for x in walk)
     com[10:18, 0] += 0.8
     assert find(com, soles, Rotation.from_euler("y", 15.0, degrees=True)) < 4.0
+
+
+def test_who_lies_is_told_by_who_stands(walk):
+    """Two people in one film: the vertical is the walker's, though the other lies."""
+    com, soles = walk
+    turn = Rotation.from_euler("x", 25.0, degrees=True)
+    lying = Rotation.from_euler("y", 90.0, degrees=True)
+    still = [np.repeat(x[20:21], 60, 0) for x in (com, soles)]
+    people = [
+        Carried(turn.apply(c), turn.apply(s.reshape(-1, 3)).reshape(s.shape), 1.71, np.ones(len(c), bool))
+        for c, s in (
+            (com, soles),
+            (lying.apply(still[0]), lying.apply(still[1].reshape(-1, 3)).reshape(still[1].shape)),
+        )
+    ]
+    assert degrees(find_vertical(people, 30.0, UP), turn.apply(UP)) < 4.0
+    assert degrees(find_vertical(people[1:], 30.0, UP), turn.apply(UP)) > 10.0
 
 
 @pytest.mark.slow
