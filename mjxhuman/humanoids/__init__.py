@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import pathlib
@@ -12,18 +13,21 @@ import mujoco
 import numpy as np
 
 from mjxhuman.bodies.smpl import body_shape, load_smpl_model
-from mjxhuman.humanoids import proportions, segments
+from mjxhuman.humanoids import proportions, registry, segments
 from mjxhuman.humanoids.anatomy import describe
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Capsules, ContactPoints, Humanoid, RangeOfMotion
+from mjxhuman.humanoids.record import BodyRecord, Servo
 from mjxhuman.humanoids.smpl import build_spec
 from mjxhuman.humanoids.twins import ball_to_hinge_qpos, hinge_to_ball_qpos, to_ball, to_hinge
 
 __all__ = [
     "SMPL_BODIES",
+    "BodyRecord",
     "Capsules",
     "ContactPoints",
     "Humanoid",
     "RangeOfMotion",
+    "Servo",
     "ball_to_hinge_qpos",
     "hinge_to_ball_qpos",
     "load_humanoid",
@@ -38,6 +42,7 @@ _SEXES = (None, "female", "male")
 def load_humanoid(
     name_or_mjcf_path: str | pathlib.Path = "smpl",
     *,
+    mjcf: str | pathlib.Path | None = None,
     layout: str | None = None,
     stature: float | None = None,
     mass: float | None = None,
@@ -49,9 +54,12 @@ def load_humanoid(
     """A humanoid by name or from an MJCF file; equal arguments return the same object.
 
     Args:
-        name_or_mjcf_path: "smpl", the built-in body of SMPL's topology, or the path of an MJCF (``.xml``) file. A file
-            whose bodies carry the 24 SMPL names of ``SMPL_BODIES`` becomes an SMPL humanoid with all anatomy tables;
-            any other (a robot) has a model and no tables. Its sensors are left out.
+        name_or_mjcf_path: "smpl", the built-in body of SMPL's topology; another body of the registry
+            (``humanoids.registry``: "unitree_g1", and what was registered); or the path of an MJCF (``.xml``) file. A
+            file whose bodies carry the 24 SMPL names of ``SMPL_BODIES`` becomes an SMPL humanoid with all anatomy
+            tables; one with all the bodies of a registered robot becomes that; any other has a model and no tables.
+            Sensors are left out.
+        mjcf: path of the model of a registered body; default the one its record names.
         layout: "ball" (one ball joint per body, nq 99; the default of the built-in body) or "hinge" (three hinges per
             body, nq 76). A file keeps its own joints by default; "ball" converts one with hinge triples.
 
@@ -80,6 +88,8 @@ def load_humanoid(
     given = [key for key, value in options.items() if value is not None]
     if layout not in (None, *_LAYOUTS):
         raise ValueError(f"layout: expected one of {_LAYOUTS}, found {layout!r}")
+    if mjcf is not None and (name == "smpl" or name.endswith(".xml")):
+        raise ValueError(f"{name}: mjcf: expected beside the name of a registered robot, found {str(mjcf)!r}")
     if name == "smpl":
         _check_options(options)
         if smpl_model is None:
@@ -88,12 +98,17 @@ def load_humanoid(
         coefficients = () if betas is None else tuple(float(b) for b in np.asarray(betas, float).reshape(-1))
         key = (str(path), path.stat().st_mtime_ns)
         return _from_shape(key, coefficients, layout or "ball", mass, sex, segment_masses or "tables")
-    if not name.endswith(".xml"):
-        raise ValueError(f"humanoid {name!r}: expected 'smpl' or the path of an MJCF file ending in .xml")
+    record = registry.find(name) if name in registry.registered() else None
+    if record is None and not name.endswith(".xml"):
+        known = ", ".join(registry.registered())
+        raise ValueError(f"humanoid {name!r}: expected one of {known}, or the path of an MJCF file ending in .xml")
     if given:
         raise ValueError(f"{name}: the options {', '.join(given)} shape the built-in body 'smpl', not an MJCF file")
-    path = _existing(name, "MJCF")
-    humanoid = _from_file(str(path), path.stat().st_mtime_ns)
+    file = name if record is None else mjcf or record.mjcf
+    if file is None:
+        raise ValueError(f"humanoid {name!r}: expected mjcf=, the path of its model, found none")
+    path = _existing(file, "MJCF")
+    humanoid = _from_file(str(path), path.stat().st_mtime_ns, record)
     if layout in (None, humanoid.layout):
         return humanoid
     if layout == "ball":
@@ -150,8 +165,23 @@ def _from_shape(
     return describe(build_spec(shape, inertias, layout), "smpl", body.stature)
 
 
+def _from_file(path: str, modified: int, record: BodyRecord | None) -> Humanoid:
+    """The humanoid of a file, the same object by its name and by its path."""
+    names = [body.name for body in _spec(path, modified).bodies]
+    missing = [] if record is None else [body for body in record.bodies if body not in names]
+    if record is not None and missing:
+        raise ValueError(f"{path}: expected the bodies of {record.name!r}, missing: {', '.join(missing)}")
+    return _described(path, modified, record or registry.recognise(names))
+
+
 @functools.lru_cache(maxsize=16)
-def _from_file(path: str, _modified: int) -> Humanoid:
+def _described(path: str, modified: int, record: BodyRecord | None) -> Humanoid:
+    found = describe(_spec(path, modified), pathlib.Path(path).stem, record=record)
+    return dataclasses.replace(found, source=path)
+
+
+@functools.lru_cache(maxsize=16)
+def _spec(path: str, _modified: int) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_file(path)
         for sensor in spec.sensors:  # never read, and published robot files name sites that they lack
@@ -159,4 +189,4 @@ def _from_file(path: str, _modified: int) -> Humanoid:
         spec.compile()
     except ValueError as error:
         raise ValueError(f"{path}: MuJoCo cannot read this MJCF file: {error}") from error
-    return describe(spec, pathlib.Path(path).stem)
+    return spec

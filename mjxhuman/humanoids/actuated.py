@@ -18,25 +18,14 @@ import numpy as np
 from mjxhuman.humanoids import geometry
 from mjxhuman.humanoids.address import BodyAddress, body_address
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
-from mjxhuman.humanoids.proportions import DEFAULT_STATURE
-from mjxhuman.humanoids.segments import default_mass
+from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.humanoids.registry import SMPL
+from mjxhuman.humanoids.servos import Servos, add_servos, make_servos
 from mjxhuman.humanoids.smpl import FRICTION
 from mjxhuman.humanoids.twins import to_ball
 
 #: Physics steps per second; four per control step at 30 Hz.
 PHYSICS_HZ = 120
-
-#: Rotor-like inertia per joint axis, kg m^2 (PHC's humanoid): ten seconds of random targets of 2 rad stay finite.
-ARMATURE = 0.02
-
-#: Spring gain N m/rad and cap N m of each joint's servo; damping is a tenth of the gain, N m s/rad. Gains: PHC's
-#: ``smpl_0_humanoid.xml``. Caps: SMPLSim's table (500, 250, 150), the same on both sides.
-GAINS: dict[str, tuple[float, float]] = {
-    "Hip": (800, 500), "Knee": (800, 500), "Ankle": (800, 500), "Toe": (500, 500),
-    "Torso": (1000, 500), "Spine": (1000, 500), "Chest": (1000, 500), "Neck": (500, 250), "Head": (500, 250),
-    "Thorax": (500, 500), "Shoulder": (500, 500), "Elbow": (500, 150), "Wrist": (300, 150), "Hand": (300, 150),
-}  # fmt: skip
-DAMPING_PER_GAIN = 0.1
 
 #: Newton iterations and line-search steps. With 100 and 50, the mean pelvis height of 256 bodies after two seconds of
 #: random targets differs by 0.2 mm and the speed does not; with 3 and 6 by 18 mm, and with 1 and 4 bodies explode.
@@ -66,34 +55,51 @@ _CONTACTS = ("full", "feet")
 class Actuated:
     """An actuated model of a humanoid. Compared and hashed by identity; ``actuated_humanoid`` caches.
 
-    In ``model`` the body has the coordinates of ``humanoid`` (ball joints) and three actuators per ball joint, in the
-    order of the bodies, then x, y, z. Control ``u`` is a target rotation vector (rad, child's axes); the torque about
-    these axes is ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, shifted by whole turns to within half a turn of 0
-    on each axis (as MuJoCo does for servos on ball joints), r the joint's rotation vector and w its angular velocity.
+    In ``model`` the body has the coordinates of ``humanoid``, and three actuators per ball joint, in the order of the
+    bodies, then x, y, z, or one per hinge. Control ``u`` is a target rotation vector (rad, child's axes) or angle; the
+    torque is ``clip(kp * e, -cap, cap) - kd * w`` with e = u - r, r the joint's rotation vector or angle and w its
+    angular velocity. Errors of ball joints are shifted by whole turns to within half a turn of 0 on each axis, as
+    MuJoCo does.
     """
 
     humanoid: Humanoid
     model: mujoco.MjModel  # the body, and what ``scene`` added
     address: BodyAddress  # of the body in ``model``
-    kp: np.ndarray  # (nu,) N m/rad
-    kd: np.ndarray  # (nu,) N m s/rad
-    cap: np.ndarray  # (nu,) N m, on the spring part
+    record: BodyRecord  # of the body
+    servos: Servos
     contacts: str  # "full" or "feet"
 
     @property
     def nu(self) -> int:
-        """Number of actuators, three per ball joint."""
+        """Number of actuators."""
         return self.address.nu
+
+    @property
+    def kp(self) -> np.ndarray:
+        """Gains of the springs (nu,), N m/rad."""
+        return self.servos.kp
+
+    @property
+    def kd(self) -> np.ndarray:
+        """Damping of the joints (nu,), N m s/rad."""
+        return self.servos.kd
+
+    @property
+    def cap(self) -> np.ndarray:
+        """Caps of the springs (nu,), N m."""
+        return self.servos.cap
 
     def describe(self) -> str:
         """Bodies with their servos, contact candidates and the size of the constraint problem, for people."""
         model, human = self.model, self.humanoid
         lines = [f"{human.description}: nq {model.nq}, nv {model.nv}, nu {model.nu}, {1 / model.opt.timestep:.0f} Hz"]
-        lines.append(f"{'body':12s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
-        for body in range(1, human.nbody):
-            servo = 3 * (body - 2)
-            numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.0f} {self.cap[servo]:8.0f}" if body > 1 else "  free"
-            lines.append(f"{human.body_names[body]:12s} {model.body_mass[body]:8.2f} {numbers}")
+        lines.append(f"{'joint':12s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
+        lines.append(f"{human.body_names[1]:12s} {model.body_mass[1]:8.2f}   free")
+        for joint, name in enumerate(self.servos.joints):
+            mass = model.body_mass[human.model.jnt_bodyid[joint + 1]]
+            servo = joint * self.servos.axes
+            numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.0f} {self.cap[servo]:8.0f}"
+            lines.append(f"{name:12s} {mass:8.2f} {numbers}")
         geoms = [(int(a), int(b)) for a, b in zip(model.pair_geom1, model.pair_geom2, strict=True)]
         floor = model.geom("floor").id
         on_floor = [model.geom(b if a == floor else a).name for a, b in geoms if floor in (a, b)]
@@ -116,41 +122,37 @@ def actuated_humanoid(
     iterations: int = ITERATIONS,
     scene: Callable[[mujoco.MjSpec], None] | None = None,
 ) -> Actuated:
-    """The actuated model of a humanoid of SMPL's topology; equal arguments return the same object.
+    """The actuated model of a humanoid that the registry knows; equal arguments return the same object.
 
-    Gains, damping and caps scale with weight times stature, so that a child is not a giant's strength in small.
+    Of SMPL's topology, gains, damping and caps scale with weight times stature, so that a child is not a giant's
+    strength in small. A robot's limits of torque, angle and its friction are those of its model.
 
     Args:
-        humanoid: hinges are converted to ball joints (``to_ball``); use ``Actuated.humanoid`` for coordinates.
-        contacts: what may touch the floor: "feet", six spheres in the corners of each sole; "full", the points of
-            ``Humanoid.contacts`` on the rest of the body as well.
-        self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs.
+        humanoid: SMPL's hinges are converted to ball joints (``to_ball``); use ``Actuated.humanoid`` for coordinates.
+        contacts: what may touch the floor: "feet", spheres in the corners of the soles, SMPL's six per foot; "full",
+            the points of ``Humanoid.contacts`` on the rest of the body as well.
+        self_contacts: whether legs, arms and trunk keep out of each other; a short list of capsule pairs of SMPL's
+            topology, none of robots.
         iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
             with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
         scene: adds objects to the description of the finished body, behind it, and the pairs of geoms that may touch:
             the plane is named "floor", the body's geoms are those that ``describe`` lists. Told apart by identity.
 
     Raises:
-        ValueError: not a body of SMPL's topology, unknown ``contacts``, or a scene that adds actuators or sits between
-            the body and its coordinates.
+        ValueError: a body without a record or one whose joints it cannot drive (``make_servos``), unknown ``contacts``,
+            or a scene that adds actuators or sits between the body and its coordinates.
     """
     if contacts not in _CONTACTS:
         raise ValueError(f"contacts: expected one of {_CONTACTS}, found {contacts!r}")
-    if not humanoid.is_smpl:
-        raise ValueError(
-            f"humanoid {humanoid.name!r}: expected the 24 bodies of SMPL's topology, found {humanoid.nbody - 1} others"
-        )
-    if humanoid.layout != "ball":
+    if humanoid.is_smpl and humanoid.layout != "ball":
         humanoid = to_ball(humanoid)
+    record = humanoid.known
+    servos = make_servos(humanoid, record)
     spec = humanoid.spec.copy()
     _set_options(spec, iterations)
-    kp, cap = servo_table(humanoid)
-    kd = DAMPING_PER_GAIN * kp
-    for body in range(2, humanoid.nbody):
-        servo = 3 * (body - 2)
-        _add_servo(spec, humanoid.body_names[body], kp[servo], kd[servo], cap[servo])
+    add_servos(spec, humanoid, servos, record.armature)
     _add_floor_contacts(spec, humanoid, contacts)
-    if self_contacts:
+    if self_contacts and humanoid.capsules is not None:
         _add_self_contacts(spec, humanoid)
     if scene is not None:
         scene(spec)
@@ -158,7 +160,7 @@ def actuated_humanoid(
     address = body_address(model, humanoid.body_names[1])
     if model.nu != address.nu or address != address.alone:
         raise ValueError(f"scene: expected objects behind the body and no actuators, found {address} of {model.nu}")
-    return Actuated(humanoid, model, address, kp, kd, cap, contacts)
+    return Actuated(humanoid, model, address, record, servos, contacts)
 
 
 def randomized_models(
@@ -192,22 +194,14 @@ def randomized_models(
         factor = rng.uniform(*mass, 1 + body.nbody)[1:]  # the first would be the world's
         model.body_mass[body.bodies] *= factor
         model.body_inertia[body.bodies] *= factor[:, None]
-        strength = np.repeat(rng.uniform(*gain, body.nu // 3), 3)
+        axes = actuated.servos.axes
+        strength = np.repeat(rng.uniform(*gain, body.nu // axes), axes)
         model.actuator_gainprm[body.ctrl, 0] *= strength
         model.actuator_biasprm[body.ctrl, 1] *= strength
         model.dof_damping[body.joint_qvel] *= strength
         mujoco.mj_setConst(model, mujoco.MjData(model))  # what MuJoCo derives from masses
         models.append(model)
     return models
-
-
-def servo_table(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:
-    """Gains (N m/rad) and caps (N m) of the servos, (nu,) each, body order, for a humanoid with ball joints."""
-    reference = default_mass(DEFAULT_STATURE) * DEFAULT_STATURE
-    scale = humanoid.mass * humanoid.stature / reference
-    rows = [GAINS[name.removeprefix("L_").removeprefix("R_")] for name in humanoid.body_names[2:]]
-    table = scale * np.repeat(np.array(rows, float), 3, axis=0)
-    return table[:, 0], table[:, 1]
 
 
 def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
@@ -223,29 +217,15 @@ def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
         spec.delete(old)
 
 
-def _add_servo(spec: mujoco.MjSpec, body: str, kp: float, kd: float, cap: float) -> None:
-    """Three springs about the axes of a ball joint, which gets the damping."""
-    joint = spec.body(body).joints[0]
-    joint.name = joint.name or body
-    joint.damping, joint.armature = (kd, 0.0, 0.0), ARMATURE  # linear damping alone
-    for axis, letter in enumerate("xyz"):
-        gear = np.zeros(6)
-        gear[axis] = 1.0
-        actuator = spec.add_actuator(
-            name=f"{body}_{letter}", target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT, gear=gear,
-            forcelimited=True, forcerange=(-cap, cap),
-        )  # fmt: skip
-        actuator.set_to_position(kp=kp)
-
-
 def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str) -> None:
     """Spheres at the humanoid's contact points, each paired with the floor."""
     points, floor = humanoid.contacts, _floor(spec)
+    assert points is not None  # of every body with a record
     for i, body in enumerate(points.body_id):
         name, offset, radius = humanoid.body_names[body], points.offset[i], float(points.radius[i])
         count = int(np.sum(points.body_id[:i] == body))
         if points.is_foot[i] and radius == 0.0:
-            if name.endswith("Toe") and count < 2:
+            if humanoid.is_smpl and name.endswith("Toe") and count < 2:
                 continue  # the rear corners of a toe box lie at the front corners of the ankle's
             offset, radius = _inside(humanoid.model, int(body), offset)
         elif contacts == "feet" and not points.is_foot[i]:
@@ -277,6 +257,7 @@ def _inside(model: mujoco.MjModel, body: int, corner: np.ndarray) -> tuple[np.nd
 def _add_self_contacts(spec: mujoco.MjSpec, humanoid: Humanoid) -> None:
     """One capsule for each body of the list of pairs; pairs that overlap in the T-pose already are left out."""
     capsules, added = humanoid.capsules, {}
+    assert capsules is not None
     wanted = {frozenset(pair) for pair in _self_pairs()}
     for pair, overlap in zip(capsules.pairs, capsules.rest_overlap, strict=True):
         names = [SMPL_BODIES[i] for i in pair]
@@ -292,11 +273,7 @@ def _add_self_contacts(spec: mujoco.MjSpec, humanoid: Humanoid) -> None:
 
 def _self_pairs() -> list[tuple[str, str]]:
     """The pairs and their mirror images."""
-
-    def flip(name: str) -> str:
-        return {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
-
-    return [pair for a, b in _SELF_PAIRS for pair in ((a, b), (flip(a), flip(b)))]
+    return [pair for a, b in _SELF_PAIRS for pair in ((a, b), (SMPL.mirrored(a), SMPL.mirrored(b)))]
 
 
 def _add_geom(spec: mujoco.MjSpec, name: str, body: str, start: np.ndarray, end: np.ndarray, radius: float) -> str:

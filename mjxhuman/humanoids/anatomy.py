@@ -6,10 +6,12 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.capsules import body_capsules
-from mjxhuman.humanoids.contacts import contact_points
+from mjxhuman.humanoids.contacts import contact_points, record_points
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
 from mjxhuman.humanoids.proportions import skeleton_stature
 from mjxhuman.humanoids.ranges import range_of_motion
+from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.humanoids.registry import SMPL, recognise
 from mjxhuman.humanoids.strength import speed_limits, torque_limits
 
 #: Body axes in the T-pose of the two conventions in use: ``Humanoid.smpl_frame``, and up and forward in body axes.
@@ -24,26 +26,32 @@ _FRAMES = {
 
 
 def describe(
-    spec: mujoco.MjSpec, name: str, stature: float | None = None, bodies: tuple[str, ...] = SMPL_BODIES
+    spec: mujoco.MjSpec, name: str, stature: float | None = None, record: BodyRecord | None = None
 ) -> Humanoid:
     """The humanoid of a model description, with anatomy tables if its bodies carry the 24 SMPL names.
+
+    Another body gets the contact points of its record.
 
     Args:
         spec: compiled here; bodies and joints are what count, actuators and sites are ignored.
         name: of the humanoid.
         stature: m; None estimates it: from the skeleton of an SMPL-named model (``skeleton_stature``), else the height
             of the model's geoms at ``qpos0``.
-        bodies: the names looked for, SMPL order.
+        record: of the body; None: the registered one whose bodies the model has, if any.
 
     Raises:
         ValueError: some of the 24 bodies are missing (they are named), or the T-pose is not one of the two conventions.
     """
     model = spec.compile()
     names = tuple(model.body(i).name for i in range(model.nbody))
+    bodies = SMPL_BODIES
     present = [body for body in bodies if body in names]
     if len(present) < len(bodies) // 2:
-        height = _height(model) if stature is None else stature
-        return _humanoid(name, spec, model, names, height)
+        record = recognise(names) if record is None else record
+        stated = record.stature if record is not None and stature is None else stature
+        height = _height(model) if stated is None else stated
+        contacts = record_points(model, record) if record is not None else None
+        return _humanoid(name, spec, model, names, height, record=record, contacts=contacts)
     missing = [body for body in bodies if body not in names]
     if missing:
         raise ValueError(f"{name}: expected the 24 SMPL bodies, missing: {', '.join(missing)}")
@@ -59,7 +67,7 @@ def describe(
         smpl_body_ids=np.array([ids[b] for b in bodies]), smpl_frame=frame,
         contacts=contact_points(model, ids, stature, up, forward), capsules=body_capsules(model, ids, rest),
         range_of_motion=range_of_motion(ids), torque_limit=torque_limits(ids, model.nbody, mass, stature, axes),
-        speed_limit=speed_limits(ids, model.nbody),
+        speed_limit=speed_limits(ids, model.nbody), record=record or SMPL,
     )  # fmt: skip
 
 

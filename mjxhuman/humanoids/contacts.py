@@ -1,4 +1,4 @@
-"""Where the body may rest on the floor: sole corners and spheres on the rest of the body, derived from the model."""
+"""Where a body may rest on the floor: sole corners and spheres on the rest of it, derived from the model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from mjxhuman.humanoids import geometry
 from mjxhuman.humanoids.humanoid import ContactPoints
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE
+from mjxhuman.humanoids.record import BodyRecord
 
 # (group, body, which end of its volume: 0 near the joint, 1 far, 0.5 the middle)
 _PLAN = (
@@ -59,6 +60,36 @@ def contact_points(
         ends, radius = geometry.inner_capsule(model, geometry.collision_geom(model, body))
         radius = max(radius, SURFACE_RADIUS.get(name, 0.0) * stature / DEFAULT_STATURE)
         rows.append((group, body, (1.0 - where) * ends[0] + where * ends[1], radius))
+    return _points(rows, tuple(group for group, _ in _FEET))
+
+
+def record_points(model: mujoco.MjModel, record: BodyRecord) -> ContactPoints:
+    """Contact candidates of a body from its record: the feet, each a group of its body's name, then the others.
+
+    A box or mesh gives its four lowest corners in the rest pose, a sphere or capsule its ends.
+
+    Raises:
+        ValueError: one of the bodies has no geom that collides; it is named.
+    """
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    rows: list[tuple[str, int, np.ndarray, float]] = []
+    for group, name in (*((foot, foot) for foot in record.feet), *record.contacts):
+        body = model.body(name).id
+        to_body = data.xmat[body].reshape(3, 3).T
+        for geom in geometry.collision_geoms(model, body):
+            if geometry.is_box(model, geom):
+                corners = geometry.lowest_corners(model, geom, to_body[:, 2], to_body[:, 0])
+                rows += [(group, body, corner, 0.0) for corner in corners]
+            else:
+                ends, radius = geometry.inner_capsule(model, geom)
+                points = ends[:1] if np.allclose(*ends) else ends
+                rows += [(group, body, end, radius) for end in points]
+    return _points(rows, record.feet)
+
+
+def _points(rows: list[tuple[str, int, np.ndarray, float]], feet: tuple[str, ...]) -> ContactPoints:
+    """Rows of (group, body, offset, radius) as arrays."""
     names = tuple(dict.fromkeys(group for group, *_ in rows))
     return ContactPoints(
         body_id=np.array([body for _, body, _, _ in rows]),
@@ -66,5 +97,5 @@ def contact_points(
         radius=np.array([radius for *_, radius in rows]),
         group=np.array([names.index(group) for group, *_ in rows]),
         group_names=names,
-        is_foot=np.array([group.endswith("_Foot") for group, *_ in rows]),
+        is_foot=np.array([group in feet for group, *_ in rows]),
     )

@@ -21,11 +21,20 @@ def collision_geom(model: mujoco.MjModel, body: int) -> int:
     Raises:
         ValueError: the body has no such geom; it is named.
     """
+    return max(collision_geoms(model, body), key=lambda g: float(model.geom_rbound[g]))
+
+
+def collision_geoms(model: mujoco.MjModel, body: int) -> list[int]:
+    """Ids of the geoms of ``body`` that can collide.
+
+    Raises:
+        ValueError: the body has none; it is named.
+    """
     start, count = model.body_geomadr[body], model.body_geomnum[body]
     geoms = [g for g in range(start, start + count) if model.geom_contype[g] or model.geom_conaffinity[g]]
     if not geoms:
         raise ValueError(f"body {model.body(body).name!r} has no colliding geom to take its volume from")
-    return max(geoms, key=lambda g: float(model.geom_rbound[g]))
+    return geoms
 
 
 def geom_rotation(model: mujoco.MjModel, geom: int) -> np.ndarray:

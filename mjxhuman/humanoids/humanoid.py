@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.types import SMPL_JOINTS
 
 #: SMPL's 24 joints in SMPL order, under PHC's body names.
@@ -64,8 +65,9 @@ class RangeOfMotion:
 class Humanoid:
     """A MuJoCo model and its anatomy. Compared and hashed by identity; ``load_humanoid`` caches.
 
-    The tables refer to MuJoCo body ids of ``model`` (0 is the world). They are None or empty for a body that is not of
-    SMPL topology (a robot, say): such a model has kinematics and dynamics, and no feasibility score.
+    The tables refer to MuJoCo body ids of ``model`` (0 is the world). A body that is not of SMPL topology (a robot) has
+    contact points if it has a record, and no other tables: it can be simulated and tracked, and has no feasibility
+    score. One without a record has kinematics and dynamics alone.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Humanoid:
     range_of_motion: RangeOfMotion | None
     torque_limit: np.ndarray | None  # (B, 3, 2) N m, lowest (negative) and highest per body axis of each body's joint
     speed_limit: np.ndarray | None  # (B,) rad/s, relative angular speed clean motion stays below
+    record: BodyRecord | None = None  # what ``registry`` knows of this body
+    source: str | None = None  # path of the MJCF it was read from
 
     def __repr__(self) -> str:
         return (
@@ -125,6 +129,31 @@ class Humanoid:
         if values.shape != (3,) or not np.isfinite(values).all():
             raise ValueError(f"gravity: expected three finite numbers, found {gravity!r}")
         return _under_gravity(self, tuple(values.tolist()))
+
+    @property
+    def root_height(self) -> float:
+        """Height (m) of the root above the floor when the body stands."""
+        stated = self.record.root_height if self.record is not None else None
+        return float(self.model.qpos0[2]) if stated is None else stated
+
+    @property
+    def known(self) -> BodyRecord:
+        """The body's record.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if self.record is None:
+            raise ValueError(
+                f"humanoid {self.name!r}: expected a body that the registry knows (humanoids.registry.register), "
+                f"found {self.nbody - 1} bodies it does not"
+            )
+        return self.record
+
+    @property
+    def tracked_ids(self) -> tuple[int, ...]:
+        """MuJoCo ids of the bodies that are tracked. Raises ValueError as ``known``."""
+        return tuple(self.body_names.index(name) for name in self.known.tracked)
 
     @property
     def is_smpl(self) -> bool:
