@@ -21,7 +21,7 @@ from jax import Array
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.options import ClipOptions
-from mjxhuman.physics.analysis import analyse
+from mjxhuman.physics.analysis import servo_torques
 from mjxhuman.physics.motion import resample
 from mjxhuman.recovery.load import load_clip
 from mjxhuman.types import Motion
@@ -39,7 +39,7 @@ class ClipLibrary:
 
     qpos: Array  # (F, nq)
     qvel: Array  # (F, nv) MuJoCo convention
-    torque: Array  # (F, nu) N m, what inverse dynamics says the joints supply: child's axes, body order, then x, y, z
+    torque: Array  # (F, nu) N m, what inverse dynamics says the joints supply (``physics.analysis.servo_torques``)
     start: Array  # (C,) int32, first frame of each clip
     length: Array  # (C,) int32, frames
     segment_clip: Array  # (K,) int32
@@ -143,9 +143,8 @@ def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, np.ndarray, np.
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {motion.fps:g} Hz, found {stop - first}"
         )
-    # bodies after the world and the root, whose joint is free
-    torque = np.asarray(analyse(motion).joint_torque)[:, 2:].reshape(motion.num_frames, -1)
-    qpos, qvel, torque = (np.asarray(x, np.float32)[first:stop] for x in (motion.qpos, motion.qvel, torque))
+    arrays = (motion.qpos, motion.qvel, servo_torques(motion))
+    qpos, qvel, torque = (np.asarray(x, np.float32)[first:stop] for x in arrays)
     return qpos, qvel, torque
 
 

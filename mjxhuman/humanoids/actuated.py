@@ -93,13 +93,14 @@ class Actuated:
         """Bodies with their servos, contact candidates and the size of the constraint problem, for people."""
         model, human = self.model, self.humanoid
         lines = [f"{human.description}: nq {model.nq}, nv {model.nv}, nu {model.nu}, {1 / model.opt.timestep:.0f} Hz"]
-        lines.append(f"{'joint':12s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
-        lines.append(f"{human.body_names[1]:12s} {model.body_mass[1]:8.2f}   free")
+        width = max(len(name) for name in (human.body_names[1], *self.servos.joints))
+        lines.append(f"{'joint':{width}s} {'mass kg':>8s} {'kp':>6s} {'kd':>5s} {'cap N m':>8s}")
+        lines.append(f"{human.body_names[1]:{width}s} {model.body_mass[1]:8.2f}   free")
         for joint, name in enumerate(self.servos.joints):
             mass = model.body_mass[human.model.jnt_bodyid[joint + 1]]
             servo = joint * self.servos.axes
-            numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.0f} {self.cap[servo]:8.0f}"
-            lines.append(f"{name:12s} {mass:8.2f} {numbers}")
+            numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.3g} {self.cap[servo]:8.0f}"
+            lines.append(f"{name:{width}s} {mass:8.2f} {numbers}")
         geoms = [(int(a), int(b)) for a, b in zip(model.pair_geom1, model.pair_geom2, strict=True)]
         floor = model.geom("floor").id
         on_floor = [model.geom(b if a == floor else a).name for a, b in geoms if floor in (a, b)]

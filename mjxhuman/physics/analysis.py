@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mjxhuman.humanoids.address import body_address
 from mjxhuman.physics import kinematics
-from mjxhuman.physics.anatomy import Anatomy, AnatomyParams, make_anatomy
+from mjxhuman.physics.anatomy import ContactParams, Contacts, make_contacts
 from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.contact_dynamics import body_kinematics, external_support, support
@@ -21,20 +22,20 @@ from mjxhuman.types import Dynamics, Motion
 
 def _frames(
     tree: Tree,
-    anatomy: Anatomy,
+    contacts: Contacts,
     params: BodyParams,
-    numbers: AnatomyParams,
+    numbers: ContactParams,
     surface: Surface,
     qpos: Array,
     qvel: Array,
     qacc: Array,
 ) -> dict[str, Array]:
     state = body_kinematics(tree, params, qpos, qvel)
-    s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc)
+    s = support(tree, params, contacts, numbers, surface, state, qvel, qacc)
     linear, _ = kinematics.momentum(tree, params, state.poses, (state.angvel, state.linvel))
     grf, cop, loads = [], [], s.load
-    for group in range(len(anatomy.group_names)):
-        index = np.array([i for i, g in enumerate(anatomy.contact_groups) if g == group])
+    for group in range(len(contacts.group_names)):
+        index = np.array([i for i, g in enumerate(contacts.contact_groups) if g == group])
         load = loads[index]
         total = jnp.sum(load, 0)
         grf.append(jnp.sum(s.force[index], 0))
@@ -57,8 +58,43 @@ def _frames(
     }
 
 
+def _joint_forces(
+    tree: Tree,
+    contacts: Contacts,
+    params: BodyParams,
+    numbers: ContactParams,
+    surface: Surface,
+    qpos: Array,
+    qvel: Array,
+    qacc: Array,
+) -> Array:
+    state = body_kinematics(tree, params, qpos, qvel)
+    return support(tree, params, contacts, numbers, surface, state, qvel, qacc).joint_force
+
+
+def servo_torques(motion: Motion, surface: Surface | None = None) -> np.ndarray:
+    """What servos have to supply for a motion, contact forces applied, ``(*b, T, nu)`` N m.
+
+    Of ball joints about the child's axes, in the order of the bodies, without rotor inertia; of other joints in their
+    own coordinates, with it.
+
+    Raises:
+      ValueError: as ``analyse``.
+    """
+    lead = motion.qpos.shape[:-1]
+    if motion.humanoid.layout == "ball":
+        return np.asarray(analyse(motion, surface).joint_torque)[..., 2:, :].reshape(*lead, -1)
+    dtype = np.dtype(motion.qpos.dtype)
+    tree, params = humanoid_tree(motion.humanoid, dtype)
+    contacts, numbers = make_contacts(motion.humanoid, dtype)
+    arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
+    fn = functools.partial(_joint_forces, tree, contacts)
+    force = unflat_frames(map_frames(fn, (params, numbers, checked(surface)), arrays), lead)
+    return np.asarray(force)[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
+
+
 def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
-    """Contact-consistent inverse dynamics of a motion of an SMPL-topology body with ball joints.
+    """Contact-consistent inverse dynamics of a motion of a body with contact points: of SMPL's topology or a robot.
 
     See ``mjxhuman.physics.contact_dynamics`` for the method. Frames that are not valid are computed like any other.
 
@@ -67,13 +103,13 @@ def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
       surface: what may carry the body (see ``mjxhuman.scenes``); default the level floor z = 0.
 
     Raises:
-      ValueError: the humanoid has no anatomy (not of SMPL topology), or the surface is none.
+      ValueError: the humanoid has no contact points (its body is not in the registry), or the surface is none.
     """
     surface = checked(surface)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
-    anatomy, numbers = make_anatomy(motion.humanoid, dtype)
+    contacts, numbers = make_contacts(motion.humanoid, dtype)
     lead = motion.qpos.shape[:-1]
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
-    out = map_frames(functools.partial(_frames, tree, anatomy), (params, numbers, surface), arrays)
-    return Dynamics(**{name: unflat_frames(x, lead) for name, x in out.items()}, contact_names=anatomy.group_names)
+    out = map_frames(functools.partial(_frames, tree, contacts), (params, numbers, surface), arrays)
+    return Dynamics(**{name: unflat_frames(x, lead) for name, x in out.items()}, contact_names=contacts.group_names)

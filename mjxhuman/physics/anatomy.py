@@ -13,19 +13,25 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.humanoids.humanoid import ContactPoints, Humanoid
 
 #: Stands for an infinite limit (the world, the root), so that quotients and their derivatives stay finite.
 UNLIMITED = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
-class Anatomy:
-    """Hashable topology: which bodies carry contact points, capsules and clinical joints."""
+class Contacts:
+    """Hashable topology of what contact forces need: which bodies carry contact points."""
 
     contact_bodies: tuple[int, ...]  # (P,)
     contact_groups: tuple[int, ...]  # (P,)
     group_names: tuple[str, ...]  # (F,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Anatomy(Contacts):
+    """And of what feasibility needs: which bodies carry capsules and clinical joints."""
+
     capsule_bodies: tuple[int, ...]  # (C,)
     pairs: tuple[tuple[int, int], ...]  # (Q,)
     joint_names: tuple[str, ...]  # (K,) clinical joints
@@ -36,11 +42,17 @@ class Anatomy:
 
 
 @struct.dataclass
-class AnatomyParams:
-    """The numbers, frame axis last (length 1)."""
+class ContactParams:
+    """The numbers of contacts, frame axis last (length 1)."""
 
     point_offset: Array  # (P, 3, 1) m, body frame
     point_radius: Array  # (P, 1) m
+
+
+@struct.dataclass
+class AnatomyParams(ContactParams):
+    """The numbers of an anatomy, frame axis last (length 1)."""
+
     capsule_ends: Array  # (2, C, 3, 1) m, body frame
     capsule_radius: Array  # (C, 1) m
     pair_overlap: Array  # (Q, 1) m
@@ -50,6 +62,33 @@ class AnatomyParams:
     torque_low: Array  # (B, 3, 1) N m, negative
     torque_high: Array  # (B, 3, 1) N m
     speed_limit: Array  # (B, 1) rad/s
+
+
+@functools.lru_cache(maxsize=256)
+def make_contacts(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Contacts, ContactParams]:
+    """Split the contact points of a humanoid, which is all that forces need.
+
+    Raises:
+      ValueError: it has none: its body is not in the registry.
+    """
+    if humanoid.contacts is None:
+        raise ValueError(
+            f"humanoid {humanoid.name!r}: contact forces need contact points, which bodies of the registry have "
+            "(humanoids.registry.register)"
+        )
+    topology, numbers = _split(humanoid.contacts, dtype)
+    return Contacts(**topology), ContactParams(**numbers)
+
+
+def _split(points: ContactPoints, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of ``Contacts`` and of ``ContactParams``."""
+    topology = {
+        "contact_bodies": tuple(int(b) for b in points.body_id),
+        "contact_groups": tuple(int(g) for g in points.group),
+        "group_names": tuple(points.group_names),
+    }
+    numbers = {"point_offset": points.offset, "point_radius": points.radius}
+    return topology, {name: np.asarray(x, dtype)[..., None] for name, x in numbers.items()}
 
 
 @functools.lru_cache(maxsize=256)
@@ -67,10 +106,9 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
             "which only bodies of SMPL topology have"
         )
     contacts, capsules, ranges, torque, speed, frame = tables
+    topology, points = _split(contacts, dtype)
     anatomy = Anatomy(
-        contact_bodies=tuple(int(b) for b in contacts.body_id),
-        contact_groups=tuple(int(g) for g in contacts.group),
-        group_names=tuple(contacts.group_names),
+        **topology,
         capsule_bodies=tuple(int(b) for b in capsules.body_id),
         pairs=tuple((int(a), int(b)) for a, b in capsules.pairs),
         joint_names=tuple(ranges.names),
@@ -84,8 +122,7 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
         return np.asarray(x, dtype)[..., None]
 
     params = AnatomyParams(
-        point_offset=column(contacts.offset),
-        point_radius=column(contacts.radius),
+        **points,
         capsule_ends=column(np.moveaxis(capsules.ends, 1, 0)),
         capsule_radius=column(capsules.radius),
         pair_overlap=column(capsules.rest_overlap),

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mjxhuman.physics import contact, dynamics, kinematics
-from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
+from mjxhuman.physics.anatomy import ContactParams, Contacts
 from mjxhuman.physics.arrays import across_square, along, apply, apply_transposed, cross, take_rows
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.scenes.surface import Surface, is_upright
@@ -60,6 +60,7 @@ class Support(NamedTuple):
     residual_force: Array  # (3, N) N
     residual_moment: Array  # (3, N) N m about the centre of mass
     joint_moment: Array  # (B, 3, N) N m, body axes
+    joint_force: Array  # (nv, N) N and N m, the same in the joints' own coordinates, rotor inertia included
     joint_speed: Array  # (B, 3, N) rad/s, relative to the parent, body axes
     com: Array  # (3, N) m
     com_acc: Array  # (3, N) m/s^2
@@ -79,7 +80,7 @@ def body_kinematics(tree: Tree, params: BodyParams, qpos: Array, qvel: Array) ->
     return BodyKinematics(poses, angvel, linvel, poses.frames)
 
 
-def contact_points(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams, surface: Surface) -> Touch:
+def contact_points(state: BodyKinematics, anatomy: Contacts, numbers: ContactParams, surface: Surface) -> Touch:
     """Where every candidate sphere is nearest to the surface."""
     bodies = anatomy.contact_bodies
     origin = take_rows(state.poses.pos, bodies)
@@ -111,8 +112,8 @@ def force_price(touch: Touch) -> Array:
 def support(
     tree: Tree,
     params: BodyParams,
-    anatomy: Anatomy,
-    numbers: AnatomyParams,
+    anatomy: Contacts,
+    numbers: ContactParams,
     surface: Surface,
     state: BodyKinematics,
     qvel: Array,
@@ -141,6 +142,7 @@ def support(
         residual_force=solution.residual_force * weight,
         residual_moment=solution.residual_moment * weight,
         joint_moment=dynamics.joint_moments(tree, params, state.poses, loaded),
+        joint_force=dynamics.generalized_forces(tree, params, state.poses, loaded, qacc),
         joint_speed=apply_transposed(rotation, relative),
         com=com,
         com_acc=force / mass + params.gravity[0],
@@ -160,7 +162,7 @@ def external_support(s: Support) -> Array:
 
 
 def _subtract(
-    wrenches: dynamics.Wrenches, anatomy: Anatomy, force: Array, point: Array, nbody: int
+    wrenches: dynamics.Wrenches, anatomy: Contacts, force: Array, point: Array, nbody: int
 ) -> dynamics.Wrenches:
     """The body wrenches less the contact forces acting on each body."""
     torque = cross(point - wrenches.origin, force)

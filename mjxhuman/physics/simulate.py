@@ -133,9 +133,12 @@ class Simulator:
     def joint_pos(self, qpos: Array) -> Array:
         """What the controls are targets of, (*b, nu), at the body's coordinates ``qpos`` (*b, nq).
 
-        Rotation vectors of the ball joints, rad.
+        Rotation vectors of ball joints, angles of hinges, rad.
         """
-        quat = qpos[..., self.address.alone.joint_qpos].reshape(*qpos.shape[:-1], -1, 4)
+        joints = qpos[..., self.address.alone.joint_qpos]
+        if self.actuated.servos.axes == 1:
+            return joints
+        quat = joints.reshape(*qpos.shape[:-1], -1, 4)
         return rotation.log(rotation.canonical(quat)).reshape(*qpos.shape[:-1], -1)
 
     def torque(self, state: SimState, ctrl: Array) -> Array:
@@ -145,7 +148,8 @@ class Simulator:
         kp = jnp.asarray([m.actuator_gainprm[:, 0] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         cap = jnp.asarray([m.actuator_forcerange[:, 1] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         error = ctrl - self.joint_pos(self.body(state)[0])
-        error = error - 2 * jnp.pi * jnp.round(error / (2 * jnp.pi))
+        if self.actuated.servos.axes == 3:
+            error = error - 2 * jnp.pi * jnp.round(error / (2 * jnp.pi))
         return jnp.clip(kp * error, -cap, cap)
 
     def _variant(self, size: int) -> Array:

@@ -110,7 +110,9 @@ def draw_tracking(
 
 def _labels(tracked: Tracked) -> list[str]:
     """Time, mean distance to the reference, and from where on it is lost."""
-    off = body_distances(np.asarray(tracked.motion.body_pos)[:, 1:], np.asarray(tracked.reference.body_pos)[:, 1:])
+    body = tracked.motion.humanoid
+    pos, ref = (np.asarray(m.body_pos)[:, body.tracked_ids] for m in (tracked.motion, tracked.reference))
+    off = body_distances(pos, ref, body.known.rows(body.known.evaluated))
     failed, fps = tracked.result.failed_frame, tracked.result.fps
     return [
         f"{t / fps:.2f} s  {1000 * d:.0f} mm" + ("  LOST" if failed is not None and t >= failed else "")

@@ -1,6 +1,8 @@
 """Reward, failure and success of tracking a reference motion, as PHC defines them.
 
-Everything is a function of body states: one simulator step ``(*b, 24, ...)`` against the reference at the same time.
+Everything is a function of body states: one simulator step ``(*b, J, ...)`` against the reference at the same time.
+J is 24 for SMPL's topology; which bodies count for what is in the body's record (``humanoids.registry``), and defaults
+here are SMPL's.
 Parity with ``ZhengyiLuo/PHC`` (``phc/env/tasks/humanoid_im.py``, ``phc/learning/im_amp.py``) is tested.
 """
 
@@ -12,14 +14,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from mjxhuman.humanoids.proportions import BODY_PARENTS
+from mjxhuman.humanoids.registry import SMPL
 
-#: Names of the 24 bodies in MuJoCo order, the world left out; PHC's order.
-BODIES = tuple(BODY_PARENTS)
-#: Bodies whose distance to the reference ends an episode: all but ankles and toes (20).
-RESET_BODIES = tuple(i for i, name in enumerate(BODIES) if not name.endswith(("_Ankle", "_Toe")))
-#: Bodies over which success is judged: all but toes and hands (20).
-EVAL_BODIES = tuple(i for i, name in enumerate(BODIES) if not name.endswith(("_Toe", "_Hand")))
+#: Names of SMPL's 24 bodies in MuJoCo order, the world left out; PHC's order.
+BODIES = SMPL.tracked
+#: Those whose distance to the reference ends an episode: all but ankles and toes (20).
+RESET_BODIES = SMPL.rows(SMPL.reset)
+#: Those over which success is judged: all but toes and hands (20).
+EVAL_BODIES = SMPL.rows(SMPL.evaluated)
 #: m; a clip counts as failed where the mean distance of the ``EVAL_BODIES`` exceeds this in any frame.
 FAILURE_DISTANCE = 0.5
 #: Steps after a reset in which a reward for power would judge the reset, not the policy.
@@ -27,16 +29,16 @@ POWER_GRACE_STEPS = 3
 
 
 class BodyState(NamedTuple):
-    """Pose and velocity of the 24 bodies in MuJoCo order (the world left out), world axes.
+    """Pose and velocity of the J tracked bodies, the root first, world axes.
 
     ``rot`` is the rotation of PHC's *upright* body frames (x forward, y left, z up in the T-pose):
-    ``mjxhuman.envs.imitation.observations.upright`` makes it of ours.
+    ``mjxhuman.envs.imitation.observations.upright`` makes it of ours. A robot's frames are its model's.
     """
 
-    pos: Array  # (*b, 24, 3) m
-    rot: Array  # (*b, 24, 4) wxyz
-    vel: Array  # (*b, 24, 3) m/s
-    angvel: Array  # (*b, 24, 3) rad/s
+    pos: Array  # (*b, J, 3) m
+    rot: Array  # (*b, J, 4) wxyz
+    vel: Array  # (*b, J, 3) m/s
+    angvel: Array  # (*b, J, 3) rad/s
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +108,7 @@ def power_penalty(torque: Array, joint_vel: Array, step: Array, coefficient: flo
 
 
 def body_distance(pos: Array, ref_pos: Array, bodies: tuple[int, ...] = EVAL_BODIES) -> Array:
-    """Distance in m of each of ``bodies`` to its reference: ``(*b, len(bodies))`` of ``(*b, 24, 3)``."""
+    """Distance in m of each of ``bodies`` to its reference: ``(*b, len(bodies))`` of ``(*b, J, 3)``."""
     delta = (pos - ref_pos)[..., jnp.asarray(bodies), :]
     return jnp.sqrt(jnp.sum(jnp.square(delta), -1))
 
@@ -130,9 +132,9 @@ def has_lost_reference(
     return lost & (step > 1)
 
 
-def has_failed(pos: Array, ref_pos: Array) -> Array:
-    """PHC's failure criterion of evaluation, per frame ``(*b)``: mean distance of 20 bodies above 0.5 m.
+def has_failed(pos: Array, ref_pos: Array, bodies: tuple[int, ...] = EVAL_BODIES) -> Array:
+    """PHC's failure criterion of evaluation, per frame ``(*b)``: mean distance of ``bodies`` above 0.5 m.
 
     A clip is a success if no frame fails.
     """
-    return jnp.mean(body_distance(pos, ref_pos, EVAL_BODIES), -1) > FAILURE_DISTANCE
+    return jnp.mean(body_distance(pos, ref_pos, bodies), -1) > FAILURE_DISTANCE

@@ -59,7 +59,7 @@ class ClipResult:
     name: str
     frames: int
     fps: float
-    failed_frame: int | None  # first frame where the mean distance of 20 bodies exceeds 0.5 m; None: success
+    failed_frame: int | None  # first frame where the evaluated bodies are off by 0.5 m on average; None: success
     mpjpe_g: float  # mm
     mpjpe_l: float  # mm, relative to the root
     mpjpe_pa: float  # mm, after Procrustes alignment
@@ -117,7 +117,8 @@ def evaluate(
         tracker: from ``load_tracker``.
         motions: of the tracker's humanoid, at any frame rate; the longest valid part of each is used.
         names: for the results; default the paths.
-        score: whether to compute the feasibility of both motions, which takes longer than the simulation.
+        score: whether to compute the feasibility of both motions, which takes longer than the simulation; robots have
+            no anatomy to score.
         library: of these motions, where it is at hand already.
 
     Yields:
@@ -292,12 +293,13 @@ def _judged(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whol
     motion = motion_from_qpos(
         reference.humanoid, qpos, fps, valid=known, provenance=reference.provenance.with_(format="simulated")
     )
-    pos, ref = (np.asarray(m.body_pos, np.float64)[known, 1:] for m in (motion, reference))
-    failed = metrics.first_failure(pos, ref)
+    body = reference.humanoid
+    pos, ref = (np.asarray(m.body_pos, np.float64)[known][:, body.tracked_ids] for m in (motion, reference))
+    failed = metrics.first_failure(pos, ref, body.known.rows(body.known.evaluated))
     if failed is None and whole < frames:
         failed = whole
     did = jax.tree.map(lambda x: np.asarray(x, np.float64)[: max(whole - 1, 1)], effort)
-    scores = (score_motion(motion), score_motion(reference)) if score else (None, None)
+    scores = (score_motion(motion), score_motion(reference)) if score and body.is_smpl else (None, None)
     result = ClipResult(
         name=name, frames=frames, fps=round(fps, 6), failed_frame=failed,
         mpjpe_g=float(metrics.mpjpe(pos, ref).mean()),

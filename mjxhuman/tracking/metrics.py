@@ -241,17 +241,18 @@ def skate(points: ArrayLike, surface: Surface | None = None) -> np.ndarray:
     return _MM * np.where(both, moved, 0.0).sum(-1) / np.maximum(both.sum(-1), 1)
 
 
-def body_distances(pred: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Mean distance ``(T,)`` in m of the 20 bodies by which PHC judges success, of ``(T, 24, 3)`` in MuJoCo order."""
+def body_distances(pred: ArrayLike, target: ArrayLike, bodies: Sequence[int] = EVAL_BODIES) -> np.ndarray:
+    """Mean distance ``(T,)`` in m of ``bodies`` of ``(T, J, 3)``; default PHC's 20 of SMPL's 24 in MuJoCo order."""
     p, q = _f64(pred, target)
-    return np.linalg.norm(p - q, axis=-1)[:, list(EVAL_BODIES)].mean(-1)
+    return np.linalg.norm(p - q, axis=-1)[:, list(bodies)].mean(-1)
 
 
-def first_failure(pred: ArrayLike, target: ArrayLike) -> int | None:
-    """First frame in which the mean distance of 20 bodies exceeds 0.5 m (PHC's criterion); None: a success.
+def first_failure(pred: ArrayLike, target: ArrayLike, bodies: Sequence[int] = EVAL_BODIES) -> int | None:
+    """First frame in which the mean distance of ``bodies`` exceeds 0.5 m (PHC's criterion); None: a success.
 
     Args:
-      pred, target: ``(T, 24, 3)`` m, bodies in MuJoCo order. A prediction that is not finite has failed.
+      pred, target: ``(T, J, 3)`` m, the tracked bodies in order. A prediction that is not finite has failed.
+      bodies: by which success is judged; default PHC's 20 of SMPL's 24.
     """
-    failed = np.flatnonzero(~(body_distances(pred, target) <= FAILURE_DISTANCE))
+    failed = np.flatnonzero(~(body_distances(pred, target, bodies) <= FAILURE_DISTANCE))
     return int(failed[0]) if failed.size else None

@@ -55,24 +55,35 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
     """
     actuated = simulator.actuated
     body = actuated.humanoid
-    default = body is load_humanoid("smpl")
     return {
         "kind": _TASK,
         "mjxhuman": __version__,
-        "humanoid": {"name": body.name} | ({} if default else {"stature": body.stature, "mass": body.mass}),
+        "humanoid": _facts(body),
         "contacts": actuated.contacts,
         "control_hz": round(1.0 / simulator.dt, 6),
         "task": dataclasses.asdict(config),
     }
 
 
-def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None = None) -> Tracker:
+def _facts(body: Humanoid) -> dict[str, Any]:
+    """Arguments of ``load_humanoid`` that give the body again."""
+    if body.source is not None:
+        return {"name": body.source} if body.is_smpl else {"name": body.known.name, "mjcf": body.source}
+    default = body is load_humanoid("smpl")
+    return {"name": body.name} | ({} if default else {"stature": body.stature, "mass": body.mass})
+
+
+def load_tracker(
+    path: str | os.PathLike[str] | None = None, engine: str | None = None, humanoid: Humanoid | None = None
+) -> Tracker:
     """A tracker from a policy file.
 
     Args:
-        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``, for the default
-            body; None: the one that is shipped.
+        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``; None: the one that
+            is shipped.
         engine: of the simulation; None: the fastest here.
+        humanoid: the body; None: the one that the file names, for ``UNTRAINED`` the default one. A file of a robot
+            names its model's path, which may have moved since.
 
     Raises:
         FileNotFoundError: no such file.
@@ -80,7 +91,7 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
             (file, field, expected and found are named).
     """
     if path in UNTRAINED:
-        return _untrained(str(path), engine)
+        return _untrained(str(path), engine, humanoid)
     path = Path(path) if path is not None else SHIPPED
     if path.is_dir():
         best, latest = path / "best.npz", path / "policy.npz"
@@ -92,7 +103,8 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
             raise ValueError(f"{path}: {name}: expected the facts of a tracker, found {facts.get(name)!r}")
     body = dict(facts["humanoid"])
     try:
-        actuated = actuated_humanoid(load_humanoid(body.pop("name"), **body), facts["contacts"])
+        loaded = load_humanoid(body.pop("name"), **body) if humanoid is None else humanoid
+        actuated = actuated_humanoid(loaded, facts["contacts"])
         simulator = make_simulator(actuated, engine, control_hz=facts["control_hz"])
     except (KeyError, TypeError) as error:
         found = facts["humanoid"]
@@ -105,9 +117,9 @@ def load_tracker(path: str | os.PathLike[str] | None = None, engine: str | None 
     return Tracker(policy, simulator, config, facts, path)
 
 
-def _untrained(name: str, engine: str | None) -> Tracker:
+def _untrained(name: str, engine: str | None, humanoid: Humanoid | None) -> Tracker:
     kind, action = UNTRAINED[name]
-    simulator = make_simulator(actuated_humanoid(load_humanoid("smpl")), engine)
+    simulator = make_simulator(actuated_humanoid(humanoid or load_humanoid("smpl")), engine)
     # the observations are the smallest: no network sees them
     config = ImitationConfig(action=action, state_terms=("compact",))
     facts = tracker_facts(simulator, config) | {"agent": name}

@@ -127,7 +127,7 @@ def test_what_cannot_be_simulated_is_refused(humanoid: Humanoid) -> None:
     spec = mujoco.MjSpec.from_string(
         "<mujoco><worldbody><body><freejoint/><geom size='1'/></body></worldbody></mujoco>"
     )
-    with pytest.raises(ValueError, match="humanoid .ball.: expected a body that the registry knows"):
+    with pytest.raises(ValueError, match=r"humanoid .ball.: expected a body that the registry knows"):
         actuated_humanoid(describe(spec, "ball"))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from mjxhuman.humanoids import Humanoid, load_humanoid
 from mjxhuman.humanoids.anatomy import describe
+from mjxhuman.humanoids.registry import find
 
 # body axes of the upright convention from SMPL's: x = forward (z), y = left (x), z = up (y)
 UPRIGHT = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
@@ -83,13 +84,16 @@ def test_reference_body_has_all_tables(shared: Path) -> None:
         load_humanoid(shared / "data/reference_mjcf/smpl_humanoid.xml", stature=1.8)
 
 
-def test_robot_has_a_model_and_no_anatomy(shared: Path) -> None:
+def test_robot_has_contact_points_and_no_other_anatomy(shared: Path) -> None:
     robot = load_humanoid(shared / "data/reference_mjcf/g1_bm_no_mesh_box_feet.xml")
     assert not robot.is_smpl
     assert (robot.nq, robot.nv, robot.layout) == (36, 35, "mixed")
-    assert robot.contacts is None and robot.torque_limit is None and robot.range_of_motion is None
+    assert robot.record is find("unitree_g1") and robot.torque_limit is None and robot.range_of_motion is None
+    assert robot.contacts.group_names[:2] == ("left_ankle_roll_link", "right_ankle_roll_link")
+    assert robot.contacts.is_foot.sum() == 8
+    assert robot is load_humanoid("unitree_g1", mjcf=shared / "data/reference_mjcf/g1_bm_no_mesh_box_feet.xml")
+    assert (robot.stature, robot.root_height) == (1.32, 0.793)
     assert robot.mass == pytest.approx(33.34, abs=0.01)
-    assert 1.2 < robot.stature < 1.4
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -16,23 +16,22 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from mjxhuman.rewards.tracking import BODIES, BodyState
+from mjxhuman.humanoids.registry import SMPL
+from mjxhuman.rewards.tracking import BodyState
 
+# Sizes for SMPL's 24 bodies and 23 ball joints; those of another body follow from its record.
 PROPRIOCEPTION_SIZE = 358
 TASK_SIZE = 576  # per time step
 KEYPOINT_TASK_SIZE = 216  # per time step
 AMP_SIZE = 196
 COMPACT_SIZE = 256
 
-#: Joints (of the 23, the root left out) that the AMP discriminator sees: not toes and hands.
-AMP_JOINTS = tuple(i for i, name in enumerate(BODIES[1:]) if not name.endswith(("_Toe", "_Hand")))
+#: Joints (of SMPL's 23, the root left out) that the AMP discriminator sees: not toes and hands.
+AMP_JOINTS = tuple(row - 1 for row in SMPL.rows(SMPL.style_joints or SMPL.tracked[1:]))
 #: Bodies whose positions the AMP discriminator sees, in PHC's order.
-AMP_KEY_BODIES = tuple(BODIES.index(name) for name in ("R_Ankle", "L_Ankle", "R_Wrist", "L_Wrist"))
+AMP_KEY_BODIES = SMPL.rows(SMPL.style_key)
 #: Bodies whose position error the compact set holds.
-COMPACT_KEY_BODIES = tuple(
-    BODIES.index(name)
-    for name in ("L_Ankle", "R_Ankle", "L_Toe", "R_Toe", "L_Wrist", "R_Wrist", "Head", "Chest")
-)  # fmt: skip
+COMPACT_KEY_BODIES = SMPL.rows(SMPL.key)
 #: Factor on joint velocities in the compact set, which brings their spread near that of the angles.
 JOINT_VELOCITY_SCALE = 0.1
 
@@ -211,28 +210,37 @@ def keypoint_task(state: BodyState, reference: BodyState) -> Array:
     )
 
 
-def amp(state: BodyState, joint_rotvec: Array, joint_vel: Array, joints: tuple[int, ...] = AMP_JOINTS) -> Array:
+def amp(
+    state: BodyState,
+    joint_pos: Array,
+    joint_vel: Array,
+    joints: tuple[int, ...] = AMP_JOINTS,
+    key: tuple[int, ...] = AMP_KEY_BODIES,
+    axes: int = 3,
+) -> Array:
     """What the AMP discriminator sees of one frame, ``(*b, 196)`` (``build_amp_observations_smpl``).
 
     In order: root height 1, root rotation without heading 6, root linear and angular velocity 3 each, rotations of
-    ``joints`` as six numbers 114, their velocities 57, positions of four key bodies 12.
+    ``joints`` as six numbers 114 (of hinges the angles), their velocities 57, positions of four key bodies 12.
 
     Args:
       state: of the bodies.
-      joint_rotvec: ``(*b, 69)`` rotation vectors of the 23 joints in body order.
+      joint_pos: ``(*b, 69)`` rotation vectors of the 23 joints in body order; with ``axes`` 1 angles of hinges.
       joint_vel: ``(*b, 69)`` rad/s.
       joints: which of the 23; with all of them this is PHC's ``compute_humanoid_observations_smpl`` (232).
+      key: rows of the key bodies.
+      axes: numbers per joint.
     """
     facing = _facing(state.rot[..., 0, :])
     chosen = jnp.asarray(joints)
-    lead = joint_rotvec.shape[:-1]
-    rotvec = joint_rotvec.reshape(*lead, -1, 3)[..., chosen, :]
-    velocity = joint_vel.reshape(*lead, -1, 3)[..., chosen, :]
-    offset = (state.pos - state.pos[..., :1, :])[..., jnp.asarray(AMP_KEY_BODIES), :]
+    lead = joint_pos.shape[:-1]
+    turned = joint_pos.reshape(*lead, -1, axes)[..., chosen, :]
+    velocity = joint_vel.reshape(*lead, -1, axes)[..., chosen, :]
+    offset = (state.pos - state.pos[..., :1, :])[..., jnp.asarray(key), :]
     return jnp.concatenate(
         [
             _root(facing, state),
-            _flat(_rotvec_columns(rotvec)),
+            _flat(_rotvec_columns(turned)) if axes == 3 else turned[..., 0],
             velocity.reshape(*lead, -1),
             _flat(_turn(facing, *_planes(offset))),
         ],
@@ -254,7 +262,12 @@ def _root(facing: tuple[Array, Array], state: BodyState) -> Array:
 
 
 def compact(
-    state: BodyState, joint_rotvec: Array, joint_vel: Array, reference: BodyState, ref_joint_rotvec: Array
+    state: BodyState,
+    joint_pos: Array,
+    joint_vel: Array,
+    reference: BodyState,
+    ref_joint_pos: Array,
+    key: tuple[int, ...] = COMPACT_KEY_BODIES,
 ) -> Array:
     """A small set for small policies ``(*b, 256)``; a policy of joint targets needs little more.
 
@@ -264,19 +277,20 @@ def compact(
 
     Args:
       state, reference: of the bodies now, and of the reference one step ahead.
-      joint_rotvec, ref_joint_rotvec: ``(*b, 69)`` rotation vectors of the 23 joints in body order.
+      joint_pos, ref_joint_pos: ``(*b, 69)`` rotation vectors of the 23 joints in body order; angles of hinges.
       joint_vel: ``(*b, 69)`` rad/s.
+      key: rows of the key bodies.
     """
     facing = _facing(state.rot[..., 0, :])
     root_turn = _rotvec(*_difference(reference.rot[..., :1, :], state.rot[..., :1, :]))
-    key = jnp.asarray((0, *COMPACT_KEY_BODIES))
-    delta = reference.pos[..., key, :] - state.pos[..., key, :]
+    rows = jnp.asarray((0, *key))
+    delta = reference.pos[..., rows, :] - state.pos[..., rows, :]
     return jnp.concatenate(
         [
             _root(facing, state),
-            joint_rotvec,
+            joint_pos,
             JOINT_VELOCITY_SCALE * joint_vel,
-            ref_joint_rotvec - joint_rotvec,
+            ref_joint_pos - joint_pos,
             _flat(_turn(facing, *root_turn)),
             _flat(_turn(facing, *_planes(reference.vel[..., :1, :] - state.vel[..., :1, :]))),
             _flat(_turn(facing, *_planes(reference.angvel[..., :1, :] - state.angvel[..., :1, :]))),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,15 +20,14 @@ from mjxhuman.envs.clips import ClipLibrary, Curriculum
 from mjxhuman.envs.env import State, auto_reset, first_state, split, where_done
 from mjxhuman.envs.imitation import observations, terms
 from mjxhuman.envs.imitation.terms import Moment
+from mjxhuman.humanoids.actuated import Actuated
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.math import rotation
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.simulate import SimState, Simulator
-from mjxhuman.rewards.tracking import BODIES, BodyState, body_distance
-from mjxhuman.rewards.tracking import EVAL_BODIES as EVALUATED
-
-#: Names of the joints, sides left out.
-JOINTS = frozenset(name.split("_")[-1] for name in BODIES[1:])
+from mjxhuman.rewards.tracking import BodyState, body_distance
 
 #: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
 STYLE_FRAMES = 10
@@ -63,16 +61,21 @@ class ImitationConfig:
             raise ValueError(f"action: expected 'absolute' or 'residual', found {self.action!r}")
         if not self.state_terms:
             raise ValueError("state_terms: expected at least one observation term, found none")
-        terms.check_names("joint_scale", tuple(name for name, _ in self.joint_scale), JOINTS)
         terms.check_names("state_terms", self.state_terms, terms.OBSERVATIONS)
         terms.check_names("critic_terms", self.critic_terms, terms.OBSERVATIONS)
         terms.check_names("reward", tuple(name for name, _ in self.reward), terms.REWARDS)
         terms.check_names("termination", tuple(name for name, _ in self.termination), terms.TERMINATIONS)
 
-    def scales(self) -> np.ndarray:
-        """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint."""
+    def scales(self, actuated: Actuated) -> np.ndarray:
+        """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint.
+
+        Raises:
+            ValueError: a factor for a joint that the body does not have.
+        """
         factor = dict(self.joint_scale)
-        return self.action_scale * np.repeat([factor.get(name.split("_")[-1], 1.0) for name in BODIES[1:]], 3)
+        names = [actuated.record.unsided(joint) for joint in actuated.servos.joints]
+        terms.check_names("joint_scale", tuple(factor), set(names))
+        return self.action_scale * np.repeat([factor.get(name, 1.0) for name in names], actuated.servos.axes)
 
 
 @struct.dataclass
@@ -84,7 +87,7 @@ class Task:
     heading: Array  # (*b) rad, by which the clip is turned about the vertical
     steps: Array  # (*b) int32 since the start
     action: Array  # (*b, nu) of the last step, smoothed
-    style: Array | None  # (*b, STYLE_FRAMES, 196), latest first; None without style
+    style: Array | None  # (*b, STYLE_FRAMES, n), latest first; None without style
 
 
 @struct.dataclass
@@ -95,6 +98,11 @@ class Imitation:
     curriculum: Curriculum
     simulator: Simulator = struct.field(pytree_node=False)
     config: ImitationConfig = struct.field(pytree_node=False)
+
+    @property
+    def record(self) -> BodyRecord:
+        """What is known of the body."""
+        return self.simulator.actuated.record
 
     @property
     def action_size(self) -> int:
@@ -159,14 +167,16 @@ class Imitation:
         "residual" adds the action to feed-forward control: the target is where the springs, at the reference's pose
         halfway through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
         """
-        offset = jnp.asarray(self.config.scales(), action.dtype) * action
+        offset = jnp.asarray(self.config.scales(self.simulator.actuated), action.dtype) * action
         if self.config.action == "absolute":
             return offset
         kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.actuated.kp, self.simulator.actuated.kd))
         joints = self.simulator.address.alone.joint_qvel
         ends = [self.library.index(task.clip, task.frame + step) for step in (0, 1)]
         first, last = (self.simulator.joint_pos(self.library.qpos[i]) for i in ends)
-        middle = 0.5 * (first + nearest_turn(last, first))
+        if self.simulator.actuated.servos.axes == 3:
+            last = nearest_turn(last, first)
+        middle = 0.5 * (first + last)
         torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., joints] for i in ends)
         return middle + torque / kp + offset
 
@@ -183,9 +193,13 @@ class Imitation:
         return jnp.concatenate([pos, quat, qpos[..., at.joint_qpos]], -1), jnp.concatenate([linvel, *rest], -1)
 
     def body_state(self, qpos: Array, qvel: Array) -> BodyState:
-        """Poses and velocities of the 24 bodies in PHC's upright frames, of the body's qpos and qvel."""
+        """Poses and velocities of the tracked bodies in PHC's upright frames, of the body's qpos and qvel."""
         humanoid = self.simulator.actuated.humanoid
-        pos, quat, vel, angvel = (x[..., 1:, :] for x in _body_states(humanoid, qpos, qvel))
+        ids = humanoid.tracked_ids
+        rows = slice(1, len(ids) + 1) if ids == tuple(range(1, len(ids) + 1)) else jnp.asarray(ids)
+        pos, quat, vel, angvel = (x[..., rows, :] for x in _body_states(humanoid, qpos, qvel))
+        if humanoid.smpl_frame is None:
+            return BodyState(pos, quat, vel, angvel)
         to_smpl = rotation.conjugate(jnp.asarray(humanoid.smpl_frame, quat.dtype))
         return BodyState(pos, observations.upright(rotation.multiply(quat, to_smpl)), vel, angvel)
 
@@ -196,7 +210,7 @@ class Imitation:
         return dataclasses.replace(self, curriculum=counted), state
 
     def demonstrations(self, rng: Array, n: int) -> Array:
-        """Windows ``(n, STYLE_FRAMES * 196)`` of the clips for the style discriminator."""
+        """Windows ``(n, STYLE_FRAMES * m)`` of the clips for the style discriminator."""
         clip, frame = self.library.draw(jax.random.split(rng, n), self.library.weight[self.library.segment_clip])
         return self._past_style(clip, frame).reshape(n, -1)
 
@@ -220,7 +234,7 @@ class Imitation:
             body=body, reference=reference, target=target,
             joint_pos=self.simulator.joint_pos(own[0]), target_joint_pos=self.simulator.joint_pos(following[0]),
             joint_vel=own[1][..., joints], target_joint_vel=following[1][..., joints], torque=torque,
-            action=task.action, previous_action=previous_action, steps=task.steps,
+            action=task.action, previous_action=previous_action, steps=task.steps, record=self.record,
         )  # fmt: skip
 
     def _observe(self, moment: Moment, task: Task) -> dict[str, Array]:
@@ -242,7 +256,8 @@ class Imitation:
             jnp.logical_or, (terms.TERMINATIONS[name](moment, limit) for name, limit in config.termination), diverged
         )
         ended = task.frame >= self.library.length[task.clip] - 1
-        error = jnp.mean(body_distance(moment.body.pos, moment.reference.pos, EVALUATED), -1)
+        judged = self.record.rows(self.record.evaluated)
+        error = jnp.mean(body_distance(moment.body.pos, moment.reference.pos, judged), -1)
         metrics = {f"reward/{name}": value for name, value in weighted.items()} | {
             "error": error,
             "torque": jnp.mean(jnp.abs(moment.torque), -1),
@@ -269,7 +284,7 @@ class Imitation:
         )
 
     def _past_style(self, clip: Array, frame: Array) -> Array:
-        """Style windows ``(*b, STYLE_FRAMES, 196)`` of the reference up to ``frame``, latest first."""
+        """Style windows ``(*b, STYLE_FRAMES, m)`` of the reference up to ``frame``, latest first."""
         frames = jnp.maximum(frame[..., None] - jnp.arange(STYLE_FRAMES), 0)
         index = self.library.index(clip[..., None], frames)
         qpos, qvel = self.library.qpos[index], self.library.qvel[index]
@@ -283,7 +298,9 @@ class Imitation:
         return dataclasses.replace(task, style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))
 
     def _style(self, body: BodyState, joint_pos: Array, joint_vel: Array) -> Array:
-        return observations.amp(body, joint_pos, joint_vel)
+        record, servos = self.record, self.simulator.actuated.servos
+        seen = [i for i, name in enumerate(servos.joints) if record.style_joints is None or name in record.style_joints]
+        return observations.amp(body, joint_pos, joint_vel, tuple(seen), record.rows(record.style_key), servos.axes)
 
 
 def nearest_turn(rotvec: Array, near: Array) -> Array:
@@ -299,7 +316,7 @@ def nearest_turn(rotvec: Array, near: Array) -> Array:
     return jnp.where(closer[..., None], other, vector).reshape(rotvec.shape)
 
 
-def _body_states(humanoid: Any, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
+def _body_states(humanoid: Humanoid, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
     """Position, quaternion, linear and angular velocity ``(*b, B, .)`` of all bodies, world axes."""
     tree, params = humanoid_tree(humanoid, np.dtype(qpos.dtype))
     at = kinematics.poses(tree, params, flat_frames(qpos))
@@ -312,11 +329,13 @@ def make_imitation(library: ClipLibrary, simulator: Simulator, config: Imitation
     """The tracking task on a library of clips.
 
     Raises:
-        ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's.
+        ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's, or a
+            ``joint_scale`` of a joint that it does not have.
     """
     nq, rate = simulator.address.nq, 1.0 / simulator.dt
     if library.qpos.shape[-1] != nq:
         raise ValueError(f"clips: expected nq {nq} of the simulated humanoid, found {library.qpos.shape[-1]}")
     if abs(library.fps - rate) > 1e-3:
         raise ValueError(f"clips: expected {rate:g} Hz, the control rate, found {library.fps:g} Hz")
+    config.scales(simulator.actuated)
     return Imitation(library, Curriculum.zeros(library), simulator, config)

@@ -13,6 +13,7 @@ from flax import struct
 from jax import Array
 
 from mjxhuman.envs.imitation import observations
+from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.rewards import tracking
 from mjxhuman.rewards.tracking import BodyState
 
@@ -24,7 +25,7 @@ class Moment:
     body: BodyState  # of the simulated body
     reference: BodyState  # at the same time
     target: BodyState  # of the reference one control step later
-    joint_pos: Array  # (*b, nu) rad, joint rotation vectors
+    joint_pos: Array  # (*b, nu) rad, rotation vectors of ball joints, angles of hinges
     target_joint_pos: Array  # (*b, nu) rad, of the reference one control step later
     joint_vel: Array  # (*b, nu) rad/s
     target_joint_vel: Array  # (*b, nu) rad/s
@@ -32,20 +33,21 @@ class Moment:
     action: Array  # (*b, nu) action of this step, clipped and smoothed
     previous_action: Array  # (*b, nu) of the step before
     steps: Array  # (*b) control steps since the episode began
+    record: BodyRecord = struct.field(pytree_node=False)  # which bodies count for what
 
 
 def _compact(m: Moment) -> Array:
-    return observations.compact(m.body, m.joint_pos, m.joint_vel, m.target, m.target_joint_pos)
+    key = m.record.rows(m.record.key)
+    return observations.compact(m.body, m.joint_pos, m.joint_vel, m.target, m.target_joint_pos, key)
 
 
-#: Bodies of the feet, and the speed (m/s) below which one of the reference counts as standing.
-FEET = tuple(tracking.BODIES.index(name) for name in ("L_Ankle", "L_Toe", "R_Ankle", "R_Toe"))
+#: m/s below which a foot of the reference counts as standing.
 STANDING_SPEED = 0.3
 
 
 def _foot_slip(m: Moment) -> Array:
     """Minus the mean speed (m/s) of the feet that stand still in the reference."""
-    feet = jnp.asarray(FEET)
+    feet = jnp.asarray(m.record.rows(m.record.feet))
     speed, wanted = (jnp.linalg.norm(body.vel[..., feet, :] + 1e-6, axis=-1) for body in (m.body, m.reference))
     return -jnp.mean(jnp.where(wanted < STANDING_SPEED, speed, 0.0), -1)
 
@@ -72,9 +74,11 @@ REWARDS: dict[str, Callable[[Moment], Array]] = {
 }
 
 TERMINATIONS: dict[str, Callable[[Moment, float], Array]] = {
-    "any_body": lambda m, d: tracking.has_lost_reference(m.body.pos, m.reference.pos, m.steps, distance=d),
+    "any_body": lambda m, d: tracking.has_lost_reference(
+        m.body.pos, m.reference.pos, m.steps, distance=d, bodies=m.record.rows(m.record.reset)
+    ),
     "mean_body": lambda m, d: tracking.has_lost_reference(
-        m.body.pos, m.reference.pos, m.steps, distance=d, use_mean=True, bodies=tracking.EVAL_BODIES
+        m.body.pos, m.reference.pos, m.steps, distance=d, use_mean=True, bodies=m.record.rows(m.record.evaluated)
     ),
 }
 

@@ -299,7 +299,7 @@ def test_zero_residual_is_feed_forward_control(env, run):
     damping = actuated.kd * np.asarray(0.5 * (env.library.qvel[a] + env.library.qvel[b]))[:, 6:]
     np.testing.assert_allclose(actuated.kp * (np.asarray(target) - middle), torque + damping, atol=0.05)
     moved = env.target(task, jnp.full((SIZE, 69), -0.4)) - target
-    np.testing.assert_allclose(moved, np.broadcast_to(-0.4 * RESIDUAL.scales(), (SIZE, 69)), atol=1e-5)
+    np.testing.assert_allclose(moved, np.broadcast_to(-0.4 * RESIDUAL.scales(actuated), (SIZE, 69)), atol=1e-5)
 
 
 def test_absolute_targets_are_the_scaled_action(env, run):
@@ -362,7 +362,6 @@ def test_episodes_may_start_on_first_frames_only(library, simulator, run):
         ("critic_terms", ("colour",)),
         ("reward", (("applause", 1.0),)),
         ("termination", (("boredom", 0.5),)),
-        ("joint_scale", (("Tail", 0.5),)),
         ("smoothing", 1.0),
     ],
 )
@@ -372,7 +371,9 @@ def test_a_wrong_setting_is_named(field, value):
     assert {"any_body", "mean_body"} == set(TERMINATIONS)
 
 
-def test_clips_that_do_not_fit_the_simulator_are_refused(library, simulator):
+def test_what_does_not_fit_the_simulator_is_refused(library, simulator):
+    with pytest.raises(ValueError, match=r"joint_scale: expected one of Ankle, Chest, .*, found 'Tail'"):
+        make_imitation(library, simulator, ImitationConfig(joint_scale=(("Tail", 0.5),)))
     with pytest.raises(ValueError, match="clips: expected 30 Hz, the control rate, found 60 Hz"):
         make_imitation(dataclasses.replace(library, fps=60.0), simulator, RESIDUAL)
     with pytest.raises(ValueError, match="clips: expected nq 99 of the simulated humanoid, found 76"):
