@@ -211,7 +211,7 @@ def test_equal_arguments_return_the_same_object() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"name_or_mjcf_path": "smplx"}, "'smplx'.*'smpl' or the path"),
+        ({"name_or_mjcf_path": "smplx"}, "'smplx': expected one of smpl, unitree_g1, .*or the path"),
         ({"layout": "euler"}, "layout.*ball.*hinge.*'euler'"),
         ({"stature": -1.0}, "stature.*positive.*-1.0"),
         ({"mass": float("nan")}, "mass.*positive"),
