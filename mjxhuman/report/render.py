@@ -32,6 +32,10 @@ ARROWS = {"left": (0.42, 0.24, 0.72), "right": (0.72, 0.50, 0.0), "": (0.35, 0.3
 FORCE_SCALE = 0.7
 #: Degrees, vertical.
 FIELD_OF_VIEW = 34.0
+#: Pictures of fewer pixels are drawn twice as large and averaged: limbs are a few pixels wide in a sheet.
+_SMALL = 500 * 500
+#: Pictures that are at least so high get larger letters, px.
+_HIGH = 600
 
 _STAGE = """
 <mujoco>
@@ -101,14 +105,17 @@ class Stage:
     """An offscreen window with floor and light. Use as a context manager."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._gl = _gl_context(width, height)
+        self._scale = 2 if width * height < _SMALL else 1
+        letters = 150 if height >= _HIGH else 100 * self._scale
+        width, height = self._scale * width, self._scale * height
         xml = _STAGE.format(width=width, height=height, fov=FIELD_OF_VIEW)
+        self._gl = _gl_context(width, height)
         self._model = mujoco.MjModel.from_xml_string(xml)
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
         self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = True
-        self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        self._context = mujoco.MjrContext(self._model, getattr(mujoco.mjtFontScale, f"mjFONTSCALE_{letters}").value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._rect = mujoco.MjrRect(0, 0, width, height)
 
@@ -164,7 +171,8 @@ class Stage:
             mujoco.mjr_overlay(font, corner, self._rect, label, "", self._context)
         image = np.empty((self._rect.height, self._rect.width, 3), np.uint8)
         mujoco.mjr_readPixels(image, None, self._rect, self._context)
-        return image[::-1].copy()
+        s, (height, width, _) = self._scale, image.shape
+        return image[::-1].reshape(height // s, s, width // s, s, 3).mean((1, 3)).round().astype(np.uint8)
 
 
 class _Body:
