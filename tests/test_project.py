@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -130,3 +131,14 @@ def test_console_script_and_module_are_one_program():
     )
     assert done.returncode == 0, done.stderr
     assert __version__ in done.stdout
+
+
+def test_two_public_classes_never_share_a_name():
+    """A name in a traceback, a docstring or an import is one thing in this project."""
+    homes: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "mjxhuman").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    shared = {name: files for name, files in homes.items() if len(files) > 1}
+    assert not shared, shared

@@ -38,7 +38,7 @@ class Angle(NamedTuple):
     high: float
 
 
-class Joint(NamedTuple):
+class ClinicalJoint(NamedTuple):
     """A clinical joint of the left side or the middle of the body."""
 
     name: str
@@ -51,43 +51,43 @@ class Joint(NamedTuple):
 JOINTS = (
     # flexion 145 and extension 30 passive (Kapandji; AAOS 120, 30), a dancer's 45; abduction 45 (AAOS), side split 90
     # and more; adduction 30 (AAOS) in flexion; rotation 60 out, 40 in (Kapandji), a dancer's turnout 70
-    Joint("L_Hip", "Pelvis", "L_Hip", "swing-y",
+    ClinicalJoint("L_Hip", "Pelvis", "L_Hip", "swing-y",
           (Angle("extension", -150, 45), Angle("abduction", -50, 105), Angle("external rotation", -70, 80))),
     # flexion 135 active (AAOS), 160 sitting on the heels (Kapandji); extension to -10 (N&W); flexed tibia 30 in and
     # 45 out (Kapandji); valgus: wide, SMPL fits to clean mocap reach 34
-    Joint("L_Knee", "L_Hip", "L_Knee", "XZY",
+    ClinicalJoint("L_Knee", "L_Hip", "L_Knee", "XZY",
           (Angle("flexion", -10, 165), Angle("valgus", -35, 35), Angle("external rotation", -40, 50))),
     # plantarflexion 50 (AAOS, N&W), pointed foot 80; dorsiflexion 20 (AAOS), loaded in a deep squat 45; eversion 15-20,
     # inversion 35 (AAOS) to 50 passive; rotation: wide
-    Joint("L_Ankle", "L_Knee", "L_Ankle", "XZY",
+    ClinicalJoint("L_Ankle", "L_Knee", "L_Ankle", "XZY",
           (Angle("plantarflexion", -50, 80), Angle("eversion", -55, 35), Angle("abduction", -55, 55))),
     # extension 90 passive, flexion 45 (Kapandji; AAOS great toe 70, 45); the rest: wide
-    Joint("L_Toe", "L_Ankle", "L_Toe", "XZY",
+    ClinicalJoint("L_Toe", "L_Ankle", "L_Toe", "XZY",
           (Angle("flexion", -95, 55), Angle("tilt", -30, 30), Angle("rotation", -30, 30))),
     # lumbar and thoracic together: flexion 105, extension 60, side 40, rotation 40 (Kapandji); a gymnast's back bend 85
-    Joint("Spine", "Pelvis", "Chest", "XZY",
+    ClinicalJoint("Spine", "Pelvis", "Chest", "XZY",
           (Angle("flexion", -85, 115), Angle("right bending", -60, 60), Angle("left rotation", -65, 65))),
     # cervical: flexion 40, extension 75, side 35-45, rotation 80-90 (Kapandji, N&W); with upper thoracic joints more
-    Joint("Neck", "Chest", "Head", "XZY",
+    ClinicalJoint("Neck", "Chest", "Head", "XZY",
           (Angle("flexion", -90, 80), Angle("right bending", -60, 60), Angle("left rotation", -95, 95))),
     # horizontal flexion 130-140 and extension 40-50 from the T-pose (AAOS, Kapandji), that is 95 and 95 from the plane
     # 45 degrees in front of it, and 65 degrees of swing more with the arm down and back; raised 90 and back (bridge);
     # rotation 90 each way (AAOS), thrower's 110-180, plus the turn that a swing brings along (Codman)
-    Joint("L_Shoulder", "Chest", "L_Shoulder", "scapular-left",
+    ClinicalJoint("L_Shoulder", "Chest", "L_Shoulder", "scapular-left",
           (Angle("horizontal extension", -110, 125), Angle("elevation", -115, 120),
            Angle("internal rotation", -170, 130))),
     # flexion 150 (AAOS), 160 passive (Kapandji); hyperextension 10 (N&W); carrying angle 5-15 (Kapandji), but wide,
     # SMPL fits to clean mocap reach 48; pronation and supination 80-90 each (AAOS)
-    Joint("L_Elbow", "L_Shoulder", "L_Elbow", "YZX",
+    ClinicalJoint("L_Elbow", "L_Shoulder", "L_Elbow", "YZX",
           (Angle("extension", -165, 12), Angle("carrying", -55, 55), Angle("pronation", -100, 100))),
     # flexion 80-85 and extension 70-85 active (AAOS, Kapandji), 90-95 passive; radial 20, ulnar 30 (AAOS), 45 passive;
     # SMPL fits put part of the forearm's 90 degrees of pronation here
-    Joint("L_Wrist", "L_Elbow", "L_Wrist", "ZYX",
+    ClinicalJoint("L_Wrist", "L_Elbow", "L_Wrist", "ZYX",
           (Angle("extension", -100, 100), Angle("ulnar deviation", -50, 60), Angle("pronation", -95, 95))),
 )  # fmt: skip
 
 
-def _mirrored(joint: Joint) -> Joint:
+def _mirrored(joint: ClinicalJoint) -> ClinicalJoint:
     """The right-hand joint: rotations about y and z change sign, about x they do not."""
     axes = {"scapular-left": "YZX", "swing-y": "XZY"}.get(joint.order, joint.order)
     order = joint.order.replace("left", "right")
@@ -96,10 +96,10 @@ def _mirrored(joint: Joint) -> Joint:
     def right(body: str) -> str:
         return "R_" + body[2:] if body.startswith("L_") else body
 
-    return Joint(right(joint.name), right(joint.proximal), right(joint.distal), order, angles)  # type: ignore[arg-type]
+    return ClinicalJoint(right(joint.name), right(joint.proximal), right(joint.distal), order, angles)  # type: ignore[arg-type]
 
 
-def all_joints() -> list[Joint]:
+def all_joints() -> list[ClinicalJoint]:
     """The 16 clinical joints: left and middle ones as listed, then the right ones."""
     return [*JOINTS, *(_mirrored(j) for j in JOINTS if j.name.startswith("L_"))]
 

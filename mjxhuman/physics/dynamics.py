@@ -15,7 +15,7 @@ from jax import Array
 
 from mjxhuman.physics import joints, kinematics
 from mjxhuman.physics.arrays import apply, apply_transposed, cross, double_cross, keep
-from mjxhuman.physics.joints import Coordinates
+from mjxhuman.physics.joints import JointCoordinates
 from mjxhuman.physics.kinematics import Frames, Poses, chain_sum, parent_rows, subtree_sum
 from mjxhuman.physics.tree import BodyParams, Tree
 
@@ -29,7 +29,13 @@ class Wrenches(NamedTuple):
 
 
 def _accelerations(
-    tree: Tree, params: BodyParams, at: Coordinates, f: Frames, angvel: Array | None, qvel: Array | None, qacc: Array
+    tree: Tree,
+    params: BodyParams,
+    at: JointCoordinates,
+    f: Frames,
+    angvel: Array | None,
+    qvel: Array | None,
+    qacc: Array,
 ) -> tuple[Array, Array]:
     """Angular and linear acceleration of every body's origin, (B, 3, N) each, world axes; at rest without angvel."""
     local = joints.local_motion(tree, params, at, qvel, qacc)

@@ -65,7 +65,7 @@ def normalized(parts: list[Array]) -> list[Array]:
     return [jnp.where(tiny, 1.0 if i == 0 else 0.0, p * inverse) for i, p in enumerate(parts)]
 
 
-class Coordinates(NamedTuple):
+class JointCoordinates(NamedTuple):
     """Joint coordinates and the sines and cosines of all hinges, rows as in ``Tree.hinges``, (H, N)."""
 
     qpos: Array  # (nq, N)
@@ -75,13 +75,13 @@ class Coordinates(NamedTuple):
     cos: Array
 
 
-def joint_coordinates(tree: Tree, params: BodyParams, qpos: Array) -> Coordinates:
+def joint_coordinates(tree: Tree, params: BodyParams, qpos: Array) -> JointCoordinates:
     """Sines and cosines, once for all uses."""
     s, c = keep(sin_cos(0.5 * (take_rows(qpos, tree.hinges) - take_rows(params.qpos0, tree.hinges))))
-    return Coordinates(qpos, s, c, *keep((2 * s * c, 1 - 2 * s * s)))
+    return JointCoordinates(qpos, s, c, *keep((2 * s * c, 1 - 2 * s * s)))
 
 
-def steps(params: BodyParams, at: Coordinates, group: Group) -> list[Step]:
+def steps(params: BodyParams, at: JointCoordinates, group: Group) -> list[Step]:
     """The joints of a group."""
     qpos = at.qpos
     out = []
@@ -115,7 +115,7 @@ def _dense(v: Vector, count: int, frames: int, like: Array) -> Array:
     return join([jnp.zeros(shape, like.dtype) if x is None else jnp.broadcast_to(x, shape) for x in v])
 
 
-def local_poses(tree: Tree, params: BodyParams, at: Coordinates) -> tuple[Array, Array]:
+def local_poses(tree: Tree, params: BodyParams, at: JointCoordinates) -> tuple[Array, Array]:
     """Each body's pose relative to its parent: origin (B, 3, N) in the parent's axes and quaternion (B, 4, N).
 
     A body on a free joint has its world pose. The world has the identity.
@@ -189,7 +189,7 @@ def _cross_joint(step: Step, x: _Rates, rate: Vector, acc: Vector) -> _Rates:
 
 
 def local_motion(
-    tree: Tree, params: BodyParams, at: Coordinates, qvel: Array | None, qacc: Array | None = None
+    tree: Tree, params: BodyParams, at: JointCoordinates, qvel: Array | None, qacc: Array | None = None
 ) -> LocalMotion:
     """Relative velocities and accelerations at ``qvel`` and ``qacc`` (nv, N); None is rest, without its cost."""
     qpos = at.qpos
@@ -218,7 +218,9 @@ def local_motion(
     return LocalMotion(whole(w), angacc, whole(u) if tree.moves else None, linacc)
 
 
-def project(tree: Tree, params: BodyParams, at: Coordinates, force: Array, torque: Array, free_force: Array) -> Array:
+def project(
+    tree: Tree, params: BodyParams, at: JointCoordinates, force: Array, torque: Array, free_force: Array
+) -> Array:
     """Generalized forces (nv, N) of each body's subtree wrench: the transpose of ``local_motion``.
 
     Args:

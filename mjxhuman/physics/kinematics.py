@@ -41,7 +41,7 @@ class Poses(NamedTuple):
 
     pos: Array  # (B, 3, N) m, origin of each body frame
     quat: Array  # (B, 4, N) wxyz
-    at: joints.Coordinates
+    at: joints.JointCoordinates
     frames: Frames
 
 

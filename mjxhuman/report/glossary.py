@@ -19,7 +19,7 @@ NOTICEABLE = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class Explanation:
     """One explained number.
 
     ``unit`` is "" for a score in 0..1. ``better`` is "higher", "lower" or "" (no direction: context, not a verdict).
@@ -48,12 +48,12 @@ class Entry:
         return not abs(y - x) >= max(self.noticeable, share, 1e-12)
 
 
-def _score(axis: str, label: str, sentence: str) -> Entry:
-    return Entry(label, sentence, "", "higher", axis)
+def _score(axis: str, label: str, sentence: str) -> Explanation:
+    return Explanation(label, sentence, "", "higher", axis)
 
 
-def _violation(axis: str, label: str, sentence: str) -> Entry:
-    return Entry(label, sentence, "", "lower", axis)
+def _violation(axis: str, label: str, sentence: str) -> Explanation:
+    return Explanation(label, sentence, "", "lower", axis)
 
 
 _COMMON = {
@@ -84,8 +84,8 @@ FEASIBILITY = {
 }
 
 
-def _error(label: str, unit: str, sentence: str) -> Entry:
-    return Entry(label, sentence, unit, "lower")
+def _error(label: str, unit: str, sentence: str) -> Explanation:
+    return Explanation(label, sentence, unit, "lower")
 
 
 #: The errors that the feasibility reward judges, in their units.
@@ -113,7 +113,9 @@ ERRORS = {
         "BW",
         "Force and moment that no push of the floor explains, and what exceeds the largest plausible force.",
     ),
-    "power_w_per_kg": Entry("Joint power", "Positive mechanical power of all joints per kilogram of body.", "W/kg"),
+    "power_w_per_kg": Explanation(
+        "Joint power", "Positive mechanical power of all joints per kilogram of body.", "W/kg"
+    ),
 }
 
 #: Terms of the published reward.
@@ -146,38 +148,40 @@ PHYMOTION = {
     ),
     "s_met": _score("dynamic", "Metabolic score", "1 minus the clip's joint work over 10 kJ."),
     "s_bal": _score("dynamic", "Balance score", "1 minus the balance violation."),
-    "MET": Entry("Joint work", "Absolute work of all hinges over the whole clip.", "J", "lower", "dynamic"),
-    "overall": Entry(
+    "MET": Explanation("Joint work", "Absolute work of all hinges over the whole clip.", "J", "lower", "dynamic"),
+    "overall": Explanation(
         "Older total", "The released code's older score, on joint positions alone; not part of the total."
     ),
-    "v1_contact": Entry("Older contact", "Contact axis of the older score; not part of the total."),
-    "v1_dynamic": Entry("Older dynamic", "Dynamic axis of the older score; not part of the total."),
-    "feet_in_contact": Entry("Feet in contact", "Foot bodies below 2 cm and slower than 5 cm/s, of four."),
-    "support_distance": Entry("Support distance", "Distance of the centre of mass to the feet in contact.", "m"),
-    "root_force_vertical": Entry("Vertical root force", "External force the motion needs, upward part.", "BW"),
-    "root_force_horizontal": Entry("Horizontal root force", "External force the motion needs, sideways part.", "BW"),
-    "v1_max_joint_speed": Entry("Fastest joint", "Speed of the fastest joint.", "m/s"),
+    "v1_contact": Explanation("Older contact", "Contact axis of the older score; not part of the total."),
+    "v1_dynamic": Explanation("Older dynamic", "Dynamic axis of the older score; not part of the total."),
+    "feet_in_contact": Explanation("Feet in contact", "Foot bodies below 2 cm and slower than 5 cm/s, of four."),
+    "support_distance": Explanation("Support distance", "Distance of the centre of mass to the feet in contact.", "m"),
+    "root_force_vertical": Explanation("Vertical root force", "External force the motion needs, upward part.", "BW"),
+    "root_force_horizontal": Explanation(
+        "Horizontal root force", "External force the motion needs, sideways part.", "BW"
+    ),
+    "v1_max_joint_speed": Explanation("Fastest joint", "Speed of the fastest joint.", "m/s"),
 }
 
-GLOSSARY: dict[str, Entry] = {**_COMMON, **FEASIBILITY, **ERRORS, **PHYMOTION}
+GLOSSARY: dict[str, Explanation] = {**_COMMON, **FEASIBILITY, **ERRORS, **PHYMOTION}
 
 #: Quantities of ``Dynamics`` and of the page itself that are no scores.
-QUANTITIES: dict[str, Entry] = {
-    "torque_share": Entry(
+QUANTITIES: dict[str, Explanation] = {
+    "torque_share": Explanation(
         "Torque / limit",
         "Largest ratio of a joint's torque to the human limit in that direction; above 100 % nobody is that strong.",
         "%",
         "lower",
     ),
-    "grf": Entry(
+    "grf": Explanation(
         "Ground reaction",
         "Force the floor puts on this body part: the area is the vertical part, the line the horizontal part.",
         "BW",
     ),
-    "residual_torque": Entry(
+    "residual_torque": Explanation(
         "Unexplained moment", "Part of the external moment that no contact with the floor can supply.", "N m", "lower"
     ),
-    "external_support": Entry(
+    "external_support": Explanation(
         "Missing support",
         "Share of body weight that has to be held up where no floor is: a chair, a step, a hand.",
         "BW",
@@ -186,24 +190,24 @@ QUANTITIES: dict[str, Entry] = {
 }
 
 #: What can carry the body in a frame, from fine to worst (see ``mjxhuman.report.carriers``).
-CARRIERS: dict[str, Entry] = {
-    "carried": Entry("Carried by the floor", "What touches the floor explains the force the motion needs."),
-    "falling": Entry("In free fall", "Nothing touches and the body falls freely: fine, no force is missing."),
-    "unexplained": Entry(
+CARRIERS: dict[str, Explanation] = {
+    "carried": Explanation("Carried by the floor", "What touches the floor explains the force the motion needs."),
+    "falling": Explanation("In free fall", "Nothing touches and the body falls freely: fine, no force is missing."),
+    "unexplained": Explanation(
         "Touches, not explained",
         "The body touches the floor, but no push of the floor gives the force it needs.",
     ),
-    "nowhere": Entry(
+    "nowhere": Explanation(
         "Held where no floor is",
         "The motion needs a force where there is no floor: a chair, a step, a hand, or it hovers.",
     ),
 }
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> Explanation:
     """The entry of a term, axis, diagnostic or quantity; a plain one for a name that has none."""
     known = GLOSSARY.get(name) or QUANTITIES.get(name)
-    return known or Entry(label=name.replace("_", " "), sentence="")
+    return known or Explanation(label=name.replace("_", " "), sentence="")
 
 
 def order_terms(names: list[str] | tuple[str, ...]) -> list[str]:

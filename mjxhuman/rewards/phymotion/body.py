@@ -61,8 +61,8 @@ class Axes(NamedTuple):
     kinematic: on_joints.Kinematic
     contact: on_mujoco.Contact
     dynamic: on_mujoco.Dynamic
-    old_contact: on_joints.Contact
-    old_dynamic: on_joints.Dynamic
+    old_contact: on_joints.ContactV1
+    old_dynamic: on_joints.DynamicV1
 
     @property
     def combined(self) -> Array:

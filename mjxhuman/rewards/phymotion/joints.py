@@ -60,7 +60,7 @@ class Kinematic(NamedTuple):
     max_acceleration: Array  # (*b, T) m/s^2; has no influence
 
 
-class Contact(NamedTuple):
+class ContactV1(NamedTuple):
     """Older contact axis."""
 
     score: Array  # (*b)
@@ -74,7 +74,7 @@ class Contact(NamedTuple):
     friction_proxy: Array  # (*b, T)
 
 
-class Dynamic(NamedTuple):
+class DynamicV1(NamedTuple):
     """Older dynamic axis."""
 
     score: Array  # (*b)
@@ -124,7 +124,7 @@ def _jitter(points: Array, clip: Clip) -> Array:
     return jnp.sum(jnp.where(inner, norms, 0.0), axis=-1) / (jnp.maximum(clip.length - 2, 1) * points.shape[0])
 
 
-def contact(joints: Array, soles: Array, clip: Clip) -> Contact:
+def contact(joints: Array, soles: Array, clip: Clip) -> ContactV1:
     """Contact axis of ``joints`` (24, 3, *b, T) and the sole points of the left and right foot, (2, P, 3, *b, T)."""
     feet = jnp.mean(soles, axis=1)  # (2, 3, *b, T)
     lowest = jnp.min(soles[:, :, 2], axis=1)  # (2, *b, T)
@@ -140,7 +140,9 @@ def contact(joints: Array, soles: Array, clip: Clip) -> Contact:
     friction = mean(friction_proxy > MAX_FRICTION_PROXY, clip)
     floating = _floating(joints[0], feet, touching, clip)
     score = jnp.maximum(1.0 - (mean_slip + mean_penetration + friction + floating) / 4.0, 0.0)
-    return Contact(score, mean_slip, mean_penetration, friction, floating, touching, slip, penetration, friction_proxy)
+    return ContactV1(
+        score, mean_slip, mean_penetration, friction, floating, touching, slip, penetration, friction_proxy
+    )
 
 
 def _floating(root: Array, feet: Array, touching: Array, clip: Clip) -> Array:
@@ -193,7 +195,7 @@ def _wobbling_frames(foot: Array, flight: Runs, clip: Clip) -> Array:
     return total(wobbles, clip)
 
 
-def dynamic(joints: Array, touching: Array, clip: Clip) -> Dynamic:
+def dynamic(joints: Array, touching: Array, clip: Clip) -> DynamicV1:
     """Dynamic axis of ``joints`` (24, 3, *b, T) and the feet's contact flags (2, *b, T)."""
     weight = np.ones(joints.shape[0])
     weight[0] = PELVIS_WEIGHT
@@ -218,4 +220,4 @@ def dynamic(joints: Array, touching: Array, clip: Clip) -> Dynamic:
     balance = mean(jnp.clip(support, 0.0, BALANCE_RANGE) / BALANCE_RANGE, clip)
     parts = (1 - torque) + (1 - 0.5 * (vertical + horizontal)) + (1 - balance) + jnp.maximum(1 - work / WORK_RANGE, 0)
     score = jnp.clip(parts / 4.0, 0.0, 1.0)
-    return Dynamic(score, torque, vertical, horizontal, balance, work, com, force, support)
+    return DynamicV1(score, torque, vertical, horizontal, balance, work, com, force, support)
