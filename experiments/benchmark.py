@@ -36,6 +36,7 @@ import mjxhuman
 from mjxhuman.math import rotation
 from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
+from mjxhuman.scenes import HeightField, Plane
 
 from . import benchmark_simulate, benchmark_train, benchmark_video
 from .launch import launch
@@ -164,6 +165,8 @@ def reward(config: config_dict.ConfigDict) -> dict[str, Any]:
     humanoid = mjxhuman.load_humanoid("smpl")
     frames, fps = config.frames, config.fps
     rows = []
+    slope = Plane(normal=np.array([0.1, 0.0, 1.0]))
+    heights = HeightField(np.zeros((200, 200)), np.array([-2.0, -2.0]), np.float64(0.02))
     for clips in config.batches:
         qpos = ball_paths(humanoid, smooth_angles((clips, frames, 69), fps, config.seed), fps)
         motion = mjxhuman.motion_from_qpos(humanoid, qpos[0] if clips == 1 else qpos, fps)
@@ -171,6 +174,8 @@ def reward(config: config_dict.ConfigDict) -> dict[str, Any]:
             "inverse_dynamics": lambda m=motion: mjxhuman.inverse_dynamics(humanoid, m.qpos, m.qvel, m.qacc),
             "phymotion": lambda m=motion: mjxhuman.score(m, reward="phymotion").total,
             "feasibility": lambda m=motion: mjxhuman.score(m).total,
+            "feasibility_slope": lambda m=motion: mjxhuman.score(m, surface=slope).total,
+            "feasibility_heights": lambda m=motion: mjxhuman.score(m, surface=heights).total,
             "qpos_to_feasibility": lambda q=qpos: mjxhuman.score(mjxhuman.motion_from_qpos(humanoid, q, fps)).total,
         }
         for name, call in calls.items():

@@ -21,10 +21,13 @@ from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
 from mjxhuman.report.carriers import carriers
 from mjxhuman.report.film import FilmStrip
+from mjxhuman.scenes.surface import Plane, Surface, height_below
 from mjxhuman.types import Dynamics, Motion, Scores
 
 #: m; a contact point this close to the floor carries load, and is drawn as a corner of the support polygon.
 SUPPORT_HEIGHT = REACH
+#: m around a path over which its ground is drawn, and the most nodes of its grid on a side.
+GROUND_MARGIN, GROUND_NODES = 2.0, 160
 _NAN = 65535
 #: Curves made from ``Dynamics``; they have the names of the same quantities in ``Scores``.
 DYNAMICS_SERIES = ("floating_bw", "residual_torque", "external_support", "power_w_per_kg")
@@ -37,7 +40,8 @@ class ClipReport:
     """One clip of a report: unbatched scores and, for playback and charts, the motion and its dynamics.
 
     ``notes`` are sentences shown under the clip's title (where it stands among clean motion, what was damaged, ...);
-    ``film`` is the video that the motion was recovered from, shown beside the body.
+    ``film`` is the video that the motion was recovered from, shown beside the body; ``surface`` what the motion was
+    scored on, drawn below it (None: the level floor).
     """
 
     name: str
@@ -46,6 +50,7 @@ class ClipReport:
     dynamics: Dynamics | None = None
     notes: tuple[str, ...] = ()
     film: FilmStrip | None = None
+    surface: Surface | None = None
 
 
 def encode_array(values: np.ndarray) -> Json:
@@ -272,10 +277,22 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "com": encode_array(centre_of_mass(motion.humanoid, pos[::stride], quat[::stride])),
         "dynamics": None,
         "film": film_payload(clip.film, stride) if clip.film is not None else None,
+        "ground": ground_payload(clip.surface, pos[:, 1:]),
     }
     if clip.dynamics is not None:
         payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride)
     return payload
+
+
+def ground_payload(surface: Surface | None, pos: np.ndarray) -> Json | None:
+    """Heights of the surface, seen from above, on a grid around body positions (T, B, 3); None for the floor z = 0."""
+    if surface is None or (isinstance(surface, Plane) and surface.normal is None and surface.point is None):
+        return None
+    low, high = (f(pos[..., :2], axis=(0, 1)) for f in (np.min, np.max))
+    step = max(0.02, float((high - low + 2 * GROUND_MARGIN).max()) / (GROUND_NODES - 1))
+    x, y = (np.arange(a - GROUND_MARGIN, b + GROUND_MARGIN + step, step) for a, b in zip(low, high, strict=True))
+    heights = height_below(surface, np.stack(np.meshgrid(x, y, indexing="ij"), -1), float(pos[..., 2].max()) + 0.5)
+    return {"origin": _round([x[0], y[0]]), "step": step, "heights": encode_array(heights)}
 
 
 def film_payload(film: FilmStrip, stride: int) -> Json:

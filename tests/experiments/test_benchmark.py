@@ -16,9 +16,10 @@ def test_reward_benchmark(tmp_path, capsys):
     config = get_config()
     config.update({"batches": (1, 2), "seconds": 0.01, "fresh_process": False, "frames": 40})
     result = benchmark.reward(config)
+    surfaces = ("feasibility", "feasibility_slope", "feasibility_heights")
     assert {(row["function"], row["clips"]) for row in result["rows"]} == {
         (name, clips)
-        for name in ("inverse_dynamics", "phymotion", "feasibility", "qpos_to_feasibility")
+        for name in ("inverse_dynamics", "phymotion", *surfaces, "qpos_to_feasibility")
         for clips in (1, 2)
     }
     for row in result["rows"]:

@@ -12,6 +12,7 @@ from mjxhuman.report import glossary
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import write_report
 from mjxhuman.report.viewer import write_playback
+from mjxhuman.scenes import HeightField
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
 
@@ -69,6 +70,19 @@ def test_body_is_drawn_in_3d(chrome, report):
     assert np.ptp(middle.astype(int).sum(-1)) > 150
     chrome.js("document.querySelector('#viewbuttons button:nth-child(3)').click()")
     assert np.abs(picture(chrome, "#stage").astype(int) - image).mean() > 3, "the camera moved"
+
+
+def test_stairs_are_drawn_where_they_are(chrome, make_clip, tmp_path):
+    heights = 0.17 * np.repeat(np.arange(8.0), 8)[:, None] * np.ones(2)
+    stairs = HeightField(heights, np.array([-1.0, -1.0]), np.float64(0.04))
+    clips = [make_clip("level"), dataclasses.replace(make_clip("stairs"), surface=stairs)]
+    page = write_report(tmp_path / "a.html", clips)
+    for renderer in ("", "&nogl"):
+        seen = []
+        for clip in (0, 1):
+            open_page(chrome, page, f"clip={clip}&frame=12{renderer}")
+            seen.append(picture(chrome, "#stage").astype(int))
+        assert np.abs(seen[1] - seen[0]).max(-1).mean() > 4, renderer
 
 
 def test_playback_advances_and_stops(chrome, report):

@@ -15,12 +15,28 @@ from mjxhuman.report.pack import (
     dynamics_payload,
     encode_array,
     geom_shape,
+    ground_payload,
     invalid_ranges,
     motion_payload,
     scores_payload,
     torque_share,
     worst_moments,
 )
+from mjxhuman.scenes import Plane
+
+
+def test_the_ground_is_packed_where_the_surface_is(make_clip):
+    clip = make_clip()
+    pos = np.asarray(clip.motion.body_pos)[:, 1:]
+    assert ground_payload(None, pos) is None and ground_payload(Plane(friction=np.float64(0.3)), pos) is None
+    ramp = Plane(normal=np.array([-0.5, 0.0, 1.0]))
+    assert motion_payload(clip, 100)["ground"] is None
+    packed = json.loads(json.dumps(motion_payload(dataclasses.replace(clip, surface=ramp), 100)["ground"]))
+    heights = decode_array(packed["heights"])
+    x, y = (packed["origin"][k] + packed["step"] * np.arange(heights.shape[k]) for k in (0, 1))
+    assert x[0] < pos[..., 0].min() - 1.9 and x[-1] > pos[..., 0].max() + 1.9 and max(heights.shape) <= 161
+    assert y[0] < pos[..., 1].min() - 1.9 and y[-1] > pos[..., 1].max() + 1.9
+    np.testing.assert_allclose(heights, np.broadcast_to(0.5 * x[:, None], heights.shape), atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (7, 3), (5, 4, 3), (0, 3)])

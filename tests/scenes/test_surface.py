@@ -8,7 +8,7 @@ from flax import struct
 from scipy.spatial import cKDTree
 
 from mjxhuman.scenes import FRICTION, HeightField, Nearest, Plane, Surfaces
-from mjxhuman.scenes.surface import Surface, checked, is_upright, measure, split
+from mjxhuman.scenes.surface import Surface, checked, height_below, is_upright, measure, split
 
 
 def steps(spacing=0.02, rise=0.17, going=0.28, count=4):
@@ -171,3 +171,12 @@ def test_what_is_no_surface_is_refused():
     with pytest.raises(ValueError, match="expected numbers in a pytree, found Bump"):
         checked(Bump())
     checked(struct.dataclass(Bump)())
+
+
+def test_heights_are_where_a_vertical_line_meets_the_surface_first():
+    ramp = Plane(np.array([0.0, 0.0, 0.2]), np.array([-1.0, 0.0, 1.0]))
+    np.testing.assert_allclose(height_below(ramp, [[0.5, 3.0], [-1.0, 0.0]], 5.0), [0.7, -0.8], atol=1e-6)
+    x = np.array([-0.5, 0.4, 0.55, 0.6, 5.0])  # before, on the first tread, within its riser, on the second, beyond
+    found = height_below(Surfaces((Plane(), steps())), np.stack([x, 0 * x], 1), 3.0)
+    np.testing.assert_allclose(found, [0.0, 0.17, 0.255, 0.34, 0.68], atol=1e-4)
+    assert np.isnan(height_below(Plane(np.array([0.0, 0.0, -90.0])), np.zeros(2), 1.0))

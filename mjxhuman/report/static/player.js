@@ -49,7 +49,8 @@ function drawScene() {
   if (!data || !stage) return;
   const frame = state.frame;
   const root = bodyPose(data, frame, data.humanoid.root).p;
-  if (state.follow || !state.target) state.target = [root[0], root[1], Math.max(0.53 * data.humanoid.stature, 0.9 * root[2])];
+  const floor = heightAt(data.ground, root);
+  if (state.follow || !state.target) state.target = [root[0], root[1], floor + Math.max(0.53 * data.humanoid.stature, 0.9 * (root[2] - floor))];
   orbit.target = state.target;
   const bodies = [{ shapes: shapesOf(data, frame, (g) => tintOf(data, frame, g)), alpha: 1 }];
   const other = clipData(state.b);
@@ -62,8 +63,8 @@ function drawScene() {
   const com = triple(data.com, frame);
   const sideColor = { left: colors["--left"], right: colors["--right"], "": colors["--con"] };
   const arrows = contactLoads(data, frame).map((c) => ({ from: c.p, to: V.add(c.p, V.scale(c.force, FORCE_SCALE)), color: sideColor[c.side] }));
-  const dots = [{ p: [com[0], com[1], 0.004], r: 0.018, color: colors["--ink2"] }];
-  stage.draw({ bodies, arrows, dots }, orbit);
+  const dots = [{ p: [com[0], com[1], heightAt(data.ground, com) + 0.004], r: 0.018, color: colors["--ink2"] }];
+  stage.draw({ bodies, arrows, dots, ground: data.ground }, orbit);
 }
 
 const BOX = [[-1, -1], [1, -1], [1, 1], [-1, 1]];
@@ -77,7 +78,7 @@ function drawTop() {
     h.contacts.body.forEach((body, k) => {
       const { p, q } = bodyPose(data, frame, body);
       const world = V.add(p, Q.rotate(q, h.contacts.offset[k]));
-      if (world[2] - h.contacts.radius[k] < h.supportHeight) support.push(world.slice(0, 2));
+      if (world[2] - h.contacts.radius[k] - heightAt(data.ground, world) < h.supportHeight) support.push(world.slice(0, 2));
     });
   }
   const outlines = h.geoms.filter((g) => g.kind === "box" && /ankle|toe|foot/i.test(h.bodies[g.body])).map((g) => {

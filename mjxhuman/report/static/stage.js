@@ -1,7 +1,8 @@
 // The 3D view: an orbit camera, a WebGL2 renderer of bodies made of simple shapes, and a 2D canvas drawing for
 // browsers without WebGL. Both renderers take the same scene:
 //   {bodies: [{shapes: [{kind, size, q, p, color, body}], alpha}], arrows: [{from, to, color}],
-//    dots: [{p, r, color}], trail: [[x, y, z], ...]}
+//    dots: [{p, r, color}], trail: [[x, y, z], ...],
+//    ground: {origin, step, z} heights of a surface, or null for the floor z = 0}
 
 class Orbit {
   constructor(element, onChange) {
@@ -92,7 +93,7 @@ void main() {
 const SHAPE_FRAGMENT = `#version 300 es
 precision highp float;
 in vec3 world; in vec3 n;
-uniform vec4 color; uniform vec3 eye; uniform float lit;
+uniform vec4 color; uniform vec3 eye; uniform float lit, sunk;
 out vec4 result;
 void main() {
   if (lit < 0.5) { result = vec4(color.rgb * color.a, color.a); return; }
@@ -103,7 +104,7 @@ void main() {
   vec3 c = color.rgb * (0.42 + 0.22 * sky + 0.32 * key + 0.26 * head);
   c += 0.07 * pow(max(dot(N, normalize(L + view)), 0.0), 28.0);
   c *= mix(0.86, 1.0, smoothstep(0.0, 0.35, head));
-  if (world.z < 0.0) c = mix(c, vec3(0.8, 0.25, 0.1), 0.35);
+  if (world.z < sunk) c = mix(c, vec3(0.8, 0.25, 0.1), 0.35);
   result = vec4(c * color.a, color.a);
 }`;
 
@@ -124,6 +125,7 @@ void main() {
   vec3 c = mix(ground, mix(ground, line, 0.16), odd);
   c = mix(c, line, 0.16 * grid(world.xy * 4.0, 0.7));
   c = mix(c, line, 0.55 * grid(world.xy, 1.0));
+  c *= mix(0.55, 1.0, abs(normalize(n).z));
   float fade = smoothstep(2.5, 9.0, length(world.xy - centre.xy));
   float a = (eye.z < 0.0 ? 0.25 : 0.86) * (1.0 - fade);
   result = vec4(c * a, a);
@@ -202,6 +204,7 @@ class GLStage {
       gl.uniform3fv(u.eye, eye);
       gl.uniform1f(u.flatten, 0);
       gl.uniform1f(u.lit, 1);
+      gl.uniform1f(u.sunk, scene.ground ? -1e6 : 0); // depth below another ground is in the curves, not in the colour
     };
     useShape();
     for (const body of scene.bodies) if (body.alpha === 1) body.shapes.forEach((s) => this.drawShape(s, 1));
@@ -213,29 +216,35 @@ class GLStage {
     gl.depthMask(true);
     gl.depthFunc(gl.LESS);
     for (const dot of scene.dots) this.drawDot(dot);
-    this.drawFloor(camera, eye, orbit.target);
+    this.drawFloor(camera, eye, orbit.target, scene.ground);
     useShape();
-    this.drawShadows(scene, u);
+    if (!scene.ground) this.drawShadows(scene, u);
     for (const body of scene.bodies) if (body.alpha < 1) this.drawGhost(body);
     gl.bindVertexArray(null);
   }
 
-  drawFloor(camera, eye, target) {
+  drawFloor(camera, eye, target, ground) {
     const gl = this.gl;
     const u = this.floor.uniforms;
+    if (ground && ground !== this.ground) {
+      Object.assign(this, { ground, meshes: { ...this.meshes, ground: groundMesh(ground) } });
+      this.upload(this.meshes.ground);
+    }
+    const mesh = ground ? this.meshes.ground : this.meshes.plane;
+    const [at, half] = ground ? [[0, 0, 0], 1] : [[target[0], target[1], 0], 10];
     gl.useProgram(this.floor.program);
     gl.uniformMatrix4fv(u.camera, false, camera);
-    gl.uniformMatrix4fv(u.model, false, matrixOf([1, 0, 0, 0], [target[0], target[1], 0]));
-    gl.uniform3f(u.size, 10, 10, 1);
+    gl.uniformMatrix4fv(u.model, false, matrixOf([1, 0, 0, 0], at));
+    gl.uniform3f(u.size, half, half, 1);
     gl.uniform1f(u.halfLength, 0);
     gl.uniform1f(u.flatten, 0);
     gl.uniform3fv(u.eye, eye);
     gl.uniform3f(u.centre, target[0], target[1], 0);
     gl.uniform3fv(u.ground, this.palette.ground);
     gl.uniform3fv(u.line, this.palette.gridline);
-    gl.depthMask(false);
-    gl.bindVertexArray(this.meshes.plane.vao);
-    gl.drawArrays(gl.TRIANGLES, 0, this.meshes.plane.count);
+    gl.depthMask(Boolean(ground)); // steps hide what is behind them
+    gl.bindVertexArray(mesh.vao);
+    gl.drawArrays(gl.TRIANGLES, 0, mesh.count);
     gl.depthMask(true);
   }
 
@@ -378,6 +387,23 @@ function planeMesh() {
   return { vertices };
 }
 
+/** Two triangles, each with its own normal, per cell of a grid of heights. */
+function groundMesh({ origin, step, z }) {
+  const [nx, ny] = z.shape;
+  const vertices = [];
+  const node = (i, j) => [origin[0] + i * step, origin[1] + j * step, z[i * ny + j]];
+  for (let i = 0; i < nx - 1; i++) {
+    for (let j = 0; j < ny - 1; j++) {
+      const [a, b, c, d] = [node(i, j), node(i + 1, j), node(i + 1, j + 1), node(i, j + 1)];
+      for (const [p, q, r] of [[a, b, c], [a, c, d]]) {
+        const n = V.unit(V.cross(V.sub(q, p), V.sub(r, p)));
+        if (!Number.isNaN(n[2])) for (const v of [p, q, r]) vertices.push(...v, ...n, 0);
+      }
+    }
+  }
+  return { vertices };
+}
+
 /** Drawing for browsers without WebGL: limbs as thick lines, boxes as edges, no shading. */
 class WireStage {
   constructor(canvas, palette) {
@@ -399,9 +425,14 @@ class WireStage {
     ctx.fillStyle = css(this.palette.background);
     ctx.fillRect(0, 0, canvas.width, canvas.height);
     const [cx, cy] = orbit.target.map(Math.round);
+    const piece = scene.ground ? 0.125 : 8; // m of grid line drawn as one straight piece
     for (let k = -4; k <= 4; k++) {
-      this.line([[cx + k, cy - 4, 0], [cx + k, cy + 4, 0]], css(this.palette.gridline, 0.6), 1);
-      this.line([[cx - 4, cy + k, 0], [cx + 4, cy + k, 0]], css(this.palette.gridline, 0.6), 1);
+      for (let s = -4; s < 4; s += piece) {
+        for (const ends of [[[k, s], [k, s + piece]], [[s, k], [s + piece, k]]]) {
+          const at = ends.map(([x, y]) => [cx + x, cy + y]);
+          this.line(at.map((p) => [...p, heightAt(scene.ground, p)]), css(this.palette.gridline, 0.6), 1);
+        }
+      }
     }
     const pixel = canvas.height / (2 * Math.tan((34 * Math.PI) / 360));
     for (const body of scene.bodies) {

@@ -34,6 +34,7 @@ function clipData(i) {
     const d = m.dynamics;
     const series = Object.fromEntries(Object.entries(m.series).map(([k, v]) => [k, unpack(v)]));
     cache.set(i, {
+      ground: m.ground && { ...m.ground, z: unpack(m.ground.heights) },
       pos: unpack(m.pos), quat: unpack(m.quat), com: unpack(d ? d.com : m.com), series, meta: m,
       humanoid: report.humanoids[report.clips[i].humanoid], count: m.pos.shape[0], step: m.dt * m.stride,
       dynamics: d && {
@@ -43,6 +44,18 @@ function clipData(i) {
     });
   }
   return cache.get(i);
+}
+
+/** Height of what a clip moves on at x and y: the floor z = 0, or the grid of a surface, its border beyond it. */
+function heightAt(ground, [x, y]) {
+  if (!ground) return 0;
+  const [nx, ny] = ground.z.shape;
+  const at = (v, origin, n) => Math.min(Math.max((v - origin) / ground.step, 0), n - 1.000001);
+  const [a, b] = [at(x, ground.origin[0], nx), at(y, ground.origin[1], ny)];
+  const [i, j] = [Math.floor(a), Math.floor(b)];
+  const z = (k, l) => ground.z[(i + k) * ny + j + l];
+  const [u, v] = [a - i, b - j];
+  return (z(0, 0) * (1 - u) + z(1, 0) * u) * (1 - v) + (z(0, 1) * (1 - u) + z(1, 1) * u) * v || 0;
 }
 
 const triple = (array, k) => [array[3 * k], array[3 * k + 1], array[3 * k + 2]];
