@@ -33,6 +33,15 @@ OVERLAPS = """(() => {
   }
   return found; })()"""
 
+#: Headings of the list of clips that are broken inside a word or wider than their cell.
+BROKEN = """[...document.querySelectorAll("#summary thead th.axis button")].filter((b) => {
+  const range = document.createRange();
+  range.selectNodeContents(b);
+  const cell = b.closest("th").getBoundingClientRect();
+  const box = range.getBoundingClientRect();
+  return box.height > 18 || box.left < cell.left - 1;
+}).map((b) => b.innerText)"""
+
 #: Elements whose text is wider or higher than they are, or that leave the window.
 CUT = """(() => {
   const words = "h1,h2,h3,p,dt,dd,td,th,button,kbd,label,output,figcaption,small," +
@@ -104,6 +113,9 @@ def test_nothing_overlaps_and_nothing_is_cut(chrome, pages, name, width):
     assert chrome.js(OVERLAPS) == []
     assert chrome.js(CUT) == []
     assert chrome.js(LABELS_ON_PLOTS) == []
+    assert chrome.js(BROKEN) == []
+    hidden = "[...document.querySelectorAll('#summary .scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(chrome.js(hidden), default=0) <= 1, "the list of clips shows all its columns"
     stage = chrome.js("(() => { const r = document.getElementById('stage').getBoundingClientRect();"
                       "return [r.top, r.bottom, r.width] })()")  # fmt: skip
     assert stage[0] > 0 and stage[1] <= SIZES[width], "the body is above the fold"

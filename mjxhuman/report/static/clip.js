@@ -43,7 +43,7 @@ function makeStage() {
       state.follow = e.target.checked;
       drawScene();
     } }), "Follow"),
-    el("label", {}, "Colour ", el("select", { onchange: (e) => {
+    el("label", {}, el("span", { class: "word" }, "Colour"), el("select", { "aria-label": "Colour of the body", onchange: (e) => {
       state.tint = e.target.value;
       buildLegends(clipData(state.a));
       showFrame();

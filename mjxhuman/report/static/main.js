@@ -6,8 +6,7 @@ function start() {
   const rewards = [...new Set(report.clips.map((c) => c.scores.reward))].filter(Boolean).join(", ");
   const bad = report.clips.filter((c) => !c.scores.valid).length;
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-  const facts = [plural(report.clips.length, "clip"), rewards && `reward: ${rewards}`,
-    rewards && "scores from 0 to 1, higher is better", !plain && bad && `${bad} not scored`];
+  const facts = [plural(report.clips.length, "clip"), rewards && `${rewards}, 0 to 1, higher is better`, !plain && bad && `${bad} not scored`];
   $("subtitle").textContent = facts.filter(Boolean).join(" · ");
   if (report.failures.length) {
     const show = () => $("failures").scrollIntoView({ behavior: "smooth" });
