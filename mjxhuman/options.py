@@ -200,10 +200,11 @@ def own_fields(record: type[Record]) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(record) if field.name not in inherited]  # type: ignore[arg-type]
 
 
-def add_flags(parser: argparse.ArgumentParser, record: type[Record]) -> None:
-    """A flag for each option of a record; one group for each record that it consists of, bases first."""
+def add_flags(parser: argparse.ArgumentParser, record: type[Record], only: tuple[str, ...] = ()) -> None:
+    """A flag for each option of a record (or some of them); a group for each record it consists of, bases first."""
     for part in reversed(record.__mro__):
         fields = own_fields(part) if part is not Record and issubclass(part, Record) else []
+        fields = [field for field in fields if not only or field.name in only]
         if not fields:
             continue
         title = (part.__doc__ or "").partition(".\n")[0].rstrip(".")

@@ -60,7 +60,7 @@ def test_flags_configurations_and_keywords_are_the_records():
     from mjxhuman.recovery.load import load_motion, recover
 
     names = {field.name for field in dataclasses.fields(LoadOptions)}
-    for command in (["score", "a"], ["view", "a"], ["info"], ["convert", "a", "b"], ["render", "a", "b"]):
+    for command in (["score", "a"], ["view", "a"], ["convert", "a", "b"], ["render", "a", "b"]):
         assert names <= set(vars(build_parser().parse_args(command))), command
     assert names | {"reward"} <= set(feasibility.get_config())
     assert names <= set(video.get_config())

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from mjxhuman.options import ClipOptions, LoadOptions, ScoreOptions, add_flags, spelt
+from mjxhuman.options import ClipOptions, FileOptions, LoadOptions, ScoreOptions, VideoOptions, add_flags, spelt
 from mjxhuman.version import __version__
 
 USAGE_ERROR = 2
@@ -59,7 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     info.add_argument("file", nargs="?", metavar="FILE", help="a motion file, a video or 2D keypoints; not retargeted")
     info.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    add_flags(info, LoadOptions)
+    add_flags(info, FileOptions)
+    add_flags(info, VideoOptions, only=("camera",))
 
     convert = command(
         "convert",
@@ -161,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code. 0: done; 1: some files could not be scored; 2: wrong usage, or nothing could be done;
         130: interrupted.
     """
+    # XLA logs a page about slow compilation and how to file a bug; what goes wrong is raised all the same
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     args, unknown = build_parser().parse_known_args(arguments)
     if unknown:  # the usage of the command is shown, not that of all
         args.parser.error(_unknown(args.parser, unknown))

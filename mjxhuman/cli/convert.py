@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.cli.reading import load
+from mjxhuman.cli.reading import load, output_file
 from mjxhuman.data import QposMotion, read_motion, write_motion
 from mjxhuman.data.joint_names import SMPL_PARENTS
 from mjxhuman.data.npz import AnyMotion
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     suffixes = _SUFFIXES if args.to == "motion" else (".npz",)
     if output.suffix.lower() not in suffixes:
         raise ValueError(f"{output}: expected a file ending in {' or '.join(suffixes)}, found {output.suffix!r}")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    output_file(output, "OUT")
     if args.to == "qpos":
         motion: AnyMotion = qpos_motion(load(args.input, args))
     else:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.cli.reading import dynamics_of
+from mjxhuman.cli.reading import dynamics_of, output_folder
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
@@ -25,6 +24,7 @@ Copy = tuple[str, Motion, tuple[str, ...]]
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, write the page."""
+    out = output_folder(args.out, "--out")
     enable_compile_cache()
     clip = load_builtin_clip()
     clean = motion_from_qpos(load_humanoid("smpl"), clip.qpos, clip.fps, provenance=clip.provenance)
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update(1)
     width, colour = terminal()
     print(score_table([(c.name, c.scores) for c in clips], width=width, colour=colour))
-    page = write_report(Path(args.out) / "report.html", clips, title="A clean walk and damaged copies of it")
+    page = write_report(out / "report.html", clips, title="A clean walk and damaged copies of it")
     print(f"\nreport: {page}")
     return 0
 

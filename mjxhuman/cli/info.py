@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from mjxhuman.cli.reading import load
+import numpy as np
+
+from mjxhuman.data import QposMotion, read_motion
 from mjxhuman.data.formats import Format, formats
+from mjxhuman.data.keypoints import Detections, read_detections
+from mjxhuman.data.npz import AnyMotion
+from mjxhuman.data.video import Video
 from mjxhuman.encoders import encoder_table
+from mjxhuman.options import FileOptions, VideoOptions, keywords, record_of
+from mjxhuman.recovery.load import given_camera, kind_of
 from mjxhuman.runs import describe, json_line
+from mjxhuman.runs.terminal import printable
+from mjxhuman.types import BodyMotion, SkeletonMotion
 
 EXTRAS = {"torch": "torch", "video": "av", "encoders": "transformers", "view": "viser", "smplx": "smplx"}
 
@@ -46,23 +56,76 @@ def _suffixes(fmt: Format) -> str:
 
 
 def file_facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Frames, rate, body and provenance of a motion file."""
-    motion = load(args.file, args)
-    body = motion.humanoid
-    facts = {
-        "frames": motion.num_frames,
-        "fps": round(motion.fps, 4),
-        "seconds": round((motion.num_frames - 1) * motion.dt, 3),
-        "valid frames": int(motion.valid.sum()),
-        "body": f"{body.name}, {body.layout} joints, {body.stature:.2f} m, {body.mass:.1f} kg",
+    """What a file says and what had to be assumed; nothing is fitted, no network looks at a video."""
+    path = Path(args.file)
+    kind = kind_of(path)
+    if kind == "video":
+        return _video(Video(path, fps=args.fps))
+    if kind == "keypoints":
+        camera = given_camera(record_of(VideoOptions, args))
+        return _keypoints(read_detections(path, fps=args.fps, image_size=camera.image_size if camera else None))
+    return _motion(read_motion(path, **keywords(FileOptions, args)))
+
+
+def _motion(motion: AnyMotion) -> dict[str, Any]:
+    if isinstance(motion, QposMotion):
+        frames = valid = len(motion.qpos)
+        body = ", ".join(f"{key} {value}" for key, value in motion.humanoid.items()) or "of a body that is not named"
+        holds = f"{motion.qpos.shape[1]} joint coordinates: {body}"
+    elif isinstance(motion, BodyMotion):
+        frames, valid = len(motion.valid), int(np.sum(motion.valid))
+        holds = f"{motion.body} parameters of 24 joints, {np.size(motion.betas)} shape coefficients"
+    elif isinstance(motion, SkeletonMotion):
+        frames, valid = len(motion.valid), int(np.sum(motion.valid))
+        holds = f"a skeleton of {len(motion.names)} joints: {_named(motion.names)}"
+    else:
+        frames, valid = len(motion.valid), int(np.any(motion.valid, -1).sum())
+        holds = f"{len(motion.names)} {motion.kind}: {_named(motion.names)}"
+    facts = {"holds": holds, **_extent(frames, motion.fps), "valid frames": valid}
+    where = motion.provenance
+    return facts | {
+        "path": where.path,
+        "format": where.format,
+        "licence": where.licence,
+        "conventions": where.conventions,
     }
-    return {**facts, **dataclasses.asdict(motion.provenance)}
+
+
+def _keypoints(found: Detections) -> dict[str, Any]:
+    most = max(len(people) for people in found.people)
+    facts = {"holds": f"{len(found.names)} 2D keypoints of up to {most} people at a time: {_named(found.names)}"}
+    size = "x".join(map(str, found.image_size))
+    where = found.provenance
+    return {
+        **facts, **_extent(len(found.people), found.fps), "picture": f"{size} px", "path": where.path,
+        "format": where.format, "conventions": where.conventions,
+    }  # fmt: skip
+
+
+def _video(video: Video) -> dict[str, Any]:
+    rate = video.given_fps or video.rate
+    extent = _extent(video.frames, rate) if video.frames and rate else {"frames": video.frames, "fps": rate}
+    size = "x".join(map(str, video.size))
+    return {
+        "holds": "a video", **extent, "picture": f"{size} px", "path": str(video.path), "format": "video",
+        "conventions": tuple(video.notes),
+    }  # fmt: skip
+
+
+def _extent(frames: int, fps: float) -> dict[str, Any]:
+    return {"frames": frames, "fps": round(fps, 4), "seconds": round((frames - 1) / fps, 3)}
+
+
+def _named(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(map(printable, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
     width = max(map(len, facts))
     lines = []
     for name, value in facts.items():
+        if value == "":
+            continue
         for i, part in enumerate(value if isinstance(value, list | tuple) else [value]):
             lines.append(f"{(name.replace('_', ' ') if i == 0 else '').ljust(width)}  {part}")
     return lines

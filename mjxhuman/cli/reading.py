@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +23,36 @@ from mjxhuman.types import Dynamics, Motion
 def input_files(names: Sequence[str]) -> FoundFiles:
     """The files that paths, folders and patterns name; what folders hold besides is said on stderr."""
     found = find_motions(names)
+    if not found.files:
+        raise ValueError("FILE: expected files, folders or patterns, found none")
     if said := str(found):
         print(said, file=sys.stderr)
     return found
+
+
+def output_folder(path: str | Path, flag: str) -> Path:
+    """A folder that results can be written to, made if missing: found out before anything is computed.
+
+    Raises:
+        OSError: it cannot be made or written to; the message names the option.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{flag}: cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{flag}: cannot write to {folder}: permission denied")
+    return folder
+
+
+def output_file(path: str | Path, flag: str) -> Path:
+    """A file that results can be written to; its folder as in ``output_folder``."""
+    output = Path(path)
+    if output.is_dir():
+        raise IsADirectoryError(f"{flag}: expected a file, {output} is a folder")
+    output_folder(output.parent, flag)
+    return output
 
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.cli.reading import dynamics_of, load
+from mjxhuman.cli.reading import dynamics_of, load, output_file
 from mjxhuman.physics.motion import resample
 from mjxhuman.report.render import contact_sheet, render_frames, save_video
 from mjxhuman.runs import progress
@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     kind = output.suffix.lower()
     if kind not in (".png", ".mp4"):
         raise ValueError(f"{output}: expected a file ending in .png or .mp4, found {output.suffix or 'no suffix'!r}")
+    output_file(output, "OUT")
     size = _size(args.size) if args.size else (320, 320) if kind == ".png" else (960, 720)
     motion = load(args.file, args)
     qpos = np.asarray(motion.qpos)

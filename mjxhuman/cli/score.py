@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files
+from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, output_folder
 from mjxhuman.data.formats import suffixes_of
 from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.recovery.load import kind_of
@@ -106,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     paths = found.files
     if args.compare and len(paths) != 2:
         raise ValueError(f"--compare: expected two files, found {len(paths)}")
+    if args.out:
+        output_folder(args.out, "--out")
     options = record_of(ScoreOptions, args)
     enable_compile_cache()
     results = Results(dict(zip(paths, display_names(paths), strict=True)), MAX_DETAILS if args.out else 0)

@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 
 from mjxhuman.cli.convert import qpos_motion
+from mjxhuman.cli.reading import output_folder
 from mjxhuman.data.npz import save_motion
 from mjxhuman.options import ClipOptions, record_of
 from mjxhuman.recovery.load import load_clip
 from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
+from mjxhuman.runs import busy
 from mjxhuman.runs.launch import prepare_jax
 from mjxhuman.tracking.evaluate import Tracked, evaluate
 from mjxhuman.tracking.tracker import Tracker, load_tracker
@@ -19,13 +21,14 @@ from mjxhuman.tracking.tracker import Tracker, load_tracker
 
 def run(args: argparse.Namespace) -> int:
     """Track one motion; exit code 0 tracked to the end, 1 lost on the way, 2 nothing could be done."""
-    out, stem = Path(args.out), Path(args.file).stem
+    out, stem = output_folder(args.out, "--out"), Path(args.file).stem
     if args.picture == "mp4":
         require_video(out / f"{stem}_tracked.mp4")
     prepare_jax()
     tracker = load_tracker(args.policy, args.engine)
     motion = load_clip(args.file, tracker.humanoid, record_of(ClipOptions, args))
-    (tracked,) = evaluate(tracker, [motion], [str(args.file)])
+    with busy(f"simulating {motion.num_frames} frames and scoring them (compiled the first time, some 40 s)"):
+        (tracked,) = evaluate(tracker, [motion], [str(args.file)])
     path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
     print(report(tracked, tracker))
     print(f"\nmotion: {path}")

@@ -7,7 +7,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from mjxhuman.cli.reading import display_names, film, input_files, load_item
+from mjxhuman.cli.reading import display_names, film, input_files, load_item, output_file
 from mjxhuman.report.viewer import view_live, write_playback
 
 
@@ -16,6 +16,8 @@ def run(args: argparse.Namespace) -> int:
     paths = input_files(args.files).files
     if args.viser and len(paths) != 1:
         raise ValueError(f"--viser: expected one file, found {len(paths)}")
+    if args.out:
+        output_file(args.out, "--out")
     items = [load_item(path, args) for path in paths]
     motions = [(name, item.motion) for name, item in zip(display_names(paths), items, strict=True)]
     if args.viser:

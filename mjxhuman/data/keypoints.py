@@ -84,7 +84,8 @@ def read_detections(
     identity = tuple(np.array(ids, int) for _, ids in frames) if identified else None
     size = image_size or stated.get("image_size")
     if size is None or len(size) != 2 or min(size) <= 0:
-        raise source.error("image size", size or "none", "width and height in px, or the argument image_size=")
+        expected = "width and height in px, or a camera that states them: the argument camera="
+        raise source.error("image size", size or "none", expected)
     rate = source.frame_rate(stated.get("fps"))
     return Detections(
         people, identity, names, rate, (int(size[0]), int(size[1])), stated.get("pos3d"), source.provenance(kind)

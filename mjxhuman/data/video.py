@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Video:
       rate: frames per second as the file states it (an average for variable rates), None if it does not.
       frames: number of frames as stated or from the duration, None if unknown.
       notes: what was noticed; complete after an iteration.
+      watch: called after each picture of an iteration, for a bar.
 
     Raises:
       FileNotFoundError: no such file.
@@ -75,6 +76,7 @@ class Video:
         self.path = Path(path)
         self.given_fps = fps
         self.notes: list[str] = []
+        self.watch: Callable[[], object] = lambda: None
         self._av = _pyav(self.path)
         self._damaged = self._late = 0
         with self._open() as container:
@@ -152,6 +154,7 @@ class Video:
                     start = time if start == -math.inf else start
                     last = time
                     yield Picture(time - start, self._image(frame))
+                    self.watch()
         self._conclude(last)
 
     def _conclude(self, last: float) -> None:

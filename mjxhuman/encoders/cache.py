@@ -19,6 +19,7 @@ from mjxhuman.data.video import Video
 from mjxhuman.encoders.base import Encoder, Encoding, Person
 from mjxhuman.runs.compile_cache import cache_root
 from mjxhuman.runs.files import atomic_write, file_sha256
+from mjxhuman.runs.progress import progress
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Provenance, VideoFeatures
 
 #: Counted up whenever the meaning of an encoding changes.
@@ -49,16 +50,22 @@ def encode_video(
     video = Video(path, fps=fps, region=region)
     folder = cache_root() if cache else None
     if folder is None:
-        return encoder.encode(video, camera)
+        return _encode(video, encoder, camera)
     given = {"fps": fps, "region": region, "camera": _camera_digest(camera), "version": _VERSION}
     key = json.dumps([file_sha256(path), encoder.fingerprint(), given])
     file = folder / "encodings" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     known = _read(file, str(path))
     if known is not None:
         return known
-    encoding = encoder.encode(video, camera)
+    encoding = _encode(video, encoder, camera)
     _write(file, encoding)
     return encoding
+
+
+def _encode(video: Video, encoder: Encoder, camera: Camera | None) -> Encoding:
+    with progress(video.frames, unit="frame", label=f"{encoder.name}: {video.path.name}") as bar:
+        video.watch = bar.update
+        return encoder.encode(video, camera)
 
 
 def _camera_digest(camera: Camera | None) -> str | None:

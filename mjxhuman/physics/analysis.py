@@ -16,6 +16,7 @@ from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.contact_dynamics import body_kinematics, external_support, support
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.runs.progress import compiling
 from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Dynamics, Motion
 
@@ -111,5 +112,6 @@ def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
     contacts, numbers = make_contacts(motion.humanoid, dtype)
     lead = motion.qpos.shape[:-1]
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
-    out = map_frames(functools.partial(_frames, tree, contacts), (params, numbers, surface), arrays)
+    with compiling("forces and torques"):
+        out = map_frames(functools.partial(_frames, tree, contacts), (params, numbers, surface), arrays)
     return Dynamics(**{name: unflat_frames(x, lead) for name, x in out.items()}, contact_names=contacts.group_names)

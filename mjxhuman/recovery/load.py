@@ -34,6 +34,7 @@ from mjxhuman.options import (
 )
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget.motion import retarget_motion
+from mjxhuman.runs.progress import busy
 from mjxhuman.types import Camera, Motion
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _recoveries(
 ) -> list[Callable[[], Recovered]]:
     """For each person asked for a function that recovers the motion."""
     path = Path(path)
-    given, film = _given_camera(options), kind_of(path) == "video"
+    given, film = given_camera(options), kind_of(path) == "video"
     if film:
         encoder = shared_encoder(options.encoder, options.weights)
         encoding = encode_video(path, encoder, given, fps=reading.fps, region=options.region, cache=cache)
@@ -234,7 +235,10 @@ def _recovered(
 
             tilted = NOT_LEVELLED in camera.provenance.conventions
             estimate = ("stature", "gravity") if tilted else ("stature",)
-            motion, recovery = recover_with_report(person.keypoints, camera, humanoid, estimate=estimate, ground=ground)
+            with busy(f"fitting a body to the keypoints of {path} (compiled the first time, some 20 s)"):
+                motion, recovery = recover_with_report(
+                    person.keypoints, camera, humanoid, estimate=estimate, ground=ground
+                )
             assumed = camera.provenance.conventions
             if tilted:
                 found = f"found {np.rad2deg(recovery.tilt):.0f} deg off level by how the person stands"
@@ -251,7 +255,7 @@ def _recovered(
     return Recovered(motion, encoding, person, camera, recovery, path, film)
 
 
-def _given_camera(options: VideoOptions) -> Camera | None:
+def given_camera(options: VideoOptions) -> Camera | None:
     """The camera of ``file`` or ``file:name``."""
     if options.camera is None:
         return None

@@ -16,6 +16,7 @@ from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
+from mjxhuman.runs.progress import busy
 from mjxhuman.types import BodyMotion, Motion, PointMotion, SkeletonMotion
 
 #: A given body within this share of the estimated stature is taken as the subject's own: nothing is scaled.
@@ -77,7 +78,8 @@ def retarget_with_report(
     if isinstance(source, BodyMotion):
         humanoid, placed, scale = _direct(source, humanoid)
     elif isinstance(source, SkeletonMotion | PointMotion):
-        humanoid, placed, scale = _fitted(source, humanoid, what)
+        with busy(f"fitting a body to {what} (the first time on a machine the fit is compiled, some 20 s)"):
+            humanoid, placed, scale = _fitted(source, humanoid, what)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
     (found,) = find_grounds([(humanoid, placed, valid)], source.fps, ground)

@@ -17,6 +17,7 @@ from mjxhuman.physics.anatomy import make_anatomy
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos
 from mjxhuman.rewards import feasibility
+from mjxhuman.runs.progress import compiling
 from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Motion, Scores
 
@@ -109,7 +110,8 @@ def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface
     if any(isinstance(x, jax.core.Tracer) for x in (*fields, *jax.tree.leaves(surface))):
         out = fn(params, numbers, surface, *(flat_frames(x) for x in fields))
     else:
-        out = map_frames(fn, (params, numbers, surface), tuple(flat_frames(np.asarray(x)) for x in fields))
+        with compiling("the score"):
+            out = map_frames(fn, (params, numbers, surface), tuple(flat_frames(np.asarray(x)) for x in fields))
     scores = {name: x.reshape(lead) for name, x in out["scores"].items()}
     raw = {name: x.reshape(lead) for name, x in out["errors"].items()}
     return _summarise(motion, scores, raw)

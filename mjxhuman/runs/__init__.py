@@ -5,11 +5,13 @@ from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, json_line, read_json_lines
 from mjxhuman.runs.inputs import expand_inputs
 from mjxhuman.runs.launch import prepare_jax
-from mjxhuman.runs.progress import progress
+from mjxhuman.runs.progress import busy, compiling, progress
 
 __all__ = [
     "JsonLines",
     "atomic_write",
+    "busy",
+    "compiling",
     "describe",
     "enable_compile_cache",
     "expand_inputs",

@@ -1,8 +1,11 @@
-"""One progress bar for every loop that takes longer than a breath."""
+"""One progress bar for every loop that takes longer than a breath, and a line for what is no loop."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -35,3 +38,41 @@ def progress(
         mininterval=0.2,
         unit_scale=False,
     )
+
+
+#: After so long (s) it is said what a program is busy with.
+PATIENCE = 1.5
+_said: set[str] = set()
+
+
+@contextlib.contextmanager
+def busy(text: str, *, again: bool = True) -> Iterator[None]:
+    """Say on the terminal what the block is doing, if it takes longer than a breath and no bar is shown.
+
+    Args:
+        text: for example "fitting a body to walk.bvh"; nothing is said where stderr is no terminal.
+        again: False: once per process (compiling).
+    """
+    if not sys.stderr.isatty() or (not again and text in _said):
+        yield
+        return
+
+    def say() -> None:
+        if not any(not bar.disable for bar in getattr(tqdm, "_instances", ())):
+            _said.add(text)
+            print(f"{text} ...", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(PATIENCE, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def compiling(what: str) -> Iterator[None]:
+    """``busy`` with compiling a program: once per process, and with why."""
+    with busy(f"compiling {what} for this machine (some 20 s, once: later runs find it in the cache)", again=False):
+        yield

@@ -79,12 +79,20 @@ def points(tmp_path):
         (["render", "{points}", "a.png", "--size", "big"], "--size: expected WIDTHxHEIGHT"),
         (["convert", "{points}", "{tmp}/a.fbx"], "expected a file ending in .npz or .bvh or .trc, found '.fbx'"),
         (["convert", "{points}", "{tmp}/a.bvh"], "cannot write a PointMotion as 'bvh'"),
+        (["score", ""], "FILE: expected files, folders or patterns, found none"),
+        (["score", "{points}", "--out", "{points}"], "--out: cannot write to"),
+        (["view", "{points}", "--out", "{points}/a.html"], "--out: cannot write to"),
+        (["render", "{points}", "{points}/a.png"], "OUT: cannot write to"),
+        (["convert", "{tmp}/noise.bvh", "{tmp}/a.npz"], "content that is not bvh: '\\x1b[2J"),
+        (["convert", "{tmp}/bare.npy", "{tmp}/a.npz"], "expected frames per second in the file, or --fps"),
         (["view", "--viser", "{points}", "{points2}"], "--viser: expected one file, found 2"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(arguments, message, points, tmp_path, capsys):
     second = tmp_path / "points2.npz"
     second.write_bytes(points.read_bytes())
+    (tmp_path / "noise.bvh").write_bytes(b"\x1b[2J\x07 nothing")
+    np.save(tmp_path / "bare.npy", np.random.default_rng(0).normal(size=(5, 24, 3)))
     names = {"tmp": tmp_path, "points": points, "points2": second}
     code = main([a.format(**names) for a in arguments])
     captured = capsys.readouterr()
@@ -98,6 +106,23 @@ def test_info_names_versions_devices_and_untested_formats(capsys):
     text = capsys.readouterr().out
     for word in ("mujoco 4", "jax 0", "devices", "cpu", "bvh", "amc", "untested", "video"):
         assert word in text, word
+
+
+def test_info_of_a_file_says_what_is_in_it_without_fitting(points, monkeypatch, capsys):
+    monkeypatch.setattr("mjxhuman.recovery.load.retarget_motion", None)
+    assert main(["info", str(points)]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["holds"] == "2 markers: A, B" and (lines["frames"], lines["fps"]) == ("5", "50.0")
+
+
+def test_info_of_keypoints(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", keypoints=np.ones((6, 17, 3)), fps=25.0, image_size=(640, 480))
+    assert main(["info", str(tmp_path / "a.npz")]) == 0
+    text = capsys.readouterr().out
+    assert "17 2D keypoints of up to 1 people" in text and "640x480 px" in text
+    np.savez(tmp_path / "b.npz", keypoints=np.ones((6, 17, 3)), fps=25.0)
+    assert main(["info", str(tmp_path / "b.npz")]) == 2
+    assert "a camera that states them: --camera" in capsys.readouterr().err
 
 
 def test_convert_keeps_what_the_file_holds(points, tmp_path, capsys):
