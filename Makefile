@@ -26,6 +26,7 @@ help:
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       style, types, layers'
 	@echo 'make docs       the documentation as a site in out/site'
+	@echo 'make check-wheel  what someone gets who installs the package: its wheel in a clean environment'
 	@echo 'make venv       only the virtual environment, with everything for development'
 	@echo 'make venv-video MediaPipe in an environment of its own: motion from videos on any CPU'
 	@echo 'make clean      remove the virtual environment, caches and results'
@@ -56,6 +57,9 @@ docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo 'site: out/site/index.html'
 
+check-wheel:
+	PYTHON='$(PYTHON)' .ci/check_wheel
+
 venv: $(VENV)/.installed-dev
 
 # Lies in the user's data folder, or in $$MJXHUMAN_MEDIAPIPE; needs a Python from 3.10 to 3.12.
@@ -72,8 +76,10 @@ PROJECT_FILES = pyproject.toml $(wildcard constraints/*.txt)
 $(BIN)/python:
 	@command -v '$(PYTHON)' >/dev/null || \
 	  { echo "No '$(PYTHON)' on this machine: mjxhuman needs Python 3.11 or newer (make PYTHON=/path/to/python3 ...)." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "mjxhuman needs Python 3.11 or newer, '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1). Choose another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@said=$$('$(PYTHON)' -c 'import sys; print("Python %d.%d.%d" % sys.version_info[:3])' 2>&1) || \
+	  { printf "'%s' does not run. It says:\n%s\nChoose another: make PYTHON=python3.12 ...\n" '$(PYTHON)' "$$said" >&2; exit 1; }; \
+	'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mjxhuman needs Python 3.11 or newer, '$(PYTHON)' is $$said. Choose another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # $(call install,EXTRAS): editable install with the tested versions of this Python, where there are any.
