@@ -191,7 +191,7 @@ def _pool_worst(values: np.ndarray, stride: int, better: str) -> np.ndarray:
     return np.where(np.isinf(worst), np.nan, worst)
 
 
-def dynamics_payload(motion: Motion, dynamics: Dynamics, stride: int) -> Json:
+def dynamics_payload(motion: Motion, dynamics: Dynamics, stride: int, surface: Surface | None = None) -> Json:
     """Torque shares, contact forces in body weights, what carries the body, what no contact explains, power."""
     humanoid = motion.humanoid
     weight = humanoid.weight
@@ -215,7 +215,7 @@ def dynamics_payload(motion: Motion, dynamics: Dynamics, stride: int) -> Json:
         "com": encode_array(np.asarray(dynamics.com, float)[::stride]),
         "carrier": None
         if humanoid.contacts is None
-        else _pool_worst(carriers(motion, dynamics).astype(float), stride, "lower").astype(int).tolist(),
+        else _pool_worst(carriers(motion, dynamics, surface).astype(float), stride, "lower").astype(int).tolist(),
         "series": {
             name: encode_array(_pool_worst(curve, stride, glossary.entry(name).better))
             for name, curve in zip(DYNAMICS_SERIES, curves, strict=True)
@@ -280,7 +280,7 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "ground": ground_payload(clip.surface, pos[:, 1:]),
     }
     if clip.dynamics is not None:
-        payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride)
+        payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride, clip.surface)
     return payload
 
 

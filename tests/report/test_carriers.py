@@ -8,7 +8,7 @@ import pytest
 
 from mjxhuman.report.carriers import carriers, clearance
 from mjxhuman.report.glossary import CARRIERS
-from mjxhuman.report.pack import motion_payload
+from mjxhuman.report.pack import ClipReport, motion_payload
 from mjxhuman.scenes.surface import Plane
 
 STANDING, HIGH, SUNK = 0.0, 0.3, -0.1
@@ -86,3 +86,5 @@ def test_touching_is_asked_of_the_surface(make_clip):
     assert [names[k] for k in carriers(motion, forces)] == ["nowhere"] * 4
     raised = Plane(point=np.array([0.0, 0.0, 0.5]))
     assert [names[k] for k in carriers(motion, forces, raised)] == ["unexplained"] * 4
+    shown = ClipReport("raised", clip.scores, motion, forces, surface=raised)
+    assert [names[k] for k in motion_payload(shown, 100)["dynamics"]["carrier"]] == ["unexplained"] * 4
