@@ -6,7 +6,6 @@ give it, or it is needed where no floor is. A body that nothing touches and that
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
@@ -15,7 +14,7 @@ from mjxhuman.physics.contact import LENGTH
 from mjxhuman.physics.contact_dynamics import REACH, SINK
 from mjxhuman.report.glossary import CARRIERS
 from mjxhuman.rewards.feasibility import Config
-from mjxhuman.scenes.surface import Surface, checked
+from mjxhuman.scenes.surface import Surface, measure
 from mjxhuman.types import Dynamics, Motion
 
 #: Body weights; less than this is no load.
@@ -24,13 +23,13 @@ _LOAD = 0.05
 _UPWARD = 0.7
 
 
-def clearance(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray, surface: Surface) -> np.ndarray:
+def clearance(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray, surface: Surface | None) -> np.ndarray:
     """Distance (T,) m from the surface of the contact point nearest to it, of poses (T, B, 3) m, (T, B, 4) wxyz."""
     contacts = humanoid.contacts
     assert contacts is not None
     offset = quaternion.rotate(body_quat[:, contacts.body_id], contacts.offset)
-    distance = surface.nearest(jnp.asarray(body_pos[:, contacts.body_id] + offset)).distance
-    return (np.asarray(distance, float) - contacts.radius).min(axis=1)
+    distance = measure(surface, body_pos[:, contacts.body_id] + offset).distance
+    return (distance - contacts.radius).min(axis=1)
 
 
 def carriers(motion: Motion, dynamics: Dynamics, surface: Surface | None = None) -> np.ndarray:
@@ -46,9 +45,9 @@ def carriers(motion: Motion, dynamics: Dynamics, surface: Surface | None = None)
     force = residual[:, :3] / weight
     moment = residual[:, 3:] / weight - np.cross(np.asarray(dynamics.com, float) - pos[:, 1], force)
     missing = np.sqrt(np.sum(force**2, -1) + np.sum(moment**2, -1) / LENGTH**2) > Config().ground_reaction.accept
-    load = np.sum(np.asarray(dynamics.grf, float)[..., 2], axis=-1) / weight
-    distance = clearance(humanoid, pos, quat, checked(surface))
-    upward = force[:, 2] > np.maximum(_LOAD, _UPWARD * np.linalg.norm(force, axis=-1))
+    load = np.sum(np.asarray(dynamics.grf, float) @ humanoid.up, axis=-1) / weight
+    distance = clearance(humanoid, pos, quat, surface)
+    upward = force @ humanoid.up > np.maximum(_LOAD, _UPWARD * np.linalg.norm(force, axis=-1))
     nowhere = (distance > REACH) | (upward & (distance > -SINK))
     names = list(CARRIERS)
     return np.select(

@@ -86,6 +86,19 @@ def test_forces_turn_with_the_world():
     np.testing.assert_allclose(slope.residual_moment, turned(level.residual_moment), atol=1e-7)
 
 
+def test_level_floors_are_solved_as_surfaces_whose_normals_are_up():
+    """The program without normals against the one with them, at a friction of each point's own."""
+    force, moment, arm, price = random_problem(256, seed=6)
+    friction = random_cones(256, len(arm)).friction
+    up = np.broadcast_to(np.array([0.0, 0.0, 1.0])[:, None], arm.shape)
+    with jax.enable_x64(True):
+        problem = [jnp.asarray(x) for x in (force, moment, arm, price)]
+        left_out, given = (contact.solve(*problem, contact.Cones(n, jnp.asarray(friction))) for n in (None, up))
+        assert np.abs(left_out.force - contact.solve(*problem).force).max() > 0.05
+    for a, b in zip(left_out, given, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+
+
 def test_forces_stay_in_their_cones_and_residual_closes_the_balance():
     force, moment, arm, price = random_problem(512, seed=1)
     s = contact.solve(*(jnp.asarray(x, jnp.float32) for x in (force, moment, arm, price)))

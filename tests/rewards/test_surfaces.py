@@ -1,5 +1,6 @@
 """What carries a motion decides its score: slopes under tilted gravity, stairs, several surfaces at once."""
 
+import jax
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -117,6 +118,24 @@ def test_a_climber_is_judged_by_the_stairs_it_climbs(climber, stairs):
     deep = score(sunk, surface=stairs)
     assert deep.terms["ground_penetration_m"] == pytest.approx(0.06, abs=2e-3)
     assert deep.total < steps.total
+
+
+@pytest.mark.slow
+def test_scores_have_derivatives_in_the_numbers_of_the_surface(climber, stairs):
+    """How the total changes as the block that is climbed rises out of the floor under the feet."""
+    with jax.enable_x64(True):
+        motion = mjxhuman.motion_from_qpos(climber.humanoid, np.asarray(climber.qpos, np.float64), climber.fps)
+        floor, block = stairs.parts
+
+        @jax.jit
+        def value(rise):
+            raised = block.replace(heights=block.heights + rise)
+            return score(motion, surface=stairs.replace(parts=(floor, raised))).total
+
+        at, h = 0.035, 1e-6  # deep enough for penalties, and not at a kink
+        slope = jax.jvp(value, (at,), (1.0,))[1]
+        assert float(slope) == pytest.approx(float(value(at + h) - value(at - h)) / (2 * h), rel=1e-4)
+        assert abs(float(slope)) > 1.0
 
 
 def test_what_is_no_surface_is_refused_before_anything_compiles(climber):
