@@ -77,7 +77,7 @@ def describe(problem: Walk | Jump, x: np.ndarray, motion: QposMotion) -> str:
     whole = motion_from_qpos(humanoid, motion.qpos, motion.fps)
     scores, forces = score(whole), analyse(whole)
     fit = np.isfinite(scores.frames["total"])  # derivatives at the ends are one-sided
-    foot = np.asarray(forces.grf)[fit, 0, 2] / (humanoid.mass * 9.81)
+    foot = np.asarray(forces.grf)[fit, 0, 2] / humanoid.weight
     means = [f"{name}_{unit} {float(scores.terms[f'{name}_{unit}']):.4f}" for name, unit in ERROR_UNITS.items()]
     lines = [
         f"total {float(scores.total):.4f}; " + ", ".join(f"{k} {float(v):.4f}" for k, v in scores.axes.items()),

@@ -94,9 +94,8 @@ def keypoint_numbers() -> Iterator[tuple[str, np.ndarray]]:
     """Motion recovered from the built-in walk as one camera sees it."""
     import mjxhuman
     from mjxhuman.data.cameras import level_camera
-    from mjxhuman.data.joint_names import SMPL_JOINTS
     from mjxhuman.recovery.recover import recover_with_report
-    from mjxhuman.types import Keypoints
+    from mjxhuman.types import SMPL_JOINTS, Keypoints
 
     motion = mjxhuman.load_motion(_builtin("walk"))
     pos = np.asarray(motion.body_pos, np.float64)[:40, motion.humanoid.smpl_body_ids]

@@ -23,6 +23,8 @@ SMPL_JOINTS = (
     "Neck", "L_Thorax", "R_Thorax", "Head", "L_Shoulder", "R_Shoulder", "L_Elbow", "R_Elbow", "L_Wrist", "R_Wrist",
     "L_Hand", "R_Hand",
 )  # fmt: skip
+#: Parent of each SMPL joint, -1 for the pelvis.
+SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.data.joint_names import SMPL_PARENTS
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import INDEX, UPRIGHT, Chain, forward_clip
-from mjxhuman.types import PointMotion, SkeletonMotion
+from mjxhuman.types import SMPL_PARENTS, PointMotion, SkeletonMotion
 
 MIXAMO = {
     "Pelvis": "Hips", "L_Hip": "LeftUpLeg", "R_Hip": "RightUpLeg", "Torso": "Spine", "L_Knee": "LeftLeg",

@@ -10,10 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.cli.reading import load, output_file
 from mjxhuman.data import QposMotion, read_motion, write_motion
-from mjxhuman.data.joint_names import SMPL_PARENTS
 from mjxhuman.data.npz import AnyMotion
 from mjxhuman.options import FileOptions, keywords
-from mjxhuman.types import BodyMotion, Motion
+from mjxhuman.types import SMPL_PARENTS, BodyMotion, Motion
 
 _SUFFIXES = (".npz", ".bvh", ".trc")
 

@@ -2,10 +2,11 @@
 
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.formats import Format, register_format
-from mjxhuman.data.joint_names import SMPL_JOINTS, SMPL_PARENTS, marker_bodies, smpl_joint_map
+from mjxhuman.data.joint_names import marker_bodies, smpl_joint_map
 from mjxhuman.data.npz import QposMotion, save_motion
 from mjxhuman.data.read import read_motion
 from mjxhuman.data.write import write_motion
+from mjxhuman.types import SMPL_JOINTS, SMPL_PARENTS
 
 __all__ = [
     "SMPL_JOINTS",

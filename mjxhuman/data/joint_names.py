@@ -13,9 +13,6 @@ from types import MappingProxyType
 
 from mjxhuman.types import SMPL_JOINTS
 
-#: Parent of each SMPL joint, -1 for the pelvis.
-SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-
 _LEGS = ("L_Hip", "R_Hip", "L_Knee", "R_Knee", "L_Ankle", "R_Ankle")
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from mjxhuman.data.arrays import NpzFile, array_from_npy
-from mjxhuman.data.joint_names import SMPL_JOINTS
 from mjxhuman.data.skeleton import leg_length
 from mjxhuman.data.smpl import FPS_KEYS
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import is_usable
-from mjxhuman.types import PointMotion
+from mjxhuman.types import SMPL_JOINTS, PointMotion
 
 _KEYS = ("joints", "joint_positions", "joint_pos", "positions", "keypoints3d", "joints3d", "xyz")
 

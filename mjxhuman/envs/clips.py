@@ -20,6 +20,7 @@ from flax import struct
 from jax import Array
 
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.math.timeseries import longest_run
 from mjxhuman.options import ClipOptions
 from mjxhuman.physics.analysis import servo_torques
 from mjxhuman.physics.motion import resample
@@ -135,10 +136,7 @@ def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float]
 
 
 def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    valid = np.concatenate([[False], np.asarray(motion.valid, bool), [False]])
-    edges = np.flatnonzero(valid[1:] != valid[:-1])
-    runs = edges.reshape(-1, 2)
-    first, stop = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+    first, stop = longest_run(motion.valid)
     if stop - first < MIN_FRAMES:
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {motion.fps:g} Hz, found {stop - first}"

@@ -9,15 +9,12 @@ import numpy as np
 
 from mjxhuman.humanoids import geometry
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Capsules
+from mjxhuman.humanoids.record import mirrored
 
 
-def _mirrored(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _both_sides(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The pairs and their mirror images, each unordered pair once."""
-
-    def flip(name: str) -> str:
-        return {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
-
-    both = pairs + [(flip(a), flip(b)) for a, b in pairs]
+    both = pairs + [(mirrored(a), mirrored(b)) for a, b in pairs]
     return list(dict.fromkeys(tuple(sorted(pair, key=SMPL_BODIES.index)) for pair in both))  # type: ignore[misc]
 
 
@@ -33,7 +30,7 @@ def _candidates() -> list[tuple[str, str]]:
     pairs += [("L_Hip", "R_Hip"), ("L_Hip", "R_Knee"), ("L_Knee", "R_Knee"), ("L_Hip", "R_Ankle")]
     pairs += itertools.product(("L_Ankle", "L_Toe"), ("R_Ankle", "R_Toe"))
     pairs += [("L_Hip", "Chest"), ("L_Knee", "Chest"), ("L_Knee", "Torso"), ("L_Knee", "Head")]
-    return _mirrored(pairs)
+    return _both_sides(pairs)
 
 
 #: Pairs of bodies that are tested: arms against trunk, head, legs and each other, legs against each other, chest and

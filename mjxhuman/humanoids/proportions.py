@@ -13,15 +13,20 @@ import dataclasses
 
 import numpy as np
 
+from mjxhuman.humanoids.record import mirrored
+from mjxhuman.types import SMPL_JOINTS, SMPL_PARENTS
+
+
+def _depth_first(joint: int) -> dict[str, str | None]:
+    """The bodies from a joint of SMPL's tree on, parents first and one limb after the other."""
+    found = {SMPL_JOINTS[joint]: SMPL_JOINTS[SMPL_PARENTS[joint]] if joint else None}
+    for child in np.flatnonzero(np.array(SMPL_PARENTS) == joint):
+        found |= _depth_first(int(child))
+    return found
+
+
 #: Depth-first order of the bodies in the model, and each one's parent.
-BODY_PARENTS: dict[str, str | None] = {
-    "Pelvis": None,
-    "L_Hip": "Pelvis", "L_Knee": "L_Hip", "L_Ankle": "L_Knee", "L_Toe": "L_Ankle",
-    "R_Hip": "Pelvis", "R_Knee": "R_Hip", "R_Ankle": "R_Knee", "R_Toe": "R_Ankle",
-    "Torso": "Pelvis", "Spine": "Torso", "Chest": "Spine", "Neck": "Chest", "Head": "Neck",
-    "L_Thorax": "Chest", "L_Shoulder": "L_Thorax", "L_Elbow": "L_Shoulder", "L_Wrist": "L_Elbow", "L_Hand": "L_Wrist",
-    "R_Thorax": "Chest", "R_Shoulder": "R_Thorax", "R_Elbow": "R_Shoulder", "R_Wrist": "R_Elbow", "R_Hand": "R_Wrist",
-}  # fmt: skip
+BODY_PARENTS = _depth_first(0)
 
 # joint positions in the parent's frame; right side by reflection
 _OFFSETS = {
@@ -165,9 +170,7 @@ def from_joints(positions: dict[str, np.ndarray], stature: float, sole: float, g
             continue
         x = positions[body] - positions[parent]
         if body[:2] in ("L_", "R_"):
-            other = ("R_" if body[0] == "L" else "L_") + body[2:]
-            other_parent = ("R_" if body[0] == "L" else "L_") + parent[2:] if parent[:2] in ("L_", "R_") else parent
-            x = 0.5 * (x + MIRROR * (positions[other] - positions[other_parent]))
+            x = 0.5 * (x + MIRROR * (positions[mirrored(body)] - positions[mirrored(parent)]))
         else:
             x = x * np.array([0.0, 1.0, 1.0])
         offsets[body] = x

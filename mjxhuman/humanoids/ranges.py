@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, RangeOfMotion
+from mjxhuman.humanoids.record import mirrored
 
 
 class Angle(NamedTuple):
@@ -92,11 +93,10 @@ def _mirrored(joint: ClinicalJoint) -> ClinicalJoint:
     axes = {"scapular-left": "YZX", "swing-y": "XZY"}.get(joint.order, joint.order)
     order = joint.order.replace("left", "right")
     angles = tuple(a if x == "X" else Angle(a.name, -a.high, -a.low) for a, x in zip(joint.angles, axes, strict=True))
-
-    def right(body: str) -> str:
-        return "R_" + body[2:] if body.startswith("L_") else body
-
-    return ClinicalJoint(right(joint.name), right(joint.proximal), right(joint.distal), order, angles)  # type: ignore[arg-type]
+    return joint._replace(
+        name=mirrored(joint.name), proximal=mirrored(joint.proximal), distal=mirrored(joint.distal), order=order,
+        angles=angles,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def all_joints() -> list[ClinicalJoint]:

@@ -6,6 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 
 
+def mirrored(name: str, sides: tuple[str, str] = ("L_", "R_")) -> str:
+    """The name on the other side; a middle one stays."""
+    for side, other in (sides, sides[::-1]):
+        if name.startswith(side):
+            return other + name.removeprefix(side)
+    return name
+
+
 @dataclasses.dataclass(frozen=True)
 class Servo:
     """A position servo: ``clip(gain * error, -cap, cap) - damping * velocity``. None: what the model says.
@@ -74,10 +82,7 @@ class BodyRecord:
 
     def mirrored(self, name: str) -> str:
         """The name on the other side; a middle one stays."""
-        for side, other in (self.sides, self.sides[::-1]):
-            if name.startswith(side):
-                return other + name.removeprefix(side)
-        return name
+        return mirrored(name, self.sides)
 
     def servo(self, joint: str) -> Servo:
         """The servo of a joint of either side."""

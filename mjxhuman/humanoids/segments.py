@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mjxhuman.humanoids.proportions import BODY_PARENTS, Proportions
+from mjxhuman.humanoids.record import mirrored
 
 
 class Segment(NamedTuple):
@@ -297,8 +298,7 @@ def redistributed(inertias: dict[str, Inertia], volumes: dict[str, float]) -> di
     """
     total, result = sum(i.mass for i in inertias.values()), {}
     for body in inertias:
-        other = {"L_": "R_", "R_": "L_"}.get(body[:2], body[:2]) + body[2:]
-        share = 0.5 * (volumes[body] + volumes[other]) / sum(volumes.values())
+        share = 0.5 * (volumes[body] + volumes[mirrored(body)]) / sum(volumes.values())
         if share <= 0:
             raise ValueError(f"mesh volume of {body}: expected a positive value, found {volumes[body]:.3g} m^3")
         result[body] = inertias[body].scaled(share * total / inertias[body].mass)

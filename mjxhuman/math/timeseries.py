@@ -88,6 +88,28 @@ def whole_windows(valid: ArrayLike, radius: int) -> np.ndarray:
     return windows.all(-1)
 
 
+def runs(flags: ArrayLike) -> list[tuple[int, int]]:
+    """First frame, and the one after the last, of every stretch of ``(T,)`` frames for which the flag is set."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(flags, bool), [False]])))
+    return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
+
+
+def longest_run(flags: ArrayLike) -> tuple[int, int]:
+    """The longest of ``runs``, the first of equals; ``(0, 0)`` where there is none."""
+    return max(runs(flags), key=lambda run: run[1] - run[0], default=(0, 0))
+
+
+def smoothstep(share: np.ndarray) -> np.ndarray:
+    """0 up to 0, 1 from 1 on, with no slope at either end."""
+    share = np.clip(share, 0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def fall(x: np.ndarray, between: tuple[float, float]) -> np.ndarray:
+    """1 below the first value, 0 above the second, smooth in between; the other way round where the first is larger."""
+    return smoothstep((between[1] - x) / (between[1] - between[0]))
+
+
 def _quadratic(m: Array, d: Array) -> tuple[Array, Array]:
     """Coefficients of u and u^2 of the weighted quadratic fit, by Cramer's rule on the 3 x 3 normal equations."""
     m0, m1, m2, m3, m4 = m

@@ -6,7 +6,7 @@ import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
-from mjxhuman.recovery.vertical import fall
+from mjxhuman.math.timeseries import fall
 from mjxhuman.retarget.ground import find_ground
 
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the

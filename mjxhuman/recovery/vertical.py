@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mjxhuman.math import quaternion
+from mjxhuman.math.timeseries import fall
 
 #: Standard deviation (rad) of the lean averaged over ``_SPAN`` s, from which on samples are independent.
 _LEAN, _SPAN = 0.08, 1.0
@@ -28,12 +29,6 @@ _SLOW, _NEAR, _STANDS = (0.2, 0.5), (0.03, 0.08), (0.45, 0.3)
 _AROUND = np.deg2rad(20.0)  # the rounds start at the camera's vertical and at six directions so far from it
 _MOST_FRAMES = 600  # a longer clip is thinned out
 _UP = np.array([0.0, 0.0, 1.0])
-
-
-def fall(x: np.ndarray, between: tuple[float, float]) -> np.ndarray:
-    """1 below the first value, 0 above the second, smooth in between; the other way round where the first is larger."""
-    share = np.clip((between[1] - x) / (between[1] - between[0]), 0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
 
 
 class _Evidence(NamedTuple):

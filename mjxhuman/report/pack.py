@@ -17,6 +17,7 @@ import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
+from mjxhuman.math.timeseries import runs
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
 from mjxhuman.report.carriers import carriers
@@ -242,8 +243,7 @@ def _badness(moment: Json) -> float:
 
 def invalid_ranges(valid: np.ndarray) -> list[list[int]]:
     """First frame and the one after the last of every run of invalid frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], valid, [True]]).astype(int)))
-    return edges.reshape(-1, 2).tolist()
+    return [list(run) for run in runs(~valid)]
 
 
 def motion_payload(clip: ClipReport, max_frames: int) -> Json:

@@ -13,9 +13,9 @@ import jaxlie
 import numpy as np
 from jax import Array
 
-from mjxhuman.data.joint_names import SMPL_JOINTS, SMPL_PARENTS
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math.quaternion import conjugate, multiply, rotate
+from mjxhuman.types import SMPL_JOINTS, SMPL_PARENTS
 
 #: SMPL's joints without the two hands, whose rotation no supported source states.
 BODIES = SMPL_JOINTS[:22]

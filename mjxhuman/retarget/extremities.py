@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d
 
 from mjxhuman.math import quaternion
+from mjxhuman.math.timeseries import fall
 from mjxhuman.retarget.chain import INDEX, Chain
 
 #: A foot whose ankle and toe are this near their low level (m) and this slow (m/s) stands flat; how far (rad) a rest
@@ -29,12 +30,6 @@ def floor_height(joints: dict[str, np.ndarray]) -> float:
     """Rough floor height (m): a low percentile of the lowest joint, less the height of a toe joint above its sole."""
     lowest = np.min([x[:, 2] for x in joints.values()], axis=0)
     return float(np.percentile(lowest, 10)) - 0.02
-
-
-def near_floor(height: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Smooth share in [0, 1]: 1 below the first limit, 0 above the second."""
-    share = np.clip((limits[1] - height) / (limits[1] - limits[0]), 0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
 
 
 def flatten_feet(quat: np.ndarray, joints: dict[str, np.ndarray], fps: float) -> tuple[str, ...]:
@@ -89,7 +84,7 @@ def settle(quat: np.ndarray, joints: dict[str, np.ndarray], chain: Chain, fps: f
         place = joints.get(f"{side}_Toe")
         if place is None:
             place = joints[f"{side}_Ankle"] + quaternion.rotate(foot, chain.offsets[toe])
-        near = near_floor(place[:, 2] - _local_level(place[:, 2], fps), _TOE_NEAR)
+        near = fall(place[:, 2] - _local_level(place[:, 2], fps), _TOE_NEAR)
         ahead, above = (
             quaternion.rotate(foot, axis)[:, 2] for axis in (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0]))
         )
@@ -119,7 +114,7 @@ def _settle_hand(quat: np.ndarray, joints: dict[str, np.ndarray], side: str, flo
     turn = quaternion.angle(quaternion.multiply(quaternion.conjugate(quaternion.mean(local)), local))
     if f"{side}_Wrist" not in joints or turn.max() > _RIGID:
         return False
-    near = near_floor(joints[f"{side}_Wrist"][:, 2] - floor, _HAND_NEAR)
+    near = fall(joints[f"{side}_Wrist"][:, 2] - floor, _HAND_NEAR)
     sign = 1.0 if side == "L" else -1.0
     forearm = quat[:, elbow]
     fingers = quaternion.rotate(forearm, np.array([sign, 0.0, 0.0]))[:, 2]

@@ -15,6 +15,7 @@ import numpy as np
 
 from mjxhuman.data.joint_names import smpl_joint_map
 from mjxhuman.math import quaternion
+from mjxhuman.math.timeseries import fall
 from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_positions, skeleton_rotations
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, local_rotations
 from mjxhuman.retarget.extremities import flatten_feet, floor_height, settle
@@ -115,8 +116,7 @@ def build_problem(
         target[:, k] = source.joints[name]
         precision = np.full(frames, 1.0 / (sigma if source.rotations_known else min(sigma, _LOOSE_POINT)))
         if _bare(name) in _ON_FLOOR:
-            near = np.clip((_NEAR_FLOOR[1] - (target[:, k, 2] - floor)) / (_NEAR_FLOOR[1] - _NEAR_FLOOR[0]), 0.0, 1.0)
-            near = near * near * (3.0 - 2.0 * near)
+            near = fall(target[:, k, 2] - floor, _NEAR_FLOOR)
             precision = np.maximum(precision, precision + near * (1.0 / _NEAR_SIGMA - precision))
         weight[:, k] = precision if valid is None else precision * valid[name]
     turn = np.array([_TURN[_bare(name)] if source.rotations_known else _LOOSE for name in BODIES])

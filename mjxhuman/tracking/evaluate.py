@@ -21,6 +21,7 @@ from mjxhuman.envs.env import State
 from mjxhuman.envs.imitation import Imitation, make_imitation
 from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy
+from mjxhuman.math.timeseries import longest_run
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.rewards.score import score as score_motion
 from mjxhuman.tracking import metrics
@@ -153,8 +154,7 @@ def usable(tracker: Tracker, motion: Motion, name: str) -> Motion:
         )
     if abs(motion.fps - tracker.fps) > 1e-3:
         motion = resample(motion, tracker.fps)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(motion.valid, np.int8), [0]]))).reshape(-1, 2)
-    first, stop = max(edges.tolist(), key=lambda run: run[1] - run[0], default=(0, 0))
+    first, stop = longest_run(motion.valid)
     if stop - first < MIN_FRAMES:
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {tracker.fps:g} Hz, found {stop - first}"

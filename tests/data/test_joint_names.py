@@ -5,11 +5,11 @@ import pytest
 from mjxhuman.data.joint_names import (
     SKELETONS,
     SMPL_JOINTS,
-    SMPL_PARENTS,
     marker_bodies,
     recognise_skeleton,
     smpl_joint_map,
 )
+from mjxhuman.types import SMPL_PARENTS
 
 
 @pytest.mark.parametrize("skeleton", list(SKELETONS))

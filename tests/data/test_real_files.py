@@ -8,9 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.data import MotionFileError, marker_bodies, read_motion, smpl_joint_map
 from mjxhuman.data.deepmimic import HUMANOID3D, read_character
-from mjxhuman.data.joint_names import SMPL_JOINTS
 from mjxhuman.data.source import Source, up_rotation
-from mjxhuman.types import BodyMotion, PointMotion, SkeletonMotion
+from mjxhuman.types import SMPL_JOINTS, BodyMotion, PointMotion, SkeletonMotion
 
 BVH = ("cmu_bvh", "cmu_bvh_cc", "mass_bvh", "artefact_pairs", "noncommercial")
 #: folder, height of the ankle's lowest decile: the joint, not the sole. 03_* stands on terrain that is not in the data.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mjxhuman.humanoids import SMPL_BODIES, Humanoid, load_humanoid, proportions, segments
+from mjxhuman.humanoids.record import mirrored
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 
@@ -32,6 +33,8 @@ def test_sizes_and_names(humanoid: Humanoid) -> None:
     assert (hinge.layout, hinge.nq, hinge.nv) == ("hinge", 76, 75)
     assert set(humanoid.body_names[1:]) == set(SMPL_BODIES)
     assert [humanoid.body_names[i] for i in humanoid.smpl_body_ids] == list(SMPL_BODIES)
+    assert humanoid.body_names[1:6] == ("Pelvis", "L_Hip", "L_Knee", "L_Ankle", "L_Toe")
+    assert humanoid.body_names[10:16] == ("Torso", "Spine", "Chest", "Neck", "Head", "L_Thorax")
     assert [hinge.model.joint(j).name for j in (1, 2, 3)] == ["L_Hip_x", "L_Hip_y", "L_Hip_z"]
     assert humanoid.model.nu == 0
     np.testing.assert_array_equal(humanoid.smpl_frame, [1, 0, 0, 0])
@@ -183,8 +186,7 @@ def test_proportions_are_the_symmetrised_reference(humanoid: Humanoid, shared) -
     assert reference.body_names == humanoid.body_names
     pos = dict(zip(reference.body_names, reference.model.body_pos, strict=True))
     for i, name in enumerate(humanoid.body_names[2:], start=2):
-        other = {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
-        mean = 0.5 * (pos[name] + MIRROR @ pos[other])
+        mean = 0.5 * (pos[name] + MIRROR @ pos[mirrored(name)])
         np.testing.assert_allclose(humanoid.model.body_pos[i], mean, atol=1.1e-4, err_msg=name)
     for geom in ("L_Hip", "Pelvis", "L_Ankle", "L_Hand", "Chest"):
         ours, theirs = humanoid.model.geom(geom), reference.model.geom(geom)

@@ -104,3 +104,20 @@ def test_resampling_matches_scipy_slerp():
 def test_frame_rates_must_be_positive():
     with pytest.raises(ValueError, match="frame rates must be positive"):
         timeseries.resample_times(10, 30, 0)
+
+
+def test_runs_are_half_open_and_the_first_of_equals_is_the_longest() -> None:
+    flags = np.array([1, 1, 0, 1, 0, 0, 1, 1], bool)
+    assert timeseries.runs(flags) == [(0, 2), (3, 4), (6, 8)]
+    assert timeseries.longest_run(flags) == (0, 2)
+    assert timeseries.longest_run(flags[3:]) == (3, 5)
+    assert timeseries.runs(np.zeros(3, bool)) == [] and timeseries.longest_run(np.zeros(3, bool)) == (0, 0)
+    assert timeseries.runs(np.ones(3, bool)) == [(0, 3)]
+
+
+def test_smooth_steps() -> None:
+    np.testing.assert_allclose(
+        timeseries.smoothstep(np.array([-1.0, 0.0, 0.25, 0.5, 1.0, 2.0])), [0, 0, 0.15625, 0.5, 1, 1]
+    )
+    np.testing.assert_allclose(timeseries.fall(np.array([0.0, 1.0, 1.5, 2.0, 3.0]), (1.0, 2.0)), [1, 1, 0.5, 0, 0])
+    np.testing.assert_allclose(timeseries.fall(np.array([0.0, 1.25, 3.0]), (2.0, 1.0)), [0, 0.15625, 1])

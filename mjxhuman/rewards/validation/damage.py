@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
+from mjxhuman.math.timeseries import runs, smoothstep
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scenes.surface import Surface, measure
 
@@ -66,8 +67,7 @@ def _ramp(frames: int, fps: float, seconds: float = 0.3) -> np.ndarray:
     """0..1 rise at the start and fall at the end, smooth, so that a pose offset adds no jump of its own."""
     t = np.arange(frames) / fps
     length = min(seconds, 0.25 * frames / fps)
-    edge = np.clip(np.minimum(t, t[-1] - t) / max(length, 1e-6), 0, 1)
-    return edge * edge * (3 - 2 * edge)
+    return smoothstep(np.minimum(t, t[-1] - t) / max(length, 1e-6))
 
 
 def _across(axis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -150,9 +150,7 @@ def flights(humanoid: Humanoid, qpos: np.ndarray, fps: float, surface: Surface |
     com = np.asarray(jnp.einsum("b,tbi->ti", mass / mass.sum(), motion.body_pos))
     falling = np.gradient(np.gradient(com @ humanoid.up.astype(com.dtype), 1 / fps), 1 / fps) < -5.0
     free = (lowest > 0.03) & falling
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
-    spans = [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
-    return [(a, b) for a, b in spans if b - a + 1 >= max(2, round(0.08 * fps))]
+    return [(a, b - 1) for a, b in runs(free) if b - a >= max(2, round(0.08 * fps))]
 
 
 def _longest_flight(take: Take) -> tuple[int, int]:
