@@ -54,12 +54,66 @@ def _common() -> config_dict.ConfigDict:
     config.randomize.mass = (0.9, 1.1)
     config.randomize.gain = (0.9, 1.1)
 
-    config.task = config_dict.ConfigDict()  # see mjxhuman.envs.imitation.task.ImitationConfig
-    config.task.push_rate = 0.0  # pushes per second
-    config.task.push_speed = 0.5  # m/s, largest horizontal velocity a push adds
+    config.task = _task()
     config.ppo = config_dict.ConfigDict()  # see mjxhuman.learning.ppo.PPOConfig
     config.amp = config_dict.placeholder(config_dict.ConfigDict)  # see mjxhuman.learning.amp.AMPConfig; unset: no AMP
     return config
+
+
+def _task() -> config_dict.ConfigDict:
+    """The task of envs.imitation.ImitationConfig, PHC's: a table name -> values for each kind of term.
+
+    The terms that there are stand in envs/imitation/terms.py and events.py; "term" names that of an entry of another
+    name. What an entry does not set has the default of its function.
+    """
+    config = config_dict.ConfigDict()
+    config.task = config_dict.ConfigDict()
+    config.task.groups = config_dict.ConfigDict()  # observations in order, by the network that sees them
+    config.task.groups.state = ("proprioception", "imitation_task")  # the policy
+    config.task.groups.privileged_state = ()  # the critic, with --config.ppo.critic_obs=privileged_state
+    config.task.observations = _ordered()  # those that are noisy or late
+    for name in ("compact", "proprioception", "imitation_task", "keypoint_task", "previous_action"):
+        config.task.observations[name] = config_dict.ConfigDict({"noise": 0.0, "uniform": False, "delay": 0})
+
+    config.task.rewards = _ordered()
+    config.task.rewards.imitation = config_dict.ConfigDict()
+    config.task.rewards.imitation.weight = 1.0  # of the sum of four kernels exp(-k * error)
+    config.task.rewards.imitation.w_pos = 0.5  # their weights: positions,
+    config.task.rewards.imitation.w_rot = 0.3  # rotations,
+    config.task.rewards.imitation.w_vel = 0.1  # linear
+    config.task.rewards.imitation.w_angvel = 0.1  # and angular velocities of the bodies
+    config.task.rewards.imitation.k_pos = 100.0  # their scales, 1/m^2
+    config.task.rewards.imitation.k_rot = 10.0  # 1/rad^2
+    config.task.rewards.imitation.k_vel = 0.1  # s^2/m^2
+    config.task.rewards.imitation.k_angvel = 0.1  # s^2/rad^2
+    config.task.rewards.power = config_dict.ConfigDict()
+    config.task.rewards.power.weight = 5e-4  # per W
+
+    config.task.terminations = _ordered()
+    config.task.terminations.any_body = config_dict.ConfigDict()
+    config.task.terminations.any_body.distance = 0.25  # m by which any body may be off
+
+    config.task.starts = _ordered()  # what differs from the clip's frame that an episode starts on; 0: nothing
+    config.task.starts.heading = config_dict.ConfigDict()
+    config.task.starts.heading.largest = 0.0  # rad by which the clip may be turned about the vertical
+    config.task.starts.perturb = config_dict.ConfigDict()
+    config.task.starts.perturb.position = 0.0  # m, of the root along each axis (upwards only)
+    config.task.starts.perturb.orientation = 0.0  # rad, of the root about each axis
+    config.task.starts.perturb.joints = 0.0  # rad, of each joint axis
+    config.task.starts.perturb.linear_velocity = 0.0  # m/s, of the root
+    config.task.starts.perturb.angular_velocity = 0.0  # rad/s, of the root
+    config.task.starts.perturb.joint_velocity = 0.0  # rad/s, of each joint axis
+
+    config.task.events = _ordered()  # what happens on the way
+    config.task.events.push = config_dict.ConfigDict()
+    config.task.events.push.rate = 0.0  # pushes per second
+    config.task.events.push.speed = 0.5  # m/s, largest horizontal velocity a push adds
+    return config.task
+
+
+def _ordered() -> config_dict.ConfigDict:
+    """A table whose entries keep their order."""
+    return config_dict.ConfigDict(sort_keys=False)
 
 
 def _cpu(config: config_dict.ConfigDict) -> None:
@@ -70,9 +124,11 @@ def _cpu(config: config_dict.ConfigDict) -> None:
         ("Elbow", 0.4), ("Wrist", 0.2), ("Hand", 0.2), ("Neck", 0.2), ("Head", 0.2),
     )  # fmt: skip
     config.task.smoothing = 0.8
-    config.task.state_terms = ("compact", "previous_action")
-    config.task.reward = (("imitation", 1.0), ("power", 1e-5), ("foot_slip", 0.5))
-    config.task.termination = (("any_body", 0.25),)
+    config.task.groups.state = ("compact", "previous_action")
+    config.task.rewards.power.weight = 1e-5
+    config.task.rewards.foot_slip = config_dict.ConfigDict()
+    config.task.rewards.foot_slip.weight = 0.5  # per m/s
+    config.task.rewards.foot_slip.standing_speed = 0.3  # m/s, below which a foot of the reference stands
 
     config.ppo.num_envs = 512
     config.ppo.unroll_length = 16

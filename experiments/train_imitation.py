@@ -83,6 +83,8 @@ def dataclass_of(kind: type, values: Mapping[str, Any], label: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping | config_dict.ConfigDict):
+        return {name: _plain(inner) for name, inner in value.items()}
     return tuple(_plain(x) for x in value) if isinstance(value, list | tuple) else value
 
 

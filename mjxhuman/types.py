@@ -9,7 +9,7 @@ functions take arrays, not these containers.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -167,6 +167,19 @@ class Motion:
         body = getattr(self.humanoid, "description", self.humanoid)
         source = f", from {self.provenance.path}" if self.provenance.path else ""
         return f"Motion({what} frames at {self.fps:g} Hz, {frames * self.dt:.2f} s, {body}{source})"
+
+
+class BodyState(NamedTuple):
+    """Poses and velocities of the J tracked bodies of a humanoid, the root first, world axes.
+
+    ``rot`` is the rotation of PHC's *upright* body frames (x forward, y left, z up in the T-pose):
+    ``mjxhuman.envs.imitation.observations.upright`` makes it of ours. A robot's frames are its model's.
+    """
+
+    pos: Array  # (*b, J, 3) m
+    rot: Array  # (*b, J, 4) wxyz
+    vel: Array  # (*b, J, 3) m/s
+    angvel: Array  # (*b, J, 3) rad/s
 
 
 @struct.dataclass

@@ -99,7 +99,9 @@ def make_tracker(tmp_path_factory) -> Callable[..., Path]:
         from mjxhuman.physics.simulate import make_simulator
         from mjxhuman.tracking.tracker import tracker_facts
 
-        config = ImitationConfig(**{"action": "residual", "action_scale": 0.5, "state_terms": ("compact",), **task})
+        config = ImitationConfig(
+            **{"action": "residual", "action_scale": 0.5, "groups": {"state": ("compact",)}, **task}
+        )
         simulator = make_simulator(actuated_humanoid(load_humanoid("smpl")), "c")
         networks = Networks((256, 256), simulator.actuated.nu, (8,), (8,), "silu", -1.6, False)
         params = jax.tree.map(jnp.zeros_like, networks.init(jax.random.key(0)))

@@ -162,3 +162,8 @@ def split(rng: jax.Array, n: int = 2) -> tuple[jax.Array, ...]:
     """``n`` new arrays of keys for an array of keys of any shape, one stream per environment."""
     keys = jax.vmap(lambda key: jax.random.split(key, n))(rng.reshape(-1))
     return tuple(keys[:, i].reshape(rng.shape) for i in range(n))
+
+
+def fold(rng: jax.Array, number: int) -> jax.Array:
+    """New keys for an array of keys of any shape, apart from all others made with another number."""
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(rng.reshape(-1)).reshape(rng.shape)

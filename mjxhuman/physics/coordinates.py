@@ -56,6 +56,13 @@ class Coordinates:
         order[turn_index] = len(self.scalar_v) + np.arange(turn_index.size)
         return flat[order]
 
+    def displaced(self, qpos: ArrayLike, step: ArrayLike) -> Array:
+        """qpos ``(..., nq)`` moved by tangent offsets ``(..., nv)``, ``mj_integratePos`` with dt = 1."""
+        step = jnp.asarray(step)
+        turn = rotation.exp(step[..., np.asarray(self.quat_v, int)[:, None] + np.arange(3)])
+        scalars = self.scalars(qpos) + step[..., np.asarray(self.scalar_v, int)]
+        return self.join(rotation.multiply(self.quats(qpos), turn), scalars)
+
     def normalize(self, qpos: ArrayLike) -> Array:
         """qpos with unit quaternions."""
         return self.join(rotation.normalize(self.quats(qpos)), self.scalars(qpos))

@@ -9,12 +9,12 @@ Parity with ``ZhengyiLuo/PHC`` (``phc/env/tasks/humanoid_im.py``, ``phc/learning
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from mjxhuman.humanoids.registry import SMPL
+from mjxhuman.types import BodyState
 
 #: Names of SMPL's 24 bodies in MuJoCo order, the world left out; PHC's order.
 BODIES = SMPL.tracked
@@ -26,19 +26,6 @@ EVAL_BODIES = SMPL.rows(SMPL.evaluated)
 FAILURE_DISTANCE = 0.5
 #: Steps after a reset in which a reward for power would judge the reset, not the policy.
 POWER_GRACE_STEPS = 3
-
-
-class BodyState(NamedTuple):
-    """Pose and velocity of the J tracked bodies, the root first, world axes.
-
-    ``rot`` is the rotation of PHC's *upright* body frames (x forward, y left, z up in the T-pose):
-    ``mjxhuman.envs.imitation.observations.upright`` makes it of ours. A robot's frames are its model's.
-    """
-
-    pos: Array  # (*b, J, 3) m
-    rot: Array  # (*b, J, 4) wxyz
-    vel: Array  # (*b, J, 3) m/s
-    angvel: Array  # (*b, J, 3) rad/s
 
 
 @dataclasses.dataclass(frozen=True)

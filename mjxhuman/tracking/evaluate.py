@@ -18,7 +18,7 @@ from jax import Array
 
 from mjxhuman.envs.clips import ClipLibrary, Curriculum, make_library
 from mjxhuman.envs.env import State
-from mjxhuman.envs.imitation import Imitation, make_imitation
+from mjxhuman.envs.imitation import Imitation, ImitationConfig, make_imitation
 from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy
 from mjxhuman.math.timeseries import longest_run
@@ -187,7 +187,7 @@ def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.n
         reference's, the effort ``(T - 1,)``, and how many of the frames are whole: T, or fewer where the simulation
         broke down (the later ones repeat the last).
     """
-    env = dataclasses.replace(env, config=dataclasses.replace(env.config, **_PLAIN))
+    env = dataclasses.replace(env, config=_alone(env.config))
     lengths = np.asarray(env.library.length)
     order = np.argsort(lengths, kind="stable").tolist()
     while order:
@@ -201,11 +201,11 @@ def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.n
             yield i, qpos[: steps + 1, k], jax.tree.map(lambda x, k=k, n=steps: x[:n, k], effort), whole
 
 
-#: Changes to a task's configuration that leave the policy alone with the clip.
-_PLAIN: dict[str, Any] = {
-    "auto_reset": False, "random_start": False, "random_heading": False, "push_rate": 0.0, "style": False,
-    "termination": (), "reward": (("alive", 1.0),), "critic_terms": (),
-}  # fmt: skip
+def _alone(config: ImitationConfig) -> ImitationConfig:
+    """The task of a roll-out: only what the policy sees is computed, and nothing ends it."""
+    groups = {"state": dict(config.groups)["state"]}
+    return config.plain(auto_reset=False, style=False, terminations=(), rewards={"alive": {}}, groups=groups)
+
 
 #: Arrays of a library with one row per frame.
 _FRAME_ARRAYS = ("qpos", "qvel", "torque")

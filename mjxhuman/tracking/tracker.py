@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mjxhuman.envs.imitation import ImitationConfig
+from mjxhuman.envs.imitation import ImitationConfig, task_config
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
@@ -61,7 +61,7 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
         "humanoid": _facts(body),
         "contacts": actuated.contacts,
         "control_hz": round(1.0 / simulator.dt, 6),
-        "task": dataclasses.asdict(config),
+        "task": config.facts(),
     }
 
 
@@ -121,22 +121,15 @@ def _untrained(name: str, engine: str | None, humanoid: Humanoid | None) -> Trac
     kind, action = UNTRAINED[name]
     simulator = make_simulator(actuated_humanoid(humanoid or load_humanoid("smpl")), engine)
     # the observations are the smallest: no network sees them
-    config = ImitationConfig(action=action, state_terms=("compact",))
+    config = ImitationConfig(action=action, groups={"state": ("compact",)})
     facts = tracker_facts(simulator, config) | {"agent": name}
     return Tracker(Agent(kind, simulator.actuated.nu), simulator, config, facts, Path(name))
 
 
 def _config(path: Path, values: Any) -> ImitationConfig:
-    known = [field.name for field in dataclasses.fields(ImitationConfig)]
-    if not isinstance(values, dict) or set(values) - set(known):
-        unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
-        raise ValueError(f"{path}: task: expected fields among {', '.join(known)}, found {unknown}")
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: task: expected a table of fields, found {values!r}")
     try:
-        return ImitationConfig(**{name: _tuples(value) for name, value in values.items()})
+        return task_config(values)
     except ValueError as error:
         raise ValueError(f"{path}: task: {error}") from None
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as the tuples that configurations hold."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -20,7 +20,7 @@ from mjxhuman.physics.simulate import make_simulator
 @pytest.fixture(scope="module")
 def imitation(library, humanoid):
     config = ImitationConfig(
-        action="residual", action_scale=0.5, state_terms=("compact",), reward=(("imitation", 1.0),)
+        action="residual", action_scale=0.5, groups={"state": ("compact",)}, rewards={"imitation": {}}
     )
     return make_imitation(library, make_simulator(actuated_humanoid(humanoid), "c"), config)
 

@@ -26,11 +26,12 @@ def changed(path, out, **changes):
 
 
 def test_everything_comes_back(make_tracker):
-    path = make_tracker(action_scale=0.25, termination=(("any_body", 0.3),))
+    path = make_tracker(action_scale=0.25, terminations={"any_body": {"distance": 0.3}})
     tracker = load_tracker(path, "c")
     assert tracker.config == ImitationConfig(
-        action="residual", action_scale=0.25, state_terms=("compact",), termination=(("any_body", 0.3),)
-    )
+        action="residual", action_scale=0.25, groups={"state": ("compact",)},
+        terminations={"any_body": {"distance": 0.3}},
+    )  # fmt: skip
     assert tracker.humanoid is load_humanoid("smpl")  # the very object: motions loaded for either fit
     assert tracker.simulator.actuated is actuated_humanoid(load_humanoid("smpl"), "full")
     assert tracker.fps == pytest.approx(30.0)

@@ -1,6 +1,6 @@
 """What a policy sees: PHC's observation sets, and a compact one for small policies.
 
-All are pure functions of body states (``rewards.tracking.BodyState``: *upright* frames, see ``upright``) and joint
+All are pure functions of body states (``types.BodyState``: *upright* frames, see ``upright``) and joint
 coordinates, with leading batch axes ``*b``. Positions are relative to the root and turned into its heading frame, so
 nothing depends on where the body stands or faces. Parity with ``ZhengyiLuo/PHC`` (``phc/env/tasks/humanoid.py``,
 ``humanoid_im.py``, ``humanoid_amp.py``) in its released configuration is tested.
@@ -17,7 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from mjxhuman.humanoids.registry import SMPL
-from mjxhuman.rewards.tracking import BodyState
+from mjxhuman.types import BodyState
 
 # Sizes for SMPL's 24 bodies and 23 ball joints; those of another body follow from its record.
 PROPRIOCEPTION_SIZE = 358

@@ -8,7 +8,6 @@ Nothing but the joint torques, gravity and contact acts on the body.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,65 +16,26 @@ from flax import struct
 from jax import Array
 
 from mjxhuman.envs.clips import ClipLibrary, Curriculum
-from mjxhuman.envs.env import State, auto_reset, first_state, split, where_done
-from mjxhuman.envs.imitation import observations, terms
+from mjxhuman.envs.env import Observations, State, auto_reset, first_state, fold, split, where_done
+from mjxhuman.envs.imitation import observations
+from mjxhuman.envs.imitation.config import ImitationConfig
+from mjxhuman.envs.imitation.events import Start, turned
 from mjxhuman.envs.imitation.terms import Moment
-from mjxhuman.humanoids.actuated import Actuated
+from mjxhuman.envs.terms import Past, failed, happen, observe, rewarded
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.math import rotation
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.simulate import SimState, Simulator
-from mjxhuman.rewards.tracking import BodyState, body_distance
+from mjxhuman.rewards.tracking import body_distance
+from mjxhuman.types import BodyState
 
 #: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
 STYLE_FRAMES = 10
 
-
-@dataclasses.dataclass(frozen=True)
-class ImitationConfig:
-    """The task's choices. Terms are named entries of ``mjxhuman.envs.imitation.terms``."""
-
-    action: str = "absolute"  # PHC's targets, scale * action; or "residual": around the reference pose
-    action_scale: float = np.pi  # rad of target per unit of action (PHC: pi; around the reference about 0.5 is enough)
-    joint_scale: tuple[tuple[str, float], ...] = ()  # factors on it, ("Hip", 1.0): joints that balance explore more
-    smoothing: float = 0.0  # share of the last offset kept each step: exploration that lasts long enough to matter
-    state_terms: tuple[str, ...] = ("proprioception", "imitation_task")  # what the policy sees, 358 + 576 numbers
-    critic_terms: tuple[str, ...] = ()  # what the critic sees besides; empty: a symmetric critic
-    reward: tuple[tuple[str, float], ...] = (("imitation", 1.0), ("power", 5e-4))
-    termination: tuple[tuple[str, float], ...] = (("any_body", 0.25),)  # m; empty: never
-    style: bool = False  # windows of AMP observations as group "amp"
-    auto_reset: bool = True
-    random_start: bool = True  # False: every episode starts on the clip's first frame
-    random_heading: bool = False  # turn each episode about the vertical by a random angle
-    uniform_share: float = 0.5  # of starts drawn without regard to difficulty
-    memory: float = 0.99  # of the failure statistics, per iteration
-    push_rate: float = 0.0  # pushes per second
-    push_speed: float = 0.5  # m/s, largest horizontal velocity a push adds
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.smoothing < 1.0:
-            raise ValueError(f"smoothing: expected a share in [0, 1), found {self.smoothing}")
-        if self.action not in ("absolute", "residual"):
-            raise ValueError(f"action: expected 'absolute' or 'residual', found {self.action!r}")
-        if not self.state_terms:
-            raise ValueError("state_terms: expected at least one observation term, found none")
-        terms.check_names("state_terms", self.state_terms, terms.OBSERVATIONS)
-        terms.check_names("critic_terms", self.critic_terms, terms.OBSERVATIONS)
-        terms.check_names("reward", tuple(name for name, _ in self.reward), terms.REWARDS)
-        terms.check_names("termination", tuple(name for name, _ in self.termination), terms.TERMINATIONS)
-
-    def scales(self, actuated: Actuated) -> np.ndarray:
-        """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint.
-
-        Raises:
-            ValueError: a factor for a joint that the body does not have.
-        """
-        factor = dict(self.joint_scale)
-        names = [actuated.record.unsided(joint) for joint in actuated.servos.joints]
-        terms.check_names("joint_scale", tuple(factor), set(names))
-        return self.action_scale * np.repeat([factor.get(name, 1.0) for name in names], actuated.servos.axes)
+#: Sets the random numbers of the observations' noise apart from all others drawn with the same key.
+NOISE = 0x6E6F6973
 
 
 @struct.dataclass
@@ -88,6 +48,7 @@ class Task:
     steps: Array  # (*b) int32 since the start
     action: Array  # (*b, nu) of the last step, smoothed
     style: Array | None  # (*b, STYLE_FRAMES, n), latest first; None without style
+    past: Past  # of observations that come late
 
 
 @struct.dataclass
@@ -116,32 +77,35 @@ class Imitation:
         return {name: int(x.shape[-1]) for name, x in shapes.items()}
 
     def reset(self, rng: Array) -> State:
-        """Start episodes for keys ``(*b)``: on a drawn clip and frame, in exactly the reference's state."""
-        rng, draw, turn = split(rng, 3)
+        """Start episodes for keys ``(*b)``: on a drawn clip and frame, in the reference's state but for ``starts``."""
+        rng, draw, change = split(rng, 3)
         if self.config.random_start:
             clip, frame = self.library.draw(draw, self.curriculum.probability(self.library, self.config.uniform_share))
         else:
             clip, _ = self.library.draw(draw, self.library.weight[self.library.segment_clip])
             frame = jnp.zeros_like(clip)
-        heading = jnp.vectorize(lambda key: jax.random.uniform(key, (), maxval=2 * np.pi))(turn)
-        return self.start(rng, clip, frame, heading if self.config.random_heading else jnp.zeros_like(heading))
+        heading = jnp.zeros(clip.shape)
+        start = Start(heading, *self.reference(clip, frame, heading))
+        return self._begun(rng, clip, frame, happen(self.config.starts, start, change, self.simulator))
 
     def start(self, rng: Array, clip: Array, frame: Array, heading: Array | None = None) -> State:
-        """Start episodes on given clips and frames ``(*b)``, turned by ``heading`` ``(*b)`` rad."""
+        """Start episodes in the clip's state, on clips and frames ``(*b)``, turned by ``heading`` ``(*b)`` rad."""
         heading = jnp.zeros(clip.shape) if heading is None else heading
-        qpos, qvel = self.reference(clip, frame, heading)
+        return self._begun(rng, clip, frame, Start(heading, *self.reference(clip, frame, heading)))
+
+    def _begun(self, rng: Array, clip: Array, frame: Array, start: Start) -> State:
         action = jnp.zeros((*clip.shape, self.action_size))
         style = self._past_style(clip, frame) if self.config.style else None
-        task = Task(clip, frame, heading, jnp.zeros_like(frame), action, style)
-        sim = self.simulator.init(qpos, qvel)
-        moment = self._moment(sim, task, jnp.zeros_like(action), action)
-        return first_state(rng, obs=self._observe(moment, task), sim=sim, task=task, metrics=self._metric_names())
+        task = Task(clip, frame, start.heading, jnp.zeros_like(frame), action, style, {})
+        sim = self.simulator.init(start.qpos, start.qvel)
+        obs, task = self._observe(self._moment(sim, task, jnp.zeros_like(action), action), task, rng, None)
+        return first_state(rng, obs=obs, sim=sim, task=task, metrics=self._metric_names())
 
     def step(self, state: State, action: Array) -> State:
         """One control step (1/30 s) with ``action`` ``(*b, nu)``, clipped to [-1, 1]."""
-        rng, push = split(state.rng)
+        rng, chance = split(state.rng)
         action = self.smoothed(state.task, action)
-        sim = self._pushed(state.sim, push)
+        sim = happen(self.config.events, state.sim, chance, self.simulator)
         ctrl = self.target(state.task, action)
         joint_vel = sim.qvel[..., self.simulator.address.joint_qvel]
         damping = jnp.asarray(self.simulator.actuated.kd, ctrl.dtype) * joint_vel
@@ -153,7 +117,7 @@ class Imitation:
         task = dataclasses.replace(before, frame=before.frame + 1, steps=before.steps + 1, action=action)
         moment = self._moment(sim, task, torque, before.action)
         task = self._with_style(task, moment)
-        stepped = dataclasses.replace(self._judged(state, moment, sim, task, diverged), rng=rng)
+        stepped = dataclasses.replace(self._judged(state, moment, sim, task, diverged, chance), rng=rng)
         return auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped
 
     def smoothed(self, task: Task, action: Array) -> Array:
@@ -183,14 +147,7 @@ class Imitation:
     def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
         """The body's qpos and qvel of the reference, turned about the vertical through the origin."""
         index = self.library.index(clip, frame)
-        qpos, qvel = self.library.qpos[index], self.library.qvel[index]
-        turn = rotation.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), heading)
-        at = self.simulator.address.alone
-        pos = rotation.rotate(turn, qpos[..., at.root_pos])
-        quat = rotation.multiply(turn, qpos[..., at.root_quat])
-        linvel = rotation.rotate(turn, qvel[..., at.root_linvel])
-        rest = (qvel[..., at.root_angvel], qvel[..., at.joint_qvel])
-        return jnp.concatenate([pos, quat, qpos[..., at.joint_qpos]], -1), jnp.concatenate([linvel, *rest], -1)
+        return turned(self.simulator, self.library.qpos[index], self.library.qvel[index], heading)
 
     def body_state(self, qpos: Array, qvel: Array) -> BodyState:
         """Poses and velocities of the tracked bodies in PHC's upright frames, of the body's qpos and qvel."""
@@ -214,15 +171,6 @@ class Imitation:
         clip, frame = self.library.draw(jax.random.split(rng, n), self.library.weight[self.library.segment_clip])
         return self._past_style(clip, frame).reshape(n, -1)
 
-    def _pushed(self, sim: SimState, rng: Array) -> SimState:
-        if self.config.push_rate <= 0:
-            return sim
-        uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (3,)), signature="()->(n)")(rng)
-        kick = self.config.push_speed * (2.0 * uniform[..., :2] - 1.0)
-        now = uniform[..., 2:] < self.config.push_rate / self.library.fps
-        root = self.simulator.address.qvel_start
-        return dataclasses.replace(sim, qvel=sim.qvel.at[..., root : root + 2].add(jnp.where(now, kick, 0.0)))
-
     def _moment(self, sim: SimState, task: Task, torque: Array, previous_action: Array) -> Moment:
         present = self.reference(task.clip, task.frame, task.heading)
         following = self.reference(task.clip, task.frame + 1, task.heading)
@@ -237,45 +185,38 @@ class Imitation:
             action=task.action, previous_action=previous_action, steps=task.steps, record=self.record,
         )  # fmt: skip
 
-    def _observe(self, moment: Moment, task: Task) -> dict[str, Array]:
-        groups = {"state": self.config.state_terms, "privileged_state": self.config.critic_terms}
-        obs = {
-            group: jnp.concatenate([terms.OBSERVATIONS[name](moment) for name in names], -1)
-            for group, names in groups.items()
-            if names
-        }
-        if self.config.style:
-            obs["amp"] = task.style.reshape(*task.clip.shape, -1)
-        return obs
-
-    def _judged(self, state: State, moment: Moment, sim: SimState, task: Task, diverged: Array) -> State:
-        """The state after a step: reward, whether and how the episode ended, metrics."""
+    def _observe(self, moment: Moment, task: Task, rng: Array, past: Past | None) -> tuple[Observations, Task]:
+        """What is seen, and the task with what is kept of it for later; ``past`` is None at an episode's start."""
         config = self.config
-        weighted = {name: weight * terms.REWARDS[name](moment) for name, weight in config.reward}
-        failed = functools.reduce(
-            jnp.logical_or, (terms.TERMINATIONS[name](moment, limit) for name, limit in config.termination), diverged
-        )
+        obs, past = observe(dict(config.groups), config.observations, moment, fold(rng, NOISE), past)
+        if config.style:
+            obs["amp"] = task.style.reshape(*task.clip.shape, -1)
+        return obs, dataclasses.replace(task, past=past)
+
+    def _judged(self, state: State, moment: Moment, sim: SimState, task: Task, diverged: Array, rng: Array) -> State:
+        """The state after a step: reward, whether and how the episode ended, metrics; ``rng`` for what is seen."""
+        weighted = rewarded(self.config.rewards, moment)
+        lost = failed(self.config.terminations, moment, diverged)
         ended = task.frame >= self.library.length[task.clip] - 1
         judged = self.record.rows(self.record.evaluated)
         error = jnp.mean(body_distance(moment.body.pos, moment.reference.pos, judged), -1)
+        row = self.library.index(state.task.clip, state.task.frame)
         metrics = {f"reward/{name}": value for name, value in weighted.items()} | {
             "error": error,
             "torque": jnp.mean(jnp.abs(moment.torque), -1),
-            "failed": failed.astype(jnp.float32),
+            "failed": lost.astype(jnp.float32),
             "diverged": diverged.astype(jnp.float32),
-            "_segment": self.library.segment_of[self.library.index(state.task.clip, state.task.frame)].astype(
-                jnp.float32
-            ),
+            "_segment": self.library.segment_of[row].astype(jnp.float32),
         }
-        obs = self._observe(moment, task)
+        obs, task = self._observe(moment, task, rng, state.task.past)
         return dataclasses.replace(
             state, sim=sim, task=task, obs=obs, final_obs=obs, reward=sum(weighted.values(), jnp.zeros_like(error)),
-            done=failed | ended, truncation=ended & ~failed, metrics=metrics,
+            done=lost | ended, truncation=ended & ~lost, metrics=metrics,
         )  # fmt: skip
 
     def _metric_names(self) -> tuple[str, ...]:
         return (
-            *(f"reward/{name}" for name, _ in self.config.reward),
+            *(f"reward/{entry.name}" for entry in self.config.rewards),
             "error",
             "torque",
             "failed",

@@ -1,21 +1,25 @@
-"""Observation, reward and termination terms of tracking tasks, by name: the entries of a task's configuration.
+"""Observation, reward and termination terms of tracking tasks: plain functions of one ``Moment``, in tables by name.
 
-A term is a pure function of one ``Moment``. ``OBSERVATIONS`` return ``(*b, n)``, ``REWARDS`` ``(*b)`` (their weight and
-sign live in the configuration), ``TERMINATIONS`` ``(*b)`` bool with their threshold as second argument.
+``OBSERVATIONS`` return ``(*b, n)``, ``REWARDS`` ``(*b)`` (their weight lives in the configuration), ``TERMINATIONS``
+``(*b)`` bool. Keyword parameters can be set in the configuration (``envs.terms``). ``register`` adds a term of one's
+own; it may know more than a ``Moment`` holds where the environment passes a class derived from it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Collection
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
 from mjxhuman.envs.imitation import observations
+from mjxhuman.envs.terms import Term, register
 from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.rewards import tracking
-from mjxhuman.rewards.tracking import BodyState
+from mjxhuman.types import BodyState
+
+OBSERVATIONS: dict[str, Term] = {}
+REWARDS: dict[str, Term] = {}
+TERMINATIONS: dict[str, Term] = {}
 
 
 @struct.dataclass
@@ -36,55 +40,97 @@ class Moment:
     record: BodyRecord = struct.field(pytree_node=False)  # which bodies count for what
 
 
-def _compact(m: Moment) -> Array:
+@register(OBSERVATIONS)
+def proprioception(m: Moment) -> Array:
+    """PHC's self observation."""
+    return observations.proprioception(m.body)
+
+
+@register(OBSERVATIONS)
+def imitation_task(m: Moment) -> Array:
+    """PHC's v6: differences to the next reference frame, and that frame."""
+    return observations.imitation_task(m.body, m.target)
+
+
+@register(OBSERVATIONS)
+def keypoint_task(m: Moment) -> Array:
+    """PHC's v7: positions and linear velocities only."""
+    return observations.keypoint_task(m.body, m.target)
+
+
+@register(OBSERVATIONS)
+def compact(m: Moment) -> Array:
+    """Root, joints and differences to the next reference frame: enough for small networks."""
     key = m.record.rows(m.record.key)
     return observations.compact(m.body, m.joint_pos, m.joint_vel, m.target, m.target_joint_pos, key)
 
 
-#: m/s below which a foot of the reference counts as standing.
-STANDING_SPEED = 0.3
+@register(OBSERVATIONS)
+def joint_velocity_error(m: Moment, scale: float = 0.1) -> Array:
+    """Of the next reference frame, times ``scale``."""
+    return scale * (m.target_joint_vel - m.joint_vel)
 
 
-def _foot_slip(m: Moment) -> Array:
-    """Minus the mean speed (m/s) of the feet that stand still in the reference."""
+@register(OBSERVATIONS)
+def previous_action(m: Moment) -> Array:
+    """The last action, clipped and smoothed."""
+    return m.action
+
+
+@register(REWARDS)
+def imitation(
+    m: Moment,
+    w_pos: float = 0.5,
+    w_rot: float = 0.3,
+    w_vel: float = 0.1,
+    w_angvel: float = 0.1,
+    k_pos: float = 100.0,
+    k_rot: float = 10.0,
+    k_vel: float = 0.1,
+    k_angvel: float = 0.1,
+) -> Array:
+    """PHC's: weights and scales of its kernels, see ``rewards.tracking.ImitationReward``."""
+    config = tracking.ImitationReward(w_pos, w_rot, w_vel, w_angvel, k_pos, k_rot, k_vel, k_angvel)
+    return tracking.imitation_reward(m.body, m.reference, config)[0]
+
+
+@register(REWARDS)
+def power(m: Moment) -> Array:
+    """Minus the joints' power in W, free in the first steps of an episode."""
+    return tracking.power_penalty(m.torque, m.joint_vel, m.steps, 1.0)
+
+
+@register(REWARDS)
+def action_rate(m: Moment) -> Array:
+    """Minus the mean square of the action's change."""
+    return -jnp.mean(jnp.square(m.action - m.previous_action), -1)
+
+
+@register(REWARDS)
+def foot_slip(m: Moment, standing_speed: float = 0.3) -> Array:
+    """Minus the mean speed (m/s) of the feet that stand in the reference: are slower there than ``standing_speed``."""
     feet = jnp.asarray(m.record.rows(m.record.feet))
     speed, wanted = (jnp.linalg.norm(body.vel[..., feet, :] + 1e-6, axis=-1) for body in (m.body, m.reference))
-    return -jnp.mean(jnp.where(wanted < STANDING_SPEED, speed, 0.0), -1)
+    return -jnp.mean(jnp.where(wanted < standing_speed, speed, 0.0), -1)
 
 
-def _joint_velocity_error(m: Moment) -> Array:
-    return 0.1 * (m.target_joint_vel - m.joint_vel)
+@register(REWARDS)
+def alive(m: Moment) -> Array:
+    """One in each step."""
+    return jnp.ones_like(m.steps, jnp.float32)
 
 
-OBSERVATIONS: dict[str, Callable[[Moment], Array]] = {
-    "proprioception": lambda m: observations.proprioception(m.body),
-    "imitation_task": lambda m: observations.imitation_task(m.body, m.target),
-    "keypoint_task": lambda m: observations.keypoint_task(m.body, m.target),
-    "compact": _compact,
-    "joint_velocity_error": _joint_velocity_error,
-    "previous_action": lambda m: m.action,
-}
-
-REWARDS: dict[str, Callable[[Moment], Array]] = {
-    "imitation": lambda m: tracking.imitation_reward(m.body, m.reference)[0],
-    "power": lambda m: tracking.power_penalty(m.torque, m.joint_vel, m.steps, 1.0),
-    "action_rate": lambda m: -jnp.mean(jnp.square(m.action - m.previous_action), -1),
-    "foot_slip": _foot_slip,
-    "alive": lambda m: jnp.ones_like(m.steps, jnp.float32),
-}
-
-TERMINATIONS: dict[str, Callable[[Moment, float], Array]] = {
-    "any_body": lambda m, d: tracking.has_lost_reference(
-        m.body.pos, m.reference.pos, m.steps, distance=d, bodies=m.record.rows(m.record.reset)
-    ),
-    "mean_body": lambda m, d: tracking.has_lost_reference(
-        m.body.pos, m.reference.pos, m.steps, distance=d, use_mean=True, bodies=m.record.rows(m.record.evaluated)
-    ),
-}
+@register(TERMINATIONS)
+def any_body(m: Moment, distance: float = 0.25) -> Array:
+    """Any body but the feet is farther than ``distance`` (m) from the reference (PHC's training)."""
+    bodies = m.record.rows(m.record.reset)
+    return tracking.has_lost_reference(m.body.pos, m.reference.pos, m.steps, distance=distance, bodies=bodies)
 
 
-def check_names(kind: str, names: tuple[str, ...], table: Collection[str]) -> None:
-    """Raise ValueError for a name that is in no table, saying which there are."""
-    for name in names:
-        if name not in table:
-            raise ValueError(f"{kind}: expected one of {', '.join(sorted(table))}, found {name!r}")
+@register(TERMINATIONS)
+def mean_body(m: Moment, distance: float = 0.5) -> Array:
+    """The mean distance of the evaluated bodies is above ``distance`` (m)."""
+    bodies = m.record.rows(m.record.evaluated)
+    return tracking.has_lost_reference(
+        m.body.pos, m.reference.pos, m.steps, distance=distance, use_mean=True, bodies=bodies
+    )

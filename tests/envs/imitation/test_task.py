@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from humanoids.test_address import add_box
 
 from mjxhuman.envs.env import Env, State
-from mjxhuman.envs.imitation.task import STYLE_FRAMES, Imitation, ImitationConfig, make_imitation, nearest_turn
-from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS, TERMINATIONS
+from mjxhuman.envs.imitation.config import ImitationConfig, task_config
+from mjxhuman.envs.imitation.events import Start, perturb, push
+from mjxhuman.envs.imitation.task import STYLE_FRAMES, Imitation, make_imitation, nearest_turn
+from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.math import rotation
 from mjxhuman.physics.engines.base import Engine, PhysicsState, scan
@@ -24,8 +27,10 @@ from mjxhuman.rewards.tracking import body_distance, imitation_reward
 SIZE = 8
 KEYS = jax.random.split(jax.random.key(0), SIZE)
 RESIDUAL = ImitationConfig(
-    action="residual", action_scale=0.5, state_terms=("compact", "previous_action"), critic_terms=("proprioception",),
-    reward=(("imitation", 1.0), ("power", 1e-5), ("action_rate", 0.1)), style=True, random_heading=True,
+    action="residual", action_scale=0.5,
+    groups={"state": ("compact", "previous_action"), "privileged_state": ("proprioception",)},
+    rewards={"imitation": {}, "power": {"weight": 1e-5}, "action_rate": {"weight": 0.1}},
+    starts={"heading": {"largest": 2 * np.pi}}, style=True,
 )  # fmt: skip
 
 
@@ -87,7 +92,7 @@ def test_sizes(env, library, simulator):
     assert env.action_size == 69
     assert env.observation_sizes == {"state": 256 + 69, "privileged_state": 358, "amp": STYLE_FRAMES * 196}
     assert make_imitation(library, simulator, ImitationConfig()).observation_sizes == {"state": 358 + 576}
-    every = ImitationConfig(state_terms=tuple(OBSERVATIONS), reward=tuple((name, 1.0) for name in REWARDS))
+    every = ImitationConfig(groups={"state": tuple(OBSERVATIONS)}, rewards={name: {} for name in REWARDS})
     assert make_imitation(library, simulator, every).observation_sizes["state"] > 934
 
 
@@ -119,7 +124,7 @@ def test_a_step_moves_the_reference_on_and_follows_it(env, run):
     assert np.max(after.metrics["error"]) < 0.02
     assert np.all(after.metrics["reward/imitation"] > 0.6) and np.all(after.metrics["reward/imitation"] <= 1.0)
     assert np.all(after.metrics["reward/power"] == 0.0)  # the first steps after a reset are free
-    terms = sum(after.metrics[f"reward/{name}"] for name, _ in RESIDUAL.reward)
+    terms = sum(after.metrics[f"reward/{name}"] for name in ("imitation", "power", "action_rate"))
     np.testing.assert_allclose(after.reward, terms, rtol=1e-6)
     assert set(after.metrics) == set(state.metrics)
     assert not np.allclose(after.sim.qpos, state.sim.qpos, atol=1e-4)
@@ -266,24 +271,32 @@ def test_vmap_and_native_batch_agree(env, run):
             np.testing.assert_allclose(a, b, atol=2e-4, rtol=1e-4, err_msg=jax.tree_util.keystr(path))
 
 
-def test_pushes_change_the_velocity(library, simulator, run):
-    """Absolute targets and the full observation: with one push per step each body gets its own kick, else none."""
-    config = ImitationConfig(push_speed=3.0, auto_reset=False)
-    calm = make_imitation(library, simulator, config)
-    pushed = make_imitation(library, simulator, dataclasses.replace(config, push_rate=30.0))
-    assert np.array_equal(calm._pushed(run.reset(calm, KEYS).sim, KEYS).qvel, run.reset(calm, KEYS).sim.qvel)
+@pytest.fixture(scope="module")
+def troubled(library, simulator) -> Imitation:
+    """Absolute targets, a push of up to 3 m/s in each step, and observations that are late or inexact."""
+    groups = {"state": ("late", "previous_action"), "privileged_state": ("blurred", "compact")}
+    table = {"late": {"term": "compact", "delay": 2}, "blurred": {"term": "compact", "noise": 0.5, "uniform": True}}
+    config = ImitationConfig(
+        groups=groups, observations=table, terminations={}, events={"push": {"rate": 30.0, "speed": 3.0}},
+        auto_reset=False,
+    )  # fmt: skip
+    return make_imitation(library, simulator, config)
+
+
+def test_pushes_change_the_velocity(troubled, simulator, run):
+    """With one push per step each body gets its own kick."""
+    pushed = troubled
     clip, frame = jnp.zeros(SIZE, jnp.int32), jnp.full(SIZE, 20)
     state = run.start(pushed, KEYS, clip, frame, jnp.zeros(SIZE))
     after = run.step(pushed, state, jnp.zeros((SIZE, 69)))
     travelled = np.asarray(after.sim.qpos[:, :2] - state.sim.qpos[:, :2])
     assert np.all(np.std(travelled, axis=0) > 0.02)  # kicks of up to 3 m/s move the root by up to 0.1 m in a step
     assert np.max(np.abs(travelled)) < 0.2
-    assert after.obs["state"].shape == (SIZE, 934)
     assert all_finite(after)
     rare = jax.vmap(lambda key: jax.random.split(key, 200))(KEYS)
     sim = dataclasses.replace(state.sim, qvel=jnp.zeros((SIZE, 200, 75)))
-    seldom = make_imitation(library, simulator, dataclasses.replace(config, push_rate=3.0))
-    kicked = np.any(np.asarray(seldom._pushed(sim, rare).qvel) != 0, -1)
+    assert push(sim, rare, simulator) is sim  # the default is no pushes
+    kicked = np.any(np.asarray(push(sim, rare, simulator, rate=3.0).qvel) != 0, -1)
     assert np.mean(kicked) == pytest.approx(0.1, abs=0.03)  # 3 pushes per 30 steps
 
 
@@ -347,28 +360,115 @@ def test_the_curriculum_learns_where_episodes_fail(env, run):
 
 
 def test_episodes_may_start_on_first_frames_only(library, simulator, run):
-    env = make_imitation(library, simulator, ImitationConfig(random_start=False, state_terms=("previous_action",)))
+    env = make_imitation(
+        library, simulator, ImitationConfig(random_start=False, groups={"state": ("previous_action",)})
+    )
     state = run.reset(env, KEYS)
     assert not np.any(state.task.frame) and not np.any(state.task.heading)
     assert set(np.asarray(state.task.clip)) == {0, 1}
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "message"),
     [
-        ("action", "sideways"),
-        ("state_terms", ()),
-        ("state_terms", ("colour",)),
-        ("critic_terms", ("colour",)),
-        ("reward", (("applause", 1.0),)),
-        ("termination", (("boredom", 0.5),)),
-        ("smoothing", 1.0),
+        ("action", "sideways", "action: expected 'absolute' or 'residual', found 'sideways'"),
+        (
+            "groups",
+            {"privileged_state": ("compact",)},
+            "groups: expected at least one observation in the group 'state'",
+        ),
+        ("groups", {"state": ("colour",)}, "groups: expected one of compact, .*, found 'colour'"),
+        (
+            "observations",
+            {"compact": {"blur": 1.0}},
+            "observations.compact: expected values among noise, .* found blur",
+        ),
+        ("observations", {"compact": {"noise": -1.0}}, "compact.noise: expected 0 or more, found -1.0"),
+        ("observations", {"compact": {"delay": 0.5}}, "compact.delay: expected a whole number of control steps"),
+        ("rewards", {"applause": {}}, "rewards: expected one of action_rate, .*, found 'applause'"),
+        (
+            "rewards",
+            {"imitation": {"k_speed": 1}},
+            "rewards.imitation: expected values among weight, .*k_vel.* k_speed",
+        ),
+        ("rewards", {"imitation": 1.0}, "rewards.imitation: expected values by their names, found 1.0"),
+        ("terminations", {"boredom": {}}, "terminations: expected one of any_body, mean_body, found 'boredom'"),
+        ("starts", {"push": {}}, "starts: expected one of heading, perturb, found 'push'"),
+        ("events", {"push": {"force": 1}}, "events.push: expected values among rate, speed, found force"),
+        ("smoothing", 1.0, r"smoothing: expected a share in \[0, 1\), found 1.0"),
     ],
 )
-def test_a_wrong_setting_is_named(field, value):
-    with pytest.raises(ValueError, match=f"^{field}: expected .*, found "):
+def test_a_wrong_setting_is_named(field, value, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         ImitationConfig(**{field: value})
-    assert {"any_body", "mean_body"} == set(TERMINATIONS)
+
+
+def test_a_configuration_survives_a_policy_file():
+    """Kernels, noise and names of one's own come back as they were, from JSON."""
+    config = ImitationConfig(
+        groups={"state": ("blurred", "previous_action")}, joint_scale=(("Hip", 0.5),),
+        observations={"blurred": {"term": "compact", "noise": 0.1, "delay": 2}},
+        rewards={"imitation": {"k_vel": 1.0}, "power": {"weight": 1e-5}}, events={"push": {"rate": 1.0}},
+    )  # fmt: skip
+    facts = json.loads(json.dumps(config.facts()))
+    assert task_config(facts) == config
+    assert dict(config.rewards[0].params)["k_vel"] == 1.0 and facts["rewards"]["imitation"]["k_pos"] == 100.0
+    assert task_config(facts) != dataclasses.replace(config, rewards={"imitation": {"k_vel": 1.1}})
+    plain = config.plain()
+    assert (plain.observations[0].noise, plain.observations[0].delay) == (0.0, 2)
+    assert plain.events == plain.starts == ()
+
+
+def test_facts_of_earlier_versions_mean_the_same():
+    """Policy files with names and one number per term, and fields for pushes and heading."""
+    old = {
+        "action": "residual", "state_terms": ["compact", "previous_action"], "critic_terms": ["proprioception"],
+        "reward": [["imitation", 1.0], ["power", 1e-5], ["action_rate", 0.1]], "termination": [["mean_body", 0.3]],
+        "random_heading": True, "push_rate": 0.2, "push_speed": 0.7, "style": True, "action_scale": 0.5,
+    }  # fmt: skip
+    expected = dataclasses.replace(
+        RESIDUAL, terminations={"mean_body": {"distance": 0.3}}, events={"push": {"rate": 0.2, "speed": 0.7}}
+    )
+    assert task_config(old) == expected
+    with pytest.raises(ValueError, match=r"expected fields among action, .*, found \['colour'\]"):
+        task_config({**old, "colour": "red"})
+
+
+def test_episodes_may_start_off_the_clip(env):
+    """Each axis within its bounds, the root only upwards, rotations by as much as was asked for; the rest untouched."""
+    row = env.library.index(jnp.zeros(SIZE, jnp.int32), jnp.arange(SIZE) + 10)
+    exact = Start(jnp.zeros(SIZE), env.library.qpos[row], env.library.qvel[row])
+    assert perturb(exact, KEYS, env.simulator) is exact
+    sizes = {"position": 0.1, "orientation": 0.2, "joints": 0.05, "linear_velocity": 0.3, "joint_velocity": 0.4}
+    off = perturb(exact, KEYS, env.simulator, **sizes)
+    shift = np.asarray(off.qpos[:, :3] - exact.qpos[:, :3])
+    assert np.max(np.abs(shift)) <= 0.1 and np.all(np.std(shift, 0) > 0.02) and np.min(shift[:, 2]) >= 0
+    turn = rotation.log(rotation.multiply(rotation.conjugate(exact.qpos[:, 3:7]), off.qpos[:, 3:7]))
+    assert 0.1 < np.max(np.abs(turn)) <= 0.2 + 1e-5
+    bend = np.asarray(env.simulator.joint_pos(off.qpos) - env.simulator.joint_pos(exact.qpos))
+    assert 0.03 < np.max(np.abs(bend)) < 0.08
+    speed = np.abs(np.asarray(off.qvel - exact.qvel))
+    assert np.all(speed[:, 3:6] == 0) and 0.2 < np.max(speed[:, :3]) <= 0.3 and 0.35 < np.max(speed[:, 6:]) <= 0.4
+    np.testing.assert_allclose(np.linalg.norm(off.qpos[:, 7:].reshape(SIZE, 23, 4), axis=-1), 1.0, atol=1e-5)
+
+
+def test_what_is_seen_can_be_late_and_inexact(troubled, run):
+    """Against the same term without either: the values of two steps ago, and noise of the deviation asked for."""
+    clip, frame = jnp.zeros(SIZE, jnp.int32), jnp.full(SIZE, 20)
+    seen = [run.start(troubled, KEYS, clip, frame, jnp.zeros(SIZE))]
+    for _ in range(3):
+        seen.append(run.step(troubled, seen[-1], jnp.full((SIZE, 69), 0.1)))
+    late = [np.asarray(s.obs["state"][:, :256]) for s in seen]
+    blurred, exact = (np.stack([s.obs["privileged_state"][:, i : i + 256] for s in seen]) for i in (0, 256))
+    for i in range(4):
+        np.testing.assert_array_equal(late[i], exact[max(0, i - 2)])
+    assert np.all(np.max(np.abs(exact[1:] - exact[:-1]), -1) > 1e-3)
+    noise = blurred - exact
+    assert np.std(noise) == pytest.approx(0.5, rel=0.03) and np.max(np.abs(noise)) <= 0.5 * 3**0.5 + 1e-4
+    assert np.abs(np.triu(np.corrcoef(noise.reshape(4 * SIZE, -1)), 1)).max() < 0.35
+    calm = dataclasses.replace(troubled, config=troubled.config.plain())
+    assert calm.config.observations[0].delay == 2
+    assert jax.eval_shape(calm.reset, KEYS).task.past["late"].shape == (SIZE, 2, 256)
 
 
 def test_what_does_not_fit_the_simulator_is_refused(library, simulator):
