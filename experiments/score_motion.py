@@ -37,6 +37,7 @@ def run(config: config_dict.ConfigDict) -> int:
             read_ahead=config.read_ahead,
             resume=config.resume,
             quiet=config.quiet,
+            form="--config.{}",
         )
     except (ValueError, OSError) as error:
         print(f"score_motion: {spelt(str(error), '--config.{}')}", file=sys.stderr)

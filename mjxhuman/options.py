@@ -297,8 +297,10 @@ def spelt(text: str, form: str) -> str:
 
     Args:
         text: "fps: expected ...", or "..., or the argument fps=".
-        form: how an option is given there, for example "--{}" or "--config.{}".
+        form: how an option is given there, for example "--{}" or "--config.{}"; "" leaves the text as it is.
     """
+    if not form:
+        return text
 
     def flag(match: re.Match[str]) -> str:
         return form.format(match[1]) if match[1] in _NAMES else match[0]

@@ -28,10 +28,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, sentence: str, *examples: str) -> argparse.ArgumentParser:
-        return _command(commands, name, sentence, examples)
+    for add in (_add_score, _add_view, _add_info, _add_convert, _add_render, _add_track, _add_run, _add_demo):
+        add(commands)
+    return parser
 
-    score = command(
+
+def _add_score(commands: Any) -> None:
+    score = _command(
+        commands,
         "score",
         "score motion files and videos, print a table, write a report",
         "mjxhuman score walk.bvh",
@@ -44,14 +48,21 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="print one JSON object per file and nothing else")
     add_flags(score, ScoreOptions)
 
-    view = command("view", "play motions in the browser", "mjxhuman view dance.amc", "mjxhuman view a.bvh b.bvh")
+
+def _add_view(commands: Any) -> None:
+    view = _command(
+        commands, "view", "play motions in the browser", "mjxhuman view dance.amc", "mjxhuman view a.bvh b.bvh"
+    )
     view.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
     view.add_argument("--out", metavar="HTML", help="where to write the page (default: a temporary file)")
     view.add_argument("--no-browser", action="store_true", help="only write the page")
     view.add_argument("--viser", action="store_true", help="live viewer instead (one file; needs the extra 'view')")
     add_flags(view, LoadOptions)
 
-    info = command(
+
+def _add_info(commands: Any) -> None:
+    info = _command(
+        commands,
         "info",
         "versions, devices, formats and encoders; or what a file says and what had to be assumed",
         "mjxhuman info",
@@ -62,7 +73,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_flags(info, FileOptions)
     add_flags(info, VideoOptions, only=("camera",))
 
-    convert = command(
+
+def _add_convert(commands: Any) -> None:
+    convert = _command(
+        commands,
         "convert",
         "write a motion in another format",
         "mjxhuman convert walk.amc walk.npz",
@@ -79,7 +93,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_flags(convert, LoadOptions)
 
-    render = command(
+
+def _add_render(commands: Any) -> None:
+    render = _command(
+        commands,
         "render",
         "draw a motion: .png a sheet of frames, .mp4 a film",
         "mjxhuman render kick.bvh kick.png --forces",
@@ -94,7 +111,10 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--ghost", metavar="FILE", help="a second motion, drawn transparent")
     add_flags(render, LoadOptions)
 
-    track = command(
+
+def _add_track(commands: Any) -> None:
+    track = _command(
+        commands,
         "track",
         "simulate a body that follows a motion, and score what it did",
         "mjxhuman track walk.amc",
@@ -114,7 +134,10 @@ def build_parser() -> argparse.ArgumentParser:
     track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
     add_flags(track, ClipOptions)
 
-    run = command(
+
+def _add_run(commands: Any) -> None:
+    run = _command(
+        commands,
         "run",
         "run a launcher: train, evaluate, benchmark, score thousands of files",
         "mjxhuman run",
@@ -124,12 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("name", nargs="?", metavar="NAME", help="of a launcher; without one they are listed")
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="of the launcher")
 
-    demo = command("demo", "score the built-in clip and damaged copies of it", "mjxhuman demo")
+
+def _add_demo(commands: Any) -> None:
+    demo = _command(commands, "demo", "score the built-in clip and damaged copies of it", "mjxhuman demo")
     demo.add_argument("--out", default="out/demo", metavar="DIR", help="write report.html there (default out/demo)")
-    return parser
 
 
-def _command(commands: Any, name: str, sentence: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, sentence: str, *examples: str) -> argparse.ArgumentParser:
     """A command with the sentence it is listed by and examples of its use."""
     parser = commands.add_parser(
         name,

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(listing(known)))
         return 0
     if args.name not in known:
-        raise ValueError(f"run: expected one of {', '.join(known)}, found {args.name!r}")
+        raise ValueError(f"NAME: expected one of {', '.join(known)}, found {args.name!r}")
     sys.argv = [f"mjxhuman run {args.name}", *args.arguments]
     runpy.run_module(f"{package}.{args.name}", run_name="__main__", alter_sys=True)
     return 0

@@ -64,7 +64,9 @@ class Results:
     @property
     def failures(self) -> list[tuple[str, str]]:
         """Name and error of every file that was not."""
-        return [(self.name(i), i.error.removeprefix(f"{i.path}: ")) for i in self.items if i.scores is None]
+        return [
+            (self.name(i), spelt(i.error.removeprefix(f"{i.path}: "), "--{}")) for i in self.items if i.scores is None
+        ]
 
     def counts(self, files: int, left_out: int) -> str:
         """How many of so many files have a score, and what became of the others."""
@@ -164,7 +166,8 @@ def _score_into(args: argparse.Namespace, paths: list[Path], options: ScoreOptio
             print(json_line(item.record(options)), flush=True)
         results.add(item)
 
-    summary = score_files(paths, args.out, options, resume=False, quiet=args.json, on_result=take)
+    quiet = args.json or len(paths) == 1
+    summary = score_files(paths, args.out, options, resume=False, quiet=quiet, form="--{}", on_result=take)
     return summary.interrupted
 
 

@@ -16,7 +16,7 @@ from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
-from mjxhuman.runs.progress import busy
+from mjxhuman.runs.progress import busy, compiling
 from mjxhuman.types import BodyMotion, Motion, PointMotion, SkeletonMotion
 
 #: A given body within this share of the estimated stature is taken as the subject's own: nothing is scaled.
@@ -78,7 +78,7 @@ def retarget_with_report(
     if isinstance(source, BodyMotion):
         humanoid, placed, scale = _direct(source, humanoid)
     elif isinstance(source, SkeletonMotion | PointMotion):
-        with busy(f"fitting a body to {what} (the first time on a machine the fit is compiled, some 20 s)"):
+        with busy(f"fitting a body to {what}"):
             humanoid, placed, scale = _fitted(source, humanoid, what)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
@@ -176,7 +176,8 @@ def _fitted(
         fit = skeleton.read_points(source, chain, what)
     problem, names = skeleton.build_problem(fit, chain)
     problem = calibrate.calibrate(problem, problem.weight > 0, 3, skeleton.OFFSET_PRIOR)
-    poses = optimize.solve(problem)
+    with compiling("the fit of a body"):
+        poses = optimize.solve(problem)
     placed = Placed(poses.root, poses.local, [f"subject's stature estimated at {estimate:.2f} m", *fit.sentences])
     own, fitted = calibrate.points_in_bodies(problem, poses)
     placed.feet = {n: (problem.target[:, k], fitted[:, k]) for k, n in enumerate(names) if n.endswith(("Ankle", "Toe"))}

@@ -47,20 +47,21 @@ _said: set[str] = set()
 
 @contextlib.contextmanager
 def busy(text: str, *, again: bool = True) -> Iterator[None]:
-    """Say on the terminal what the block is doing, if it takes longer than a breath and no bar is shown.
+    """Say on the terminal what the block is doing, if it takes longer than a breath.
 
     Args:
         text: for example "fitting a body to walk.bvh"; nothing is said where stderr is no terminal.
-        again: False: once per process (compiling).
+        again: True: not beside a bar, which says enough. False: once per process, above the bar (compiling).
     """
     if not sys.stderr.isatty() or (not again and text in _said):
         yield
         return
 
     def say() -> None:
-        if not any(not bar.disable for bar in getattr(tqdm, "_instances", ())):
-            _said.add(text)
-            print(f"{text} ...", file=sys.stderr, flush=True)
+        if again and any(not bar.disable for bar in getattr(tqdm, "_instances", ())):
+            return
+        _said.add(text)
+        tqdm.write(f"{text} ...", file=sys.stderr)
 
     timer = threading.Timer(PATIENCE, say)
     timer.daemon = True
@@ -74,5 +75,7 @@ def busy(text: str, *, again: bool = True) -> Iterator[None]:
 @contextlib.contextmanager
 def compiling(what: str) -> Iterator[None]:
     """``busy`` with compiling a program: once per process, and with why."""
-    with busy(f"compiling {what} for this machine (some 20 s, once: later runs find it in the cache)", again=False):
+    with busy(
+        f"compiling {what} for this machine (some 20 s the first time; later runs load it from the cache)", again=False
+    ):
         yield

@@ -43,7 +43,7 @@ from typing import Any
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.options import ReadOptions, ScoreOptions, VideoOptions, keywords, record_of
+from mjxhuman.options import ReadOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import describe
@@ -254,6 +254,7 @@ def score_files(
     read_ahead: int = 8,
     resume: bool = True,
     quiet: bool = False,
+    form: str = "",
     on_result: Callable[[ScoredFile], None] | None = None,
 ) -> Summary:
     """Score files into ``out/scores.jsonl`` (format: module docstring), and say what was run in ``out/run.json``.
@@ -266,6 +267,7 @@ def score_files(
         resume: leave out files that ``scores.jsonl`` has a result for, of the same bytes and the same options. Files
             that ended in an error are tried again. False: ``scores.jsonl`` is replaced.
         quiet: no progress bar; errors are printed all the same.
+        form: how options are given where errors are read, for example "--{}" (``mjxhuman.options.spelt``).
         on_result: called with each new result, in order.
 
     Returns:
@@ -306,7 +308,8 @@ def score_files(
                     bar.update(1)
                 if item.trouble:
                     named = item.trouble.startswith(str(item.path))
-                    bar.write(printable(item.trouble if named else f"{item.path}: {item.trouble}"), file=sys.stderr)
+                    trouble = item.trouble if named else f"{item.path}: {item.trouble}"
+                    bar.write(printable(spelt(trouble, form)), file=sys.stderr)
                 if on_result is not None:
                     on_result(item)
         except KeyboardInterrupt:

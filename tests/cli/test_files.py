@@ -66,6 +66,13 @@ def test_a_folder_says_what_was_scored_failed_and_left_out(files, tmp_path, caps
     assert text.out.rstrip().endswith("1 scored, 1 without a score, 1 left out of the folders")
 
 
+def test_errors_about_files_name_flags(tmp_path, capsys):
+    np.save(tmp_path / "bare.npy", np.zeros((5, 24, 3)) + np.arange(5)[:, None, None])
+    for extra in ([], ["--out", str(tmp_path / "out")]):
+        assert main(["score", str(tmp_path / "bare.npy"), *extra]) == 1
+        assert "frames per second in the file, or --fps" in capsys.readouterr().err
+
+
 def test_compare_names_what_changed(files, capsys):
     code = main(["score", "--compare", "--ground", "none", str(files / "stand.npz"), str(files / "float.npz")])
     text = capsys.readouterr().out
