@@ -44,9 +44,9 @@ _ACCELERATION = {
 }  # fmt: skip
 #: Standard deviations of 3D landmarks (m), of a sole on the floor (m) and of the speed of a foot that stands (m/s).
 _LANDMARK, _ON_FLOOR, _STANDING = 0.10, 0.05, 0.1
-#: Standard deviations of a priori knowledge: stature (share), focal length (share), height of a floor that is known and
-#: of one of which nothing is (m).
-STATURE_SPREAD, _FOCAL_SPREAD, _KNOWN_FLOOR, _ANY_FLOOR = 0.06, 0.2, 0.01, 100.0
+#: Standard deviations of a priori knowledge: stature (share), focal length (share), height (m) of a floor that is
+#: known, of one that others share and of one of which nothing is known.
+STATURE_SPREAD, _FOCAL_SPREAD, _KNOWN_FLOOR, _SHARED_FLOOR, _ANY_FLOOR = 0.06, 0.2, 0.01, 1e-3, 100.0
 _HELD = 1e-6
 #: Standard deviations at which a pixel loses its say in the three rounds.
 KERNELS = (10.0, 4.0, 3.0)
@@ -263,7 +263,7 @@ def revise(
     )
     path = draft.path._replace(shared=_with(draft.path.shared, FLOOR, floor))
     if draft.floor is None:
-        subject = _prior(subject, FLOOR, *((floor, _KNOWN_FLOOR) if known else (0.0, _ANY_FLOOR)))
+        subject = _prior(subject, FLOOR, *((floor, _SHARED_FLOOR) if known else (0.0, _ANY_FLOOR)))
     if known and "stature" in draft.estimate:
         subject = _prior(subject, SCALE, 0.0, _clip_spread(STATURE_SPREAD, draft.seen.frames))
     if focal is not None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ from mjxhuman.options import (
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget.motion import retarget_motion
 from mjxhuman.runs.progress import busy
-from mjxhuman.types import Camera, Motion
+from mjxhuman.types import Camera, Keypoints, Motion
 
 if TYPE_CHECKING:
     from mjxhuman.recovery.recover import Recovery
@@ -155,7 +154,7 @@ def recover(
 ) -> Recovered:
     """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
     (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=False)
-    return found()
+    return _or_raise(found)
 
 
 @takes(ReadOptions)
@@ -169,14 +168,19 @@ def recover_all(
 ) -> Iterator[Recovered | ValueError]:
     """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
 
+    They share one world: vertical, floor and camera are found from all of them, and who stands beside whom in the film
+    does so in the result. Body motion that an encoder gives is grounded person by person.
+
     Raises:
       As ``load_motion``, at the first; nobody in the video.
     """
-    for found in _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=True):
-        try:
-            yield found()
-        except ValueError as error:
-            yield error
+    yield from _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=True)
+
+
+def _or_raise(found: Recovered | ValueError) -> Recovered:
+    if isinstance(found, ValueError):
+        raise found
+    return found
 
 
 def _recoveries(
@@ -186,8 +190,8 @@ def _recoveries(
     options: VideoOptions,
     cache: bool,
     everyone: bool,
-) -> list[Callable[[], Recovered]]:
-    """For each person asked for a function that recovers the motion."""
+) -> list[Recovered | ValueError]:
+    """Each person asked for, or the reason why there is no motion."""
     path = Path(path)
     given, film = given_camera(options), kind_of(path) == "video"
     if film:
@@ -200,59 +204,79 @@ def _recoveries(
     camera = _fitting(given, options, encoding, path)
     wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
     chosen = [choose(encoding, person, path) for person in wanted]
-    return [
-        functools.partial(_recovered, path, film, encoding, person, said, camera, humanoid, reading.ground)
-        for person, said in chosen
-    ]
+    return _together(path, film, encoding, chosen, camera, humanoid, reading.ground)
 
 
 def from_encoding(
     encoding: Encoding, path: str | os.PathLike[str], humanoid: Humanoid | None = None, ground: str = "stance"
 ) -> Recovered:
     """The motion of the largest person of an encoding, seen by a level camera."""
-    person, said = choose(encoding, "largest", path)
     camera = _fitting(None, VideoOptions(), encoding, Path(path))
-    return _recovered(Path(path), True, encoding, person, said, camera, humanoid, ground)
+    (found,) = _together(Path(path), True, encoding, [choose(encoding, "largest", path)], camera, humanoid, ground)
+    return _or_raise(found)
 
 
-def _recovered(
+def _together(
     path: Path,
     film: bool,
     encoding: Encoding,
-    person: Person,
-    said: str,
+    chosen: Sequence[tuple[Person, str]],
     camera: Camera,
     humanoid: Humanoid | None,
     ground: str,
-) -> Recovered:
-    recovery: Recovery | None = None
-    assumed: tuple[str, ...] = ()
-    try:
-        if person.body is not None:
-            motion = retarget_motion(person.body, humanoid, ground=ground)
-        elif person.keypoints is not None:
-            from mjxhuman.recovery.recover import recover_with_report  # its solver takes a second to import
+) -> list[Recovered | ValueError]:
+    """People, each with the sentence that says who it is: those of whom there are keypoints in one world."""
+    people = [person.keypoints for person, _ in chosen if _by_fit(person)]
+    fits = iter(_fitted(people, path, camera, humanoid, ground) if people else ())
+    results: list[Recovered | ValueError] = []
+    for person, said in chosen:
+        try:
+            recovery: Recovery | None = None
+            if _by_fit(person):
+                found = next(fits)
+                if isinstance(found, ValueError):
+                    raise found
+                motion, recovery = found
+            elif person.body is not None:
+                motion = retarget_motion(person.body, humanoid, ground=ground)
+            else:
+                raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
+        except ValueError as error:
+            text = str(error)
+            results.append(ValueError(text if text.startswith(str(path)) else f"{path}: {text}"))
+            continue
+        before = motion.provenance
+        assumed = () if recovery is None else _assumed(camera, recovery)
+        conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
+        kind = f"video, {encoding.encoder}" if film else "keypoints"
+        provenance = before.with_(path=str(path), format=kind, conventions=conventions)
+        motion = dataclasses.replace(motion, provenance=provenance)
+        results.append(Recovered(motion, encoding, person, camera, recovery, path, film))
+    return results
 
-            tilted = NOT_LEVELLED in camera.provenance.conventions
-            estimate = ("stature", "gravity") if tilted else ("stature",)
-            with busy(f"fitting a body to the keypoints of {path} (compiled the first time, some 20 s)"):
-                motion, recovery = recover_with_report(
-                    person.keypoints, camera, humanoid, estimate=estimate, ground=ground
-                )
-            assumed = camera.provenance.conventions
-            if tilted:
-                found = f"found {np.rad2deg(recovery.tilt):.0f} deg off level by how the person stands"
-                assumed = tuple(f"{line}: {found}" if line == NOT_LEVELLED else line for line in assumed)
-        else:
-            raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
+
+def _by_fit(person: Person) -> bool:
+    return person.body is None and person.keypoints is not None
+
+
+def _fitted(
+    people: list[Keypoints], path: Path, camera: Camera, humanoid: Humanoid | None, ground: str
+) -> list[tuple[Motion, Recovery] | ValueError]:
+    from mjxhuman.recovery.recover import recover_people  # its solver takes a second to import
+
+    tilted = NOT_LEVELLED in camera.provenance.conventions
+    estimate = ("stature", "gravity") if tilted else ("stature",)
+    try:
+        with busy(f"fitting a body to the keypoints of {path} (compiled the first time, some 20 s)"):
+            return recover_people(people, camera, humanoid, estimate=estimate, ground=ground)
     except ValueError as error:
-        text = str(error)
-        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-    before = motion.provenance
-    conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
-    kind = f"video, {encoding.encoder}" if film else "keypoints"
-    motion = dataclasses.replace(motion, provenance=before.with_(path=str(path), format=kind, conventions=conventions))
-    return Recovered(motion, encoding, person, camera, recovery, path, film)
+        return [error] * len(people)
+
+
+def _assumed(camera: Camera, recovery: Recovery) -> tuple[str, ...]:
+    """What was assumed of the camera, and how far off it was found to be."""
+    found = f"found {np.rad2deg(recovery.tilt):.0f} deg off level by how the person stands"
+    return tuple(f"{line}: {found}" if line == NOT_LEVELLED else line for line in camera.provenance.conventions)
 
 
 def given_camera(options: VideoOptions) -> Camera | None:

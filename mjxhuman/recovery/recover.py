@@ -201,8 +201,8 @@ def _finished(people: Sequence[_Judged], camera: Camera, ground: str) -> list[tu
         [(fit, path, valid) for (_, fit, valid, _), path in zip(people, paths, strict=True)], ground
     )
     return [
-        _concluded(*person, path, found, size, scene, camera)
-        for person, path, found, size in zip(people, paths, grounds, sizes, strict=True)
+        _concluded(*person, path, moves, size, scene, camera)
+        for person, path, moves, size in zip(people, paths, grounds, sizes, strict=True)
     ]
 
 
@@ -212,14 +212,14 @@ def _concluded(
     valid: np.ndarray,
     known: np.ndarray,
     path: Placed,
-    found: Ground,
+    moves: tuple[Ground, Ground],
     size: float,
     scene: float,
     camera: Camera,
 ) -> tuple[Motion, Recovery]:
-    """Motion and report of one person, whose size and whose scene's was scaled by so much."""
+    """Motion and report of one person: moved with the camera to the floor, own size and scene's scaled by so much."""
     source = dataclasses.replace(keypoints, uv=None, confidence=None, pos3d=None)  # its rate and provenance
-    moved = path.root - size * fit.path.root
+    (found, above), moved = moves, path.root - size * fit.path.root
     motion, _ = place(fit.draft.humanoid, path, valid, source, size, found)
     lens = np.moveaxis(fit.seen.lens, 1, 0)
     matrix = np.tile(np.eye(3), (*lens.shape[:2], 1, 1))
@@ -227,7 +227,7 @@ def _concluded(
     matrix[..., :2, 2] = lens[..., 2:]
     distortion = np.broadcast_to(camera.distortion, (*lens.shape[:2], 4))
     levelled = Camera(
-        matrix, _moved(fit.seen.view, scene, found.quat, found.offset), distortion, camera.image_size, camera.provenance
+        matrix, _moved(fit.seen.view, scene, above.quat, above.offset), distortion, camera.image_size, camera.provenance
     )
     places = fit.places()
     points = quaternion.rotate(found.quat, size * places + moved[:, None]) + np.array([0.0, 0.0, found.offset])

@@ -102,11 +102,12 @@ def footings(fits: Sequence[Fit]) -> list[Footing]:
         return [Footing(floor, True) if k in used else foot for k, foot in enumerate(alone)]
     if used.size < 2:
         return alone
-    statures = np.array([fits[k].stature for k in used])
+    scales = np.array([fits[k].scale for k in used])
+    usual = np.array([fits[k].draft.humanoid.stature for k in used])
     place = np.array([fits[k].path.root[judge(fits[k])[0], :2].mean(0) for k in used])
     apart = np.linalg.norm(place - np.average(place, axis=0, weights=weights[used]), axis=-1)
     errors = np.hypot(_FLOOR_ERROR, (_FOUND_TILT if "gravity" in draft.estimate else _GIVEN_TILT) * apart)
-    height, factors, agrees = common_height(eye - own[used], errors, weights[used], statures)
+    height, factors, agrees = common_height(eye - own[used], errors, weights[used], usual, scales)
     if agrees.sum() < 2:
         return alone
     for k, factor, one in zip(used, factors, agrees, strict=True):
@@ -122,38 +123,41 @@ def _weighted_median(x: np.ndarray, weight: np.ndarray) -> float:
 
 
 def common_height(
-    heights: np.ndarray, errors: np.ndarray, weights: np.ndarray, statures: np.ndarray
+    heights: np.ndarray, errors: np.ndarray, weights: np.ndarray, usual: np.ndarray, scales: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """The camera's height over a floor that people share.
 
-    Each is seen at a stature from which the camera's height over his floor follows in proportion. The height is found
-    at which the statures are most likely: near the usual one, and those that are not at least statures that people
-    have (a child among adults, rather than a giant among people).
+    Each is seen at a stature from which the camera's height over the own floor follows in proportion. The height is
+    found at which the statures are most likely: near the usual one, and those that are not at least statures that
+    people have (a child among adults, rather than a giant among people).
 
     Args:
       heights: (N,) m, of the camera over each one's floor. errors: (N,) m, their standard deviations. weights: (N,).
-      statures: (N,) m, at which that is.
+      usual: (N,) m, statures before anything is known. scales: (N,) on them, at which the heights were found.
 
     Returns:
-      The height in m, the factors (N,) on the statures, cautious where the floor is found less well than statures are
+      The height in m, the factors (N,) on the scales, cautious where the floor is found less well than statures are
       known, and who (N,) bool can stand on that floor.
     """
-    logs = np.log(heights)
-    error = errors / heights
+    logs, error = np.log(heights / scales), errors / heights
     spread = np.hypot(STATURE_SPREAD, error)
     tried = np.linspace(logs.min(), logs.max(), 401)
-    factor = tried[:, None] - logs
-    square = (factor / spread) ** 2
-    grown_to = statures * np.exp(factor)
-    impossible = (grown_to < _STATURES[0]) | (grown_to > _STATURES[1])
-    cost = np.where(impossible, 2.0 * _KERNEL**2, square / (1.0 + square / _KERNEL**2))
+    scale = tried[:, None] - logs
+    square = (scale / spread) ** 2
+    statures = usual * np.exp(scale)
+    impossible = (statures < _STATURES[0]) | (statures > _STATURES[1])
+    cost = np.where(impossible, _KERNEL**2, square / (1.0 + square / _KERNEL**2))
     best = int(np.argmin(cost @ weights))
-    cautious = np.exp(factor[best] * STATURE_SPREAD**2 / (STATURE_SPREAD**2 + error**2))
-    return float(np.exp(tried[best])), cautious, ~impossible[best]
+    caution = STATURE_SPREAD**2 / (STATURE_SPREAD**2 + error**2)
+    factors = np.exp(caution * (scale[best] - np.log(scales)))
+    return float(np.exp(tried[best])), factors, ~impossible[best]
 
 
-def grounded(people: Sequence[tuple[Fit, Placed, np.ndarray]], policy: str) -> list[Ground]:
-    """The move that puts each person's path on the floor: one for all who share it, the others level with them.
+def grounded(people: Sequence[tuple[Fit, Placed, np.ndarray]], policy: str) -> list[tuple[Ground, Ground]]:
+    """The moves that put each person's path, and the camera that sees it, on the floor.
+
+    Who shares a floor shares the camera over it, and is let down or lifted by the centimetres that the own fit leaves;
+    others are level with them, on a floor of their own.
 
     Args:
       people: fit, placed path and valid frames ``(T,)`` of each.
@@ -161,11 +165,13 @@ def grounded(people: Sequence[tuple[Fit, Placed, np.ndarray]], policy: str) -> l
     bodies = [(fit.draft.humanoid, placed, valid) for fit, placed, valid in people]
     fps = people[0][0].seen.fps
     if len(people) == 1:
-        return find_grounds(bodies, fps, policy)
-    drafts = [fit.draft for fit, _, _ in people]
-    together = [k for k, draft in enumerate(drafts) if draft.shares_floor or draft.floor is not None]
-    found = dict(
-        zip(together, find_grounds([bodies[k] for k in together], fps, policy) if together else (), strict=True)
-    )
-    level = found[together[0]].quat if together else np.array([1.0, 0.0, 0.0, 0.0])
-    return [found[k] if k in found else find_grounds([bodies[k]], fps, policy, level)[0] for k in range(len(people))]
+        return [(found, found) for found in find_grounds(bodies, fps, policy)]
+    shared = [fit.draft.shares_floor or fit.draft.floor is not None for fit, _, _ in people]
+    together = [body for body, one in zip(bodies, shared, strict=True) if one]
+    common = find_grounds(together, fps, policy)[0] if together else None
+    level = np.array([1.0, 0.0, 0.0, 0.0]) if common is None else common.quat
+    moves = []
+    for body, one in zip(bodies, shared, strict=True):
+        (own,) = find_grounds([body], fps, policy, level)
+        moves.append((own, common if one and common is not None else own))
+    return moves

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
+from recovery.scenes import NAMES, NOISE, SIZE, Scene, seen_from, walking
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.data.cameras import level_camera
-from mjxhuman.data.keypoint_names import LAYOUTS
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
-from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.recovery.feet import bridged
 from mjxhuman.recovery.recover import recover_motion, recover_with_report
-from mjxhuman.retarget.chain import chain_of
-from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.types import Camera, Keypoints
 
-SIZE = (1280, 960)
-NAMES = tuple(name for name in LAYOUTS["body_25b"] if "Eye" not in name)
-FRAMES = 60
-NOISE = 2.0  # px, of a person about 500 px tall
 JOINTS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]  # hips to wrists, SMPL's order
-
-
-@dataclasses.dataclass
-class Scene:
-    """A walker: joints (T, 24, 3), keypoints of the body (T, K, 3), motion."""
-
-    joints: np.ndarray
-    points: np.ndarray
-    fps: float
 
 
 @pytest.fixture(scope="module")
 def walk(humanoid) -> Scene:
-    clip = load_builtin_clip("walk")
-    motion = resample(motion_from_qpos(humanoid, clip.qpos, clip.fps), 30.0)
-    ids = np.asarray(humanoid.smpl_body_ids)
-    joints, quat = (np.asarray(x, float)[:FRAMES, ids] for x in (motion.body_pos, motion.body_quat))
-    quat = quaternion.multiply(quat, quaternion.conjugate(np.asarray(humanoid.smpl_frame, float)))
-    places = keypoint_set(NAMES, chain_of(humanoid))
-    points = joints[:, places.body] + quaternion.rotate(quat[:, places.body], places.point)
-    return Scene(joints, points, 30.0)
+    return walking(humanoid)
 
 
 def cameras(walk: Scene, angles: list[float], focal: float = 1100.0) -> Camera:
@@ -200,16 +174,12 @@ def test_another_body_scales_the_scene_with_its_cameras(walk, two_views):
 @pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (20.0, -10.0)])
 def test_the_vertical_is_where_people_stand(walk, pitch, roll):
     """A camera that nobody levelled, looking down and rolled: up is found from feet and centre of mass."""
-    camera = cameras(walk, [0.7])
     middle = walk.joints[:, 0].mean(0)
     turn = Rotation.from_euler("ZYX", [40.0, pitch, roll], degrees=True).as_matrix()
     pose = np.array(level_camera(SIZE).T_world_camera[0], float)
     pose[:3, :3] = turn @ pose[:3, :3]
     pose[:3, 3] = middle - 5.0 * turn[:, 0]
-    alone = Camera(camera.intrinsics[0], pose[None], np.zeros((1, 4)), SIZE)
-    uv, _ = lens_model.project(walk.points, alone.intrinsics[0], pose, np.zeros(4))
-    uv = np.asarray(uv, float) + np.random.default_rng(0).normal(0.0, NOISE, uv.shape)
-    keypoints = Keypoints(uv, np.ones(uv.shape[:2]), NAMES, walk.fps, SIZE)
+    keypoints = seen_from(walk.points, pose, 1100.0, walk.fps)
     motion, report = recover_with_report(keypoints, level_camera(SIZE, 1100.0), estimate=("stature", "gravity"))
     up, true = (np.asarray(T)[:3, :3].T @ [0.0, 0.0, 1.0] for T in (report.camera.T_world_camera[0, 0], pose))
     assert np.rad2deg(np.arccos(np.clip(up @ true, -1.0, 1.0))) < 4.0
