@@ -72,8 +72,12 @@ def _task() -> config_dict.ConfigDict:
     config.task.groups.state = ("proprioception", "imitation_task")  # the policy
     config.task.groups.privileged_state = ()  # the critic, with --config.ppo.critic_obs=privileged_state
     config.task.observations = _ordered()  # those that are noisy or late
-    for name in ("compact", "proprioception", "imitation_task", "keypoint_task", "previous_action"):
-        config.task.observations[name] = config_dict.ConfigDict({"noise": 0.0, "uniform": False, "delay": 0})
+    config.task.observations.compact = config_dict.ConfigDict()
+    config.task.observations.compact.noise = 0.0  # standard deviation, drawn anew for each number and step
+    config.task.observations.compact.uniform = False  # uniform instead of Gaussian
+    config.task.observations.compact.delay = 0  # control steps
+    for name in ("proprioception", "imitation_task", "keypoint_task", "previous_action"):
+        config.task.observations[name] = config.task.observations.compact.copy_and_resolve_references()
 
     config.task.rewards = _ordered()
     config.task.rewards.imitation = config_dict.ConfigDict()

@@ -1,8 +1,8 @@
 """What a training run knows of a learning algorithm: where it starts, one iteration, the policy it has learned.
 
 ``trainer.train`` runs any of them with logs, evaluations, checkpoints and several devices; PPO (``learning.ppo``) is
-one. An algorithm is a frozen dataclass of its settings. Everything that training changes is in its *state*, a pytree
-of arrays, which is all that a checkpoint holds.
+one. An algorithm is a frozen dataclass of its settings. Everything that training changes is in its *state*, a dict or
+another pytree of arrays, which is all that a checkpoint holds.
 
 A minimal algorithm, which keeps a random change of a linear policy if it pays::
 
