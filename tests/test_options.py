@@ -69,6 +69,19 @@ def test_flags_configurations_and_keywords_are_the_records():
         assert reading <= set(inspect.signature(function).parameters)
 
 
+def test_what_can_be_chosen_is_what_there_is():
+    from mjxhuman.data.source import up_rotation
+    from mjxhuman.encoders import encoder_table
+    from mjxhuman.retarget.ground import POLICIES
+    from mjxhuman.rewards import score
+
+    assert score.REWARDS is options.REWARDS and POLICIES is options.GROUNDS
+    for axis in options.UP_AXES:
+        assert up_rotation(axis).shape == (3, 3)
+    told = options.helps(VideoOptions)["encoder"]
+    assert all(name in told for name, entry in encoder_table().items() if isinstance(entry.factory, str))
+
+
 def test_defaults_of_the_command_line_are_those_of_the_records():
     from configs import feasibility
     from mjxhuman.cli import build_parser

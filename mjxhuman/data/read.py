@@ -39,5 +39,5 @@ def read_motion(path: str | os.PathLike[str], **options: Any) -> AnyMotion:
     """
     source = Source(path, FileOptions(**options))
     if Path(path).is_dir():
-        raise source.error("file", "a folder", "a file")
+        raise source.error("file", "a folder", "a file (mjxhuman.data.folders.find_motions lists those of a folder)")
     return format_of(source).read(source)

@@ -33,7 +33,7 @@ _ENTRIES: dict[str, Entry] = {
     "blazepose": Entry(
         "mjxhuman.encoders.blazepose:BlazePose",
         "33 keypoints in 2D and 3D",
-        "MediaPipe, which contains the weights: make venv-video",
+        "MediaPipe, which contains the weights: python -m mjxhuman.encoders.install_mediapipe",
         mediapipe_home.is_installed,
         proven=True,
         processes=True,

@@ -13,6 +13,7 @@ import numpy as np
 from mjxhuman.humanoids import twins
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import timeseries
+from mjxhuman.options import REWARDS
 from mjxhuman.physics.anatomy import make_anatomy
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos
@@ -20,8 +21,6 @@ from mjxhuman.rewards import feasibility
 from mjxhuman.runs.progress import compiling
 from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Motion, Scores
-
-REWARDS = ("feasibility", "phymotion")
 
 #: Fewest frames with a whole regression window: fewer say nothing about a motion.
 MIN_SCORED_FRAMES = 4

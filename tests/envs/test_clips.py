@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import pytest
 import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.envs.clips import MIN_FRAMES, Curriculum, _pack, load_clips, make_library
+from mjxhuman.options import ClipOptions
 
 
 def test_frames_lie_flat_and_clips_keep_their_ends(library, motions):
@@ -138,3 +140,14 @@ def test_files_that_cannot_be_loaded_are_named(tmp_path):
     assert len(loaded.motions) == 1 and loaded.paths == [str(builtin_path("walk"))]
     assert list(loaded.failed) == [str(broken)]
     assert len(seen) == 2
+
+
+@pytest.mark.slow
+def test_training_takes_keypoints_and_reading_options(tmp_path):
+    """What scores reads is what training reads, with the same options."""
+    examples = Path(__file__).resolve().parents[2] / "examples"
+    humanoid = mjxhuman.load_humanoid("smpl")
+    paths = [examples / "walk_keypoints.npz", examples / "walk.bvh"]
+    loaded = load_clips(paths, humanoid, options=ClipOptions(fps=25.0))
+    assert not loaded.failed and [motion.fps for motion in loaded.motions] == [25.0, 25.0]
+    assert make_library(loaded.motions, 25.0).num_clips == 2
