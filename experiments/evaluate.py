@@ -3,11 +3,13 @@
     python -m experiments.evaluate --motions='mocap/**/*.bvh,more/*.npz' --out=out/evaluate
     python -m experiments.evaluate --policy=out/imitation --motions='mocap/*.amc' --draw=20 --film
     python -m experiments.evaluate --policy=reference --motions='mocap/*.amc'
+    python -m experiments.evaluate --policy=reference --humanoid=g1.xml --motions='g1/*.csv' --fps=30
 
 Every clip is simulated from its first frame to its last with the policy's mean action; with ``--phases=20`` from twenty
 random frames instead. ``--policy=zero``, ``random`` and ``reference`` are agents without training: servos that hold the
-T-pose, servos with random targets, and feed-forward playback of the clip. A clip fails where the mean distance of 20
-bodies (all but toes and hands) exceeds 0.5 m in any frame (PHC's criterion).
+T-pose, servos with random targets, and feed-forward playback of the clip; ``--humanoid`` says of which body, a robot's
+MJCF for example. A clip fails where the mean distance of the body's evaluated parts (of people 20: all but toes and
+hands) exceeds 0.5 m in any frame (PHC's criterion).
 
 Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
 tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
@@ -154,9 +156,11 @@ def main(argv: Sequence[str]) -> int:
 
             require_video(out)
         prepare_jax()
+        from mjxhuman.humanoids import load_humanoid
         from mjxhuman.tracking.tracker import load_tracker
 
-        tracker = load_tracker(values.policy or None, values.engine or None)
+        body = load_humanoid(values.humanoid) if values.humanoid else None
+        tracker = load_tracker(values.policy or None, values.engine or None, body)
     except (ValueError, OSError, ImportError) as error:
         print(f"evaluate: {spelt(str(error), '--{}')}", file=sys.stderr)
         return NOTHING_TO_DO
@@ -175,6 +179,7 @@ if __name__ == "__main__":
         "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True
     )
     flags.DEFINE_string("out", "out/evaluate", "Folder of the results.")
+    flags.DEFINE_string("humanoid", "", "The body: smpl, or an MJCF file; default: that of the policy, or smpl.")
     flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")
     flags.DEFINE_integer("phases", 0, "Start so many times at random frames of each clip; 0: once at the first.")
     flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
