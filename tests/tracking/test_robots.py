@@ -90,7 +90,6 @@ def test_four_clips_are_played_back(g1, clips):
         off = np.linalg.norm(np.asarray(tracked.motion.body_pos - tracked.reference.body_pos)[:10], axis=-1)
         assert off.max() < 0.2
         assert tracked.result.torque_peak <= 139.001 and tracked.result.score is None
-        print(tracked.result)
     first = [r.result.mpjpe_g for r in evaluate(held, starts)]
     assert min(first) > 50
 
