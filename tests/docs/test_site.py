@@ -102,6 +102,12 @@ def test_commands_of_the_pages_parse(page):
             pytest.fail(f"mjxhuman {shlex.join(arguments)}: {error}")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_examples_of_the_pages_exist(page):
+    for name in re.findall(r"\bexamples/([\w*./-]*\w)", page.read_text(encoding="utf-8")):
+        assert list((ROOT / "examples").glob(name)), f"examples/{name}"
+
+
 def test_every_picture_has_its_command():
     shown = {}
     for page in PAGES:
