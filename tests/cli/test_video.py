@@ -114,7 +114,8 @@ def test_other_commands_take_videos(film, tmp_path, capsys):
     assert "frames" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(["score"])
-    assert cli.main(["score", str(film), "--region", "1,2,3"]) == 2
+    with pytest.raises(SystemExit):
+        cli.main(["score", str(film), "--region", "1,2,3"])
     assert "--region: expected X0,Y0,X1,Y1" in capsys.readouterr().err
 
 
