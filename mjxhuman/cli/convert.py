@@ -63,5 +63,6 @@ def body_motion(motion: Motion) -> BodyMotion:
 def qpos_motion(motion: Motion) -> QposMotion:
     """Coordinates of a motion ``(T, ...)`` and the body they belong to."""
     body = motion.humanoid
-    humanoid = {"name": body.name, "layout": body.layout, "stature": body.stature, "mass": body.mass}
+    options = {"layout": body.layout, "stature": body.stature, "mass": body.mass}
+    humanoid = body.origin | (options if body.source is None else {})
     return QposMotion(np.asarray(motion.qpos, np.float64), motion.fps, humanoid, motion.provenance)

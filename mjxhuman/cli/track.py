@@ -61,7 +61,8 @@ def report(tracked: Tracked, tracker: Tracker) -> str:
     ]
     before, after = tracked.reference_scores, tracked.scores
     if r.score is None or r.reference_score is None:
-        lines.append(f"not scored: {after.reason or before.reason}")
+        reason = "robots have no anatomy to score" if after is None else after.reason or before.reason
+        lines.append(f"not scored: {reason}")
     else:
         lines.append(difference_table(("before", before), ("after", after), colour=terminal()[1]))
     return "\n".join(lines)

@@ -137,6 +137,14 @@ class Humanoid:
         return float(self.model.qpos0[2]) if stated is None else stated
 
     @property
+    def origin(self) -> dict[str, str]:
+        """Arguments of ``load_humanoid`` that find it again, options aside: its name, and the file it was read from."""
+        if self.source is None:
+            return {"name": self.name}
+        robot = self.record is not None and not self.is_smpl
+        return {"name": self.known.name, "mjcf": self.source} if robot else {"name": self.source}
+
+    @property
     def known(self) -> BodyRecord:
         """The body's record.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ _LEGEND = (
 
 
 def _number(x: float | None) -> str:
-    return "–" if x is None else f"{x:.3f}"
+    return "–" if x is None or math.isnan(x) else f"{x:.3f}"
 
 
 def verdict(result: ClipResult) -> str:

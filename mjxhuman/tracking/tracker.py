@@ -67,10 +67,8 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
 
 def _facts(body: Humanoid) -> dict[str, Any]:
     """Arguments of ``load_humanoid`` that give the body again."""
-    if body.source is not None:
-        return {"name": body.source} if body.is_smpl else {"name": body.known.name, "mjcf": body.source}
-    default = body is load_humanoid("smpl")
-    return {"name": body.name} | ({} if default else {"stature": body.stature, "mass": body.mass})
+    as_it_is = body.source is not None or body is load_humanoid("smpl")
+    return body.origin | ({} if as_it_is else {"stature": body.stature, "mass": body.mass})
 
 
 def load_tracker(

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from mjxhuman.cli.convert import qpos_motion
+from mjxhuman.data.npz import save_motion
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.physics.analysis import analyse, servo_torques
 from mjxhuman.physics.motion import motion_from_qpos
@@ -97,5 +99,13 @@ def test_four_clips_are_played_back(g1, clips):
 def test_a_tracker_file_names_the_robot_and_its_model(g1):
     tracker = load_tracker("reference", "c", g1)
     facts = json.loads(json.dumps(tracker_facts(tracker.simulator, tracker.config)))
-    assert facts["humanoid"]["name"] == "unitree_g1"
-    assert load_humanoid(**{("name_or_mjcf_path" if k == "name" else k): v for k, v in facts["humanoid"].items()}) is g1
+    assert (
+        facts["humanoid"]["name"] == "unitree_g1" and load_humanoid("unitree_g1", mjcf=facts["humanoid"]["mjcf"]) is g1
+    )
+
+
+def test_a_tracked_motion_is_saved_with_the_robot_it_belongs_to(g1, clips, tmp_path):
+    path = save_motion(tmp_path / "walk.npz", qpos_motion(clips[0]))
+    again = load_motion(path)
+    assert again.humanoid is g1
+    np.testing.assert_allclose(again.qpos, clips[0].qpos, atol=1e-6)
