@@ -80,7 +80,8 @@ def load(path: pathlib.Path, tracker: Any, options: ClipOptions) -> Any:
     from mjxhuman.recovery.load import load_clip
     from mjxhuman.tracking.evaluate import usable
 
-    return usable(tracker, load_clip(path, tracker.humanoid, options), str(path))
+    clip = load_clip(path, tracker.humanoid, options)
+    return usable(clip, tracker.humanoid, tracker.fps, str(path))
 
 
 def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:

@@ -27,6 +27,10 @@ from mjxhuman.humanoids.twins import to_ball
 #: Physics steps per second; four per control step at 30 Hz.
 PHYSICS_HZ = 120
 
+#: Share of PHC's joint damping with which the body moves like a body: the whole of it takes 23-78 N m per axis to
+#: overcome in a run, where inverse dynamics asks the joints for 3-14.
+LIGHT_DAMPING = 0.25
+
 #: Newton iterations and line-search steps. With 100 and 50, the mean pelvis height of 256 bodies after two seconds of
 #: random targets differs by 0.2 mm and the speed does not; with 3 and 6 by 18 mm, and with 1 and 4 bodies explode.
 ITERATIONS, LS_ITERATIONS = 6, 8
@@ -68,6 +72,7 @@ class Actuated:
     record: BodyRecord  # of the body
     servos: Servos
     contacts: str  # "full" or "feet"
+    damping: float = 1.0  # factor on the record's
 
     @property
     def nu(self) -> int:
@@ -121,6 +126,7 @@ def actuated_humanoid(
     contacts: str = "full",
     self_contacts: bool = True,
     iterations: int = ITERATIONS,
+    damping: float = 1.0,
     scene: Callable[[mujoco.MjSpec], None] | None = None,
 ) -> Actuated:
     """The actuated model of a humanoid that the registry knows; equal arguments return the same object.
@@ -136,6 +142,7 @@ def actuated_humanoid(
             topology, none of robots.
         iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
             with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
+        damping: of the joints, as a factor on the record's.
         scene: adds objects to the description of the finished body, behind it, and the pairs of geoms that may touch:
             the plane is named "floor", the body's geoms are those that ``describe`` lists. Told apart by identity.
 
@@ -149,6 +156,7 @@ def actuated_humanoid(
         humanoid = to_ball(humanoid)
     record = humanoid.known
     servos = make_servos(humanoid, record)
+    servos = dataclasses.replace(servos, kd=damping * servos.kd)
     spec = humanoid.spec.copy()
     _set_options(spec, iterations)
     add_servos(spec, humanoid, servos, record.armature)
@@ -161,7 +169,7 @@ def actuated_humanoid(
     address = body_address(model, humanoid.body_names[1])
     if model.nu != address.nu or address != address.alone:
         raise ValueError(f"scene: expected objects behind the body and no actuators, found {address} of {model.nu}")
-    return Actuated(humanoid, model, address, record, servos, contacts)
+    return Actuated(humanoid, model, address, record, servos, contacts, damping)
 
 
 def randomized_models(

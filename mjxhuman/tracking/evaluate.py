@@ -19,6 +19,7 @@ from jax import Array
 from mjxhuman.envs.clips import ClipLibrary, Curriculum, make_library
 from mjxhuman.envs.env import State
 from mjxhuman.envs.imitation import Imitation, ImitationConfig, make_imitation
+from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy
 from mjxhuman.math.timeseries import longest_run
@@ -129,7 +130,7 @@ def evaluate(
         ValueError: a motion of another humanoid or with too few valid frames (see ``usable``).
     """
     names = names or [m.provenance.path or f"clip {i}" for i, m in enumerate(motions)]
-    clips = [usable(tracker, motion, name) for motion, name in zip(motions, names, strict=True)]
+    clips = [usable(motion, tracker.humanoid, tracker.fps, name) for motion, name in zip(motions, names, strict=True)]
     if not clips:
         return
     library = make_library(clips, tracker.fps) if library is None else library
@@ -140,24 +141,23 @@ def evaluate(
         yield _judged(names[index], clips[index], qpos, effort, whole, score)
 
 
-def usable(tracker: Tracker, motion: Motion, name: str) -> Motion:
+def usable(motion: Motion, body: Humanoid, fps: float, name: str) -> Motion:
     """The longest run of valid frames of a motion, at the control rate.
 
     Raises:
-        ValueError: another humanoid than the tracker's, or fewer than ``MIN_FRAMES`` valid frames in a row.
+        ValueError: a motion of another humanoid than the simulated one, or too few valid frames in a row.
     """
-    body = tracker.humanoid
     if motion.humanoid is not body:
         raise ValueError(
-            f"{name}: expected a motion of the tracker's body ({body.description}), found one of "
+            f"{name}: expected a motion of the simulated body ({body.description}), found one of "
             f"{motion.humanoid.description}; load it with humanoid=tracker.humanoid"
         )
-    if abs(motion.fps - tracker.fps) > 1e-3:
-        motion = resample(motion, tracker.fps)
+    if abs(motion.fps - fps) > 1e-3:
+        motion = resample(motion, fps)
     first, stop = longest_run(motion.valid)
     if stop - first < MIN_FRAMES:
         raise ValueError(
-            f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {tracker.fps:g} Hz, found {stop - first}"
+            f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {fps:g} Hz, found {stop - first}"
         )
     return motion if stop - first == motion.num_frames else _cut(motion, first, stop)
 

@@ -1,0 +1,71 @@
+"""The motion a plan is to perform, as arrays per control step: states, feed-forward targets, features."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mjxhuman.envs.clips import ClipLibrary, make_library
+from mjxhuman.envs.imitation import ImitationConfig, make_imitation
+from mjxhuman.envs.imitation.task import Task
+from mjxhuman.physics.simulate import Simulator
+from mjxhuman.planning import terms
+from mjxhuman.types import Motion
+
+#: rad by which feed-forward alone may move a target from the reference's pose: inverse dynamics of a motion that no
+#: body can do (a jump of its markers, a wrong frame rate) asks for more, and springs pulled so far only shake.
+MOST_FEED_FORWARD = 1.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reference:
+    """T frames at the control rate."""
+
+    motion: Motion
+    qpos: np.ndarray  # (T, nq)
+    qvel: np.ndarray  # (T, nv)
+    ctrl: np.ndarray  # (T, nu) rad, feed-forward targets of the step that begins at each frame
+    features: terms.Features  # (..., T)
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.qpos)
+
+    def window(self, first: int, horizon: int) -> terms.Features:
+        """Features ``(..., 1, H)`` of the frames after ``first``; beyond the end the last frame."""
+        rows = np.minimum(first + 1 + np.arange(horizon), self.frames - 1)
+        return jax.tree.map(lambda x: x[..., None, rows], self.features)
+
+    def targets(self, first: int, horizon: int) -> np.ndarray:
+        """Feed-forward targets ``(H, nu)`` of the steps from ``first`` on."""
+        return self.ctrl[np.minimum(first + np.arange(horizon), self.frames - 1)]
+
+
+def make_reference(motion: Motion, simulator: Simulator) -> Reference:
+    """The reference of a motion that is at the control rate and in the simulator's coordinates."""
+    library = make_library([motion], 1.0 / simulator.dt)
+    qpos, qvel = (np.asarray(x, np.float64) for x in (library.qpos, library.qvel))
+    features = jax.device_get(_features(simulator, library.qpos, library.qvel))
+    return Reference(motion, qpos, qvel, _feed_forward(library, simulator), features)
+
+
+def _feed_forward(library: ClipLibrary, simulator: Simulator) -> np.ndarray:
+    """The targets of the tracking task's feed-forward control, at most ``MOST_FEED_FORWARD`` from the pose."""
+    env = make_imitation(library, simulator, ImitationConfig(action="residual", state_terms=("compact",)))
+    frames = jnp.arange(int(library.length[0]), dtype=jnp.int32)
+    zero = jnp.zeros((frames.size, env.action_size))
+    task = Task(jnp.zeros_like(frames), frames, jnp.zeros(frames.size), frames, zero, None)
+    pose = simulator.joint_pos(library.qpos)
+    wanted = env.target(task, zero)
+    step = jnp.clip(wanted - pose, -MOST_FEED_FORWARD, MOST_FEED_FORWARD)
+    return np.asarray(pose + step, np.float64)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _features(simulator: Simulator, qpos: jax.Array, qvel: jax.Array) -> terms.Features:
+    return terms.features(simulator.actuated.humanoid, qpos, qvel)

@@ -1,0 +1,209 @@
+"""Receding horizon: plan a little ahead, carry out the first steps, plan again; go back where the body was lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from mjxhuman.physics.engines.c import CEngine
+from mjxhuman.physics.simulate import SimState, Simulator
+from mjxhuman.planning import sampling, terms
+from mjxhuman.planning.reference import Reference
+from mjxhuman.rewards.tracking import EVAL_BODIES
+
+#: m of mean error of the judged bodies at which a plan goes back: half way to what counts as lost.
+_LOST = 0.22
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Of the search.
+
+    Attributes:
+        samples: futures simulated per improvement.
+        improvements: of each horizon, each around the one before.
+        horizon: control steps looked ahead.
+        spacing: control steps between the knots of a perturbation.
+        every: control steps carried out before planning again.
+        noise: rad, deviation of a knot times the joint's scale; ``annealing``: factor on it with each improvement.
+        decay: of the offsets per replanning, towards feed-forward control.
+        rule: how samples become a step, one of ``sampling.RULES``.
+        back: s to go back where the body is lost; ``retries``: how often, with twice the samples each time.
+        passes: how often the whole motion is planned, each around the one before.
+    """
+
+    samples: int = 24
+    improvements: int = 2
+    horizon: int = 16
+    spacing: int = 4
+    every: int = 2
+    noise: float = 0.08
+    annealing: float = 0.6
+    decay: float = 0.97
+    rule: str = "gauss_newton"
+    back: float = 0.8
+    retries: int = 6
+    passes: int = 1
+
+
+#: Share of the noise that joints get: balance lies in legs and trunk. By the joint's name without its side.
+JOINT_SCALE = {
+    "Torso": 0.6, "Spine": 0.6, "Chest": 0.6, "Toe": 0.4, "Thorax": 0.3, "Shoulder": 0.5, "Elbow": 0.4,
+    "Wrist": 0.2, "Hand": 0.2, "Neck": 0.2, "Head": 0.2,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """The state a control step begins with, in float64."""
+
+    qpos: np.ndarray  # (nq,)
+    qvel: np.ndarray  # (nv,)
+    warmstart: np.ndarray  # (nv,)
+
+
+@dataclasses.dataclass
+class Path:
+    """What has been carried out so far: one more state than controls."""
+
+    states: list[Moment]
+    ctrl: list[np.ndarray]  # (nu,) rad each
+    offsets: list[np.ndarray]  # (H, nu) rad, the plan each state was left with
+
+    def back_to(self, frame: int) -> None:
+        """Forget what came after a frame."""
+        del self.states[frame + 1 :], self.offsets[frame + 1 :], self.ctrl[frame:]
+
+
+class Search:
+    """Plans one reference after another on one body, with programs that are compiled once."""
+
+    def __init__(
+        self, simulator: Simulator, settings: Settings, objective: Mapping[str, terms.Term] | None = None
+    ) -> None:
+        self.simulator, self.settings = simulator, settings
+        humanoid = simulator.actuated.humanoid
+        names = humanoid.body_names[1:]
+        feet = tuple(i for i, name in enumerate(names) if name.endswith(("_Ankle", "_Toe")))
+        scale = [JOINT_SCALE.get(name.split("_")[-1], 1.0) for name in names[1:]]
+        self.scale = settings.noise * np.repeat(scale, simulator.actuated.nu // len(scale))
+        self.basis = sampling.knot_basis(settings.horizon, settings.spacing)
+        self.simulated_steps = 0
+        chosen, rule = dict(objective or terms.TERMS), sampling.RULES[settings.rule]
+
+        def judge(qpos: Array, qvel: Array, offset: Array, wanted: terms.Features) -> tuple[Array, Array]:
+            """Cost (n,) and share in the next step (n,) of samples (n, H, .)."""
+            body = terms.features(humanoid, qpos, qvel)
+            look = terms.Outlook(body, wanted, jnp.moveaxis(offset, -1, 0), feet)
+            found = terms.residuals(chosen, look)
+            return jnp.sum(found * found, 1), rule(found)
+
+        self.judge = jax.jit(judge)
+        self._rollout = jax.jit(simulator.rollout)
+        self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos, qvel))
+
+    def run(self, reference: Reference, seed: int, report: Callable[[int], None] = lambda frame: None) -> Path:
+        """Plan a reference from its first frame to its last, or to where no retry helped."""
+        path, around = None, None
+        for number in range(self.settings.passes):
+            path = self._pass(reference, np.random.default_rng([seed, number]), around, report)
+            if len(path.ctrl) < reference.frames - 1:
+                break
+            around = np.array(path.ctrl) - reference.ctrl[: len(path.ctrl)]
+        assert path is not None
+        return path
+
+    def _pass(
+        self,
+        reference: Reference,
+        generator: np.random.Generator,
+        around: np.ndarray | None,
+        report: Callable[[int], None],
+    ) -> Path:
+        """One pass over the motion, around the offsets ``(T - 1, nu)`` of an earlier one."""
+        s, nu = self.settings, self.simulator.actuated.nu
+        start = Moment(reference.qpos[0], reference.qvel[0], np.zeros(reference.qvel.shape[1]))
+        path = Path([start], [], [np.zeros((s.horizon, nu))])
+        retries, eager_until = 0, -1
+        while (frame := len(path.ctrl)) < reference.frames - 1:
+            offset = path.offsets[-1] if around is None else _renewed(path.offsets[-1], around, frame, s.every)
+            samples = s.samples * (2 ** min(retries, 3) if frame < eager_until else 1)
+            offset = self.improve(path.states[-1], reference, frame, offset, samples, generator)
+            self._carry_out(path, reference, offset)
+            frame = len(path.ctrl)
+            if self._error(path.states[-1], reference, frame) > _LOST and retries < s.retries:
+                eager_until = frame + 6
+                retries += 1
+                back = max(0, frame - round(s.back / self.simulator.dt))
+                path.back_to(back - back % s.every)
+            report(len(path.ctrl))
+        return path
+
+    def improve(
+        self,
+        state: Moment,
+        reference: Reference,
+        frame: int,
+        offset: np.ndarray,
+        samples: int,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """Better offsets ``(H, nu)`` for the horizon that begins in ``state`` at ``frame``.
+
+        Each improvement simulates the plan, what it was made of, and perturbations of it; the last one keeps whichever
+        future costs least.
+        """
+        s = self.settings
+        targets, wanted = reference.targets(frame, s.horizon), reference.window(frame, s.horizon)
+        before: np.ndarray | None = None
+        for number in range(s.improvements):
+            tried = offset + sampling.draw(generator, samples, self.basis, s.annealing**number * self.scale)
+            if before is not None:
+                tried[-1] = before
+            qpos, qvel, _ = self._futures(state, targets + tried)
+            cost, share = self.judge(qpos.astype(np.float32), qvel.astype(np.float32), tried.astype(np.float32), wanted)
+            best = tried[int(np.argmin(np.asarray(cost)))]
+            if number == s.improvements - 1:
+                return best
+            offset, before = offset + np.einsum("n,nhj->hj", np.asarray(share, np.float64), tried - offset), best
+        return offset
+
+    def _carry_out(self, path: Path, reference: Reference, offset: np.ndarray) -> None:
+        """Simulate the first steps of a plan and append them to the path."""
+        s, frame = self.settings, len(path.ctrl)
+        count = min(s.every, reference.frames - 1 - frame)
+        ctrl = reference.targets(frame, count) + offset[:count]
+        qpos, qvel, warmstart = (x[0] for x in self._futures(path.states[-1], ctrl[None]))
+        for k in range(count):
+            path.ctrl.append(ctrl[k])
+            path.states.append(Moment(qpos[k], qvel[k], warmstart[k]))
+            left = np.concatenate([offset[k + 1 :], np.repeat(offset[-1:], k + 1, 0)])
+            path.offsets.append(s.decay * left)
+
+    def _futures(self, state: Moment, ctrl: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """States ``(n, H, .)`` after each control step of ``ctrl (n, H, nu)``, all from one state."""
+        self.simulated_steps += ctrl.shape[0] * ctrl.shape[1]
+        qpos, qvel, warmstart = state.qpos[None], state.qvel[None], state.warmstart[None]
+        if isinstance(self.simulator.backend, CEngine):
+            return self.simulator.backend.rollout_host(qpos, qvel, warmstart, ctrl)
+        same = [jnp.broadcast_to(x[0], (len(ctrl), x.shape[1])) for x in (qpos, qvel, warmstart)]
+        first = SimState(same[0], same[1], same[2], jnp.zeros(len(ctrl)))
+        states = self._rollout(first, jnp.asarray(ctrl, jnp.float32))
+        return tuple(np.asarray(x, np.float64) for x in (states.qpos, states.qvel, states.warmstart))  # type: ignore[return-value]
+
+    def _error(self, state: Moment, reference: Reference, frame: int) -> float:
+        """Mean distance in m of the judged bodies to the reference; infinite where the simulation broke down."""
+        pos = np.asarray(self._features(state.qpos[None].astype(np.float32), state.qvel[None].astype(np.float32)).pos)
+        off = np.linalg.norm(pos[..., 0] - reference.features.pos[..., frame], axis=1)[list(EVAL_BODIES)]
+        return float(np.mean(off)) if np.all(np.isfinite(off)) else np.inf
+
+
+def _renewed(offset: np.ndarray, around: np.ndarray, frame: int, every: int) -> np.ndarray:
+    """Offsets ``(H, nu)`` whose steps that no plan has seen yet are those of an earlier pass ``(T - 1, nu)``."""
+    earlier = around[np.minimum(frame + np.arange(len(offset)), len(around) - 1)]
+    return earlier if frame == 0 else np.concatenate([offset[:-every], earlier[-every:]])

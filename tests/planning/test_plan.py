@@ -1,0 +1,102 @@
+"""Planning a short motion on the real body: it is tracked, it can be replayed, it is the same each time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.humanoids import load_humanoid
+from mjxhuman.humanoids.actuated import LIGHT_DAMPING, actuated_humanoid
+from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.planning import PRESETS, Plan, Planner, plan
+from mjxhuman.planning.reference import make_reference
+from mjxhuman.planning.search import Search, Settings
+
+#: Small enough for a second or two of a core.
+SMALL = Settings(samples=12, improvements=2, horizon=8)
+
+
+@pytest.fixture(scope="module")
+def walk(humanoid):
+    """The first 1.4 s of the built-in walk."""
+    clip = load_builtin_clip("walk")
+    return motion_from_qpos(humanoid, clip.qpos[: int(1.4 * clip.fps)], clip.fps)
+
+
+@pytest.fixture(scope="module")
+def planner(humanoid) -> Planner:
+    return Planner(actuated_humanoid(humanoid, damping=LIGHT_DAMPING), SMALL)
+
+
+@pytest.fixture(scope="module")
+def planned(planner, walk) -> Plan:
+    return planner(walk, progress=False)
+
+
+def test_a_walk_is_tracked(planned, walk):
+    assert planned.tracked
+    assert planned.lost_at is None
+    assert planned.error_local_mm <= planned.error_global_mm < 60.0
+    assert planned.ctrl.shape == (planned.motion.num_frames - 1, 69)
+    assert planned.samples >= 12 * 8 * 2 * (len(planned.ctrl) // 2)
+    assert 1.0 < planned.torque < 100.0
+    assert bool(planned.scores.valid)
+
+
+def test_feed_forward_alone_loses_what_the_plan_keeps(planner, walk):
+    """What the search adds: with next to no noise the same body drifts away from the same walk."""
+    still = Planner(planner.simulator.actuated, dataclasses.replace(SMALL, noise=1e-6, retries=0))
+    assert still(walk, progress=False).error_global_mm > 2.0 * planner(walk, progress=False).error_global_mm
+
+
+def test_replay_in_plain_mujoco_is_the_same_motion_bit_for_bit(planned):
+    np.testing.assert_array_equal(np.asarray(planned.replay().qpos), np.asarray(planned.motion.qpos))
+
+
+def test_same_seed_same_bits_other_seed_other_plan(planner, planned, walk):
+    again, other = planner(walk, progress=False), planner(walk, seed=1, progress=False)
+    np.testing.assert_array_equal(again.ctrl, planned.ctrl)
+    assert np.abs(other.ctrl - planned.ctrl).max() > 1e-3
+
+
+def test_save_and_load(planned, tmp_path):
+    planned.save(tmp_path / "walk.npz")
+    loaded = Plan.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(loaded.ctrl, planned.ctrl)
+    np.testing.assert_array_equal(np.asarray(loaded.replay().qpos), np.asarray(planned.motion.qpos))
+    for name in ("tracked", "error_global_mm", "torque", "samples", "preset", "seed"):
+        assert getattr(loaded, name) == getattr(planned, name)
+
+
+def test_the_reference_costs_nothing(planner, walk):
+    """A state on the reference with no offsets has no residual but the horizon's own motion."""
+    search = Search(planner.simulator, SMALL)
+    reference = make_reference(planned_motion(planner, walk), planner.simulator)
+    rows = np.arange(1, 9)
+    qpos, qvel = reference.qpos[rows][None], reference.qvel[rows][None]
+    cost, _ = search.judge(np.repeat(qpos, 3, 0), np.repeat(qvel, 3, 0), np.zeros((3, 8, 69)), reference.window(0, 8))
+    np.testing.assert_allclose(np.asarray(cost), 0.0, atol=1e-8)
+
+
+def planned_motion(planner: Planner, motion):
+    """The motion at the planner's rate."""
+    from mjxhuman.tracking.evaluate import usable
+
+    return usable(motion, planner.simulator.actuated.humanoid, 1.0 / planner.simulator.dt, "walk")
+
+
+def test_bad_input_is_named(planner, walk, tmp_path):
+    with pytest.raises(ValueError, match=r"preset: expected one of fast, default, best, found 'slow'"):
+        plan(walk, preset="slow")
+    child = load_humanoid("smpl", stature=1.2)
+    with pytest.raises(ValueError, match=r"expected a motion of the simulated body \(smpl, 1.71 m"):
+        planner(motion_from_qpos(child, walk.qpos, walk.fps), progress=False)
+    with pytest.raises(FileNotFoundError, match=r"none.npz: no such file"):
+        Plan.load(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", x=1)
+    with pytest.raises(ValueError, match=r"other.npz: expected a plan"):
+        Plan.load(tmp_path / "other.npz")
+    assert set(PRESETS) == {"fast", "default", "best"}
