@@ -47,7 +47,7 @@ def gauss_newton(residual: Array, *, damping: float = DAMPING) -> Array:
     """
     change = residual[1:] - residual[:1]
     size = jnp.sum(change * change, 1)
-    trust = jax.lax.rsqrt(1.0 + size / (4.0 * jnp.median(size) + 1e-9))
+    trust = 1.0 / (1.0 + size / (4.0 * jnp.median(size) + 1e-9))
     slope = change * trust[:, None]
     curvature = slope @ slope.T
     count = len(slope)
