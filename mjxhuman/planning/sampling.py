@@ -42,12 +42,12 @@ def draw(generator: np.random.Generator, count: int, basis: np.ndarray, scale: n
 def gauss_newton(residual: Array, *, damping: float = DAMPING) -> Array:
     """Share ``(n,)`` of each sample's perturbation in the step, from residuals ``(n, D)``; the first is the plan's.
 
-    A sample whose outcome is violent (a fall) says little about the slope: it weighs less the farther its residuals
-    are from the plan's, beyond twice the median (Geman and McClure's weight).
+    A sample whose outcome is violent (a fall) says which way not to go, but not how steep it is: however far its
+    residuals are from the plan's, it counts as if by twice the median.
     """
     change = residual[1:] - residual[:1]
     size = jnp.sum(change * change, 1)
-    trust = 1.0 / (1.0 + size / (4.0 * jnp.median(size) + 1e-9))
+    trust = jax.lax.rsqrt(1.0 + size / (4.0 * jnp.median(size) + 1e-9))
     slope = change * trust[:, None]
     curvature = slope @ slope.T
     count = len(slope)
