@@ -31,7 +31,7 @@ from mjxhuman.types import Motion, Provenance, Scores
 
 #: Settings by name: least time, the usual, least error.
 PRESETS: dict[str, Settings] = {
-    "fast": Settings(samples=12, improvements=2, horizon=12, every=3),
+    "fast": Settings(samples=12, improvements=2, horizon=12),
     "default": Settings(samples=32, improvements=3),
     "best": Settings(samples=48, improvements=4, passes=2),
 }
