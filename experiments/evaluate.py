@@ -4,12 +4,14 @@
     python -m experiments.evaluate --policy=out/imitation --motions='mocap/*.amc' --draw=20 --film
     python -m experiments.evaluate --policy=reference --motions='mocap/*.amc'
     python -m experiments.evaluate --policy=reference --humanoid=g1.xml --motions='g1/*.csv' --fps=30
+    python -m experiments.evaluate --policy=planner:fast --motions='mocap/*.amc'
 
 Every clip is simulated from its first frame to its last with the policy's mean action; with ``--phases=20`` from twenty
 random frames instead. ``--policy=zero``, ``random`` and ``reference`` are agents without training: servos that hold the
-T-pose, servos with random targets, and feed-forward playback of the clip; ``--humanoid`` says of which body, a robot's
-MJCF for example. A clip fails where the mean distance of the body's evaluated parts (of people 20: all but toes and
-hands) exceeds 0.5 m in any frame (PHC's criterion).
+T-pose, servos with random targets, and feed-forward playback of the clip; ``planner`` searches controls for each clip
+in the simulator (``mjxhuman.planning``); ``--humanoid`` says of which body, a robot's MJCF for example. A clip fails
+where the mean distance of the body's evaluated parts (of people 20: all but toes and hands) exceeds 0.5 m in any frame
+(PHC's criterion).
 
 Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
 tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
@@ -22,6 +24,7 @@ Exit code: 0 all files were evaluated; 1 some could not be loaded (each is named
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -75,6 +78,17 @@ def run(
             track(motions, tracker, evaluation, log, score, bar)
 
 
+def performer(policy: str, engine: str, body: Any) -> Any:
+    """A tracker, or a planner for "planner" and "planner:PRESET"."""
+    from mjxhuman.planning import default_planner
+    from mjxhuman.tracking.tracker import load_tracker
+
+    kind, _, preset = policy.partition(":")
+    if kind == "planner":
+        return default_planner(preset or "default", engine or None, body)
+    return load_tracker(policy or None, engine or None, body)
+
+
 def load(path: pathlib.Path, tracker: Any, options: ClipOptions) -> Any:
     """One motion on the tracker's body, at its control rate."""
     from mjxhuman.recovery.load import load_clip
@@ -95,9 +109,11 @@ def episodes(motion: Any, name: str, phases: int) -> dict[str, Any]:
 
 def track(motions: dict[str, Any], tracker: Any, evaluation: Evaluation, log: JsonLines, score: bool, bar: Any) -> None:
     """Track a chunk."""
+    from mjxhuman.planning import Planner
     from mjxhuman.tracking.evaluate import evaluate
 
-    for tracked in evaluate(tracker, list(motions.values()), list(motions), score=score):
+    judge = tracker.evaluate if isinstance(tracker, Planner) else functools.partial(evaluate, tracker)
+    for tracked in judge(list(motions.values()), list(motions), score=score):
         log.append(tracked.result.record())
         evaluation.add(tracked)
         bar.update()
@@ -158,10 +174,9 @@ def main(argv: Sequence[str]) -> int:
             require_video(out)
         prepare_jax()
         from mjxhuman.humanoids import load_humanoid
-        from mjxhuman.tracking.tracker import load_tracker
 
         body = load_humanoid(values.humanoid) if values.humanoid else None
-        tracker = load_tracker(values.policy or None, values.engine or None, body)
+        tracker = performer(values.policy, values.engine, body)
     except (ValueError, OSError, ImportError) as error:
         print(f"evaluate: {spelt(str(error), '--{}')}", file=sys.stderr)
         return NOTHING_TO_DO
@@ -175,7 +190,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("policy", "", "Policy file, run folder, zero, random or reference; default: the shipped one.")
+    flags.DEFINE_string(
+        "policy",
+        "",
+        "Policy file, run folder, zero, random, reference, or planner[:fast|default|best]; default: the shipped tracker.",
+    )
     flags.DEFINE_string(
         "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True
     )

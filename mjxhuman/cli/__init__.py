@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    for add in (_add_score, _add_view, _add_info, _add_convert, _add_render, _add_track, _add_run, _add_demo):
+    for add in (_add_score, _add_view, _add_info, _add_convert, _add_render, _add_track, _add_repair, _add_run, _add_demo):
         add(commands)
     return parser
 
@@ -119,6 +119,7 @@ def _add_track(commands: Any) -> None:
         "simulate a body that follows a motion, and score what it did",
         "mjxhuman track walk.amc",
         "mjxhuman track walk.amc --policy out/imitation --picture png",
+        "mjxhuman track backflip.bvh --by planner",
     )
     track.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
     track.add_argument("--out", default="out/track", metavar="DIR", help="for motion and film (default out/track)")
@@ -131,8 +132,34 @@ def _add_track(commands: Any) -> None:
     track.add_argument(
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
+    track.add_argument(
+        "--by",
+        choices=("policy", "planner"),
+        default="policy",
+        help="what moves the body: a policy that reacts (default), or controls searched for this motion in the "
+        "simulator, which follow far more and take a few seconds per second",
+    )
+    _planner_flags(track)
     track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
     add_flags(track, ClipOptions)
+
+
+def _add_repair(commands: Any) -> None:
+    repair = _command(
+        commands,
+        "repair",
+        "find the physical motion nearest to a motion: what a simulated body makes of it, and how much had to change",
+        "mjxhuman repair generated.npz",
+        "mjxhuman repair crawl.bvh --preset best --out out/repair",
+    )
+    repair.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
+    repair.add_argument("--out", default="out/repair", metavar="DIR", help="for motion, plan and film")
+    _planner_flags(repair)
+    repair.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    repair.add_argument(
+        "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
+    )
+    add_flags(repair, LoadOptions)
 
 
 def _add_run(commands: Any) -> None:
@@ -151,6 +178,13 @@ def _add_run(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     demo = _command(commands, "demo", "score the built-in clip and damaged copies of it", "mjxhuman demo")
     demo.add_argument("--out", default="out/demo", metavar="DIR", help="write report.html there (default out/demo)")
+
+
+def _planner_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset", choices=("fast", "default", "best"), default="default", help="of the planner (default: default)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the planner (default 0)")
 
 
 def _command(commands: Any, name: str, sentence: str, *examples: str) -> argparse.ArgumentParser:

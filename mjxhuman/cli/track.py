@@ -8,7 +8,9 @@ from pathlib import Path
 from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.cli.reading import output_folder
 from mjxhuman.data.npz import save_motion
+from mjxhuman.humanoids import Humanoid
 from mjxhuman.options import ClipOptions, record_of
+from mjxhuman.planning import plan
 from mjxhuman.recovery.load import load_clip
 from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
@@ -16,7 +18,7 @@ from mjxhuman.report.tracking import draw_tracking
 from mjxhuman.runs import busy
 from mjxhuman.runs.launch import prepare_jax
 from mjxhuman.tracking.evaluate import Tracked, evaluate
-from mjxhuman.tracking.tracker import Tracker, load_tracker
+from mjxhuman.tracking.tracker import load_tracker
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,12 +27,9 @@ def run(args: argparse.Namespace) -> int:
     if args.picture == "mp4":
         require_video(out / f"{stem}_tracked.mp4")
     prepare_jax()
-    tracker = load_tracker(args.policy, args.engine)
-    motion = load_clip(args.file, tracker.humanoid, record_of(ClipOptions, args))
-    with busy(f"simulating {motion.num_frames} frames and scoring them (compiled the first time, some 40 s)"):
-        (tracked,) = evaluate(tracker, [motion], [str(args.file)])
+    tracked, humanoid = by_planner(args, out, stem) if args.by == "planner" else by_policy(args)
     path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
-    print(report(tracked, tracker))
+    print(report(tracked, humanoid))
     print(f"\nmotion: {path}")
     if args.picture != "none":
         print(f"{'film' if args.picture == 'mp4' else 'sheet'}: ", end="", flush=True)
@@ -38,10 +37,29 @@ def run(args: argparse.Namespace) -> int:
     return 0 if tracked.result.success else 1
 
 
-def report(tracked: Tracked, tracker: Tracker) -> str:
+def by_policy(args: argparse.Namespace) -> tuple[Tracked, Humanoid]:
+    """What a policy does with the motion."""
+    tracker = load_tracker(args.policy, args.engine)
+    motion = load_clip(args.file, tracker.humanoid, record_of(ClipOptions, args))
+    with busy(f"simulating {motion.num_frames} frames and scoring them (compiled the first time, some 40 s)"):
+        (tracked,) = evaluate(tracker, [motion], [str(args.file)])
+    return tracked, tracker.humanoid
+
+
+def by_planner(args: argparse.Namespace, out: Path, stem: str) -> tuple[Tracked, Humanoid]:
+    """What controls that are searched for it do; the plan is written beside the motion."""
+    if args.policy:
+        raise ValueError("--policy: expected none with --by planner, which needs no policy")
+    motion = load_clip(args.file, None, record_of(ClipOptions, args))
+    found = plan(motion, preset=args.preset, seed=args.seed, engine=args.engine)
+    found.save(out / f"{stem}_plan.npz")
+    return found.as_tracked, found.motion.humanoid
+
+
+def report(tracked: Tracked, humanoid: Humanoid) -> str:
     """How far the motion was followed and at what price, then its score before and after."""
     r = tracked.result
-    lines = [f"{r.name}: {r.frames} frames, {r.frames / r.fps:.2f} s at {r.fps:g} Hz; {tracker.humanoid.description}"]
+    lines = [f"{r.name}: {r.frames} frames, {r.frames / r.fps:.2f} s at {r.fps:g} Hz; {humanoid.description}"]
     if r.success:
         lines.append("tracked to the end")
     else:
@@ -55,7 +73,7 @@ def report(tracked: Tracked, tracker: Tracker) -> str:
         f"torque: {r.torque:.1f} N m per axis on average, {r.torque_peak:.0f} N m at most; "
         f"{100 * r.capped:.2f} % of the actuators at their cap; less damping {r.net_torque:.1f} and "
         f"{r.net_torque_peak:.0f} N m",
-        f"policy: {100 * r.residual_share:.0f} % of the actuators' torque, the reference asks for the rest; "
+        f"control: {100 * r.residual_share:.0f} % of the actuators' torque, the reference asks for the rest; "
         "no force acts on the root",
         "",
     ]

@@ -8,10 +8,12 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 
@@ -19,14 +21,14 @@ from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import LIGHT_DAMPING, Actuated, actuated_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.planning.reference import make_reference
+from mjxhuman.planning.reference import Reference, make_reference
 from mjxhuman.planning.search import Path, Search, Settings
 from mjxhuman.planning.terms import Term
 from mjxhuman.rewards.score import in_ball_joints, score
 from mjxhuman.runs import atomic_write
 from mjxhuman.runs import progress as progress_bar
 from mjxhuman.tracking import metrics
-from mjxhuman.tracking.evaluate import usable
+from mjxhuman.tracking.evaluate import ClipResult, Tracked, effort_of, judge, scored_result, usable
 from mjxhuman.types import Motion, Provenance, Scores
 
 #: Settings by name: least time, the usual, least error.
@@ -37,6 +39,7 @@ PRESETS: dict[str, Settings] = {
 }
 
 _FORMAT = 1
+_COUNTS = ("samples", "seconds", "preset", "seed")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,16 +49,13 @@ class Plan:
     Nothing but joint torques, gravity and contact acts on the body; ``replay`` shows it in plain MuJoCo.
     """
 
+    result: ClipResult  # errors and effort, by the field's names
     motion: Motion  # simulated, at the control rate
     reference: Motion | None  # what was to be performed, at the control rate; None for a plan read from a file
     ctrl: np.ndarray  # (T - 1, nu) rad, targets of the servos
     start: tuple[np.ndarray, np.ndarray]  # qpos (nq,) and qvel (nv,)
     actuated: Actuated  # the body with its servos
     substeps: int  # physics steps per control step
-    lost_at: float | None  # s; None: tracked to the end
-    error_global_mm: float  # mean over bodies and frames
-    error_local_mm: float  # the same relative to the root
-    torque: float  # N m, mean of |servo's spring| per axis
     samples: int  # control steps simulated in search of it
     seconds: float  # that took
     preset: str
@@ -64,12 +64,76 @@ class Plan:
     @property
     def tracked(self) -> bool:
         """Whether the mean distance of the judged bodies stayed below 0.5 m in every frame (PHC's criterion)."""
-        return self.lost_at is None
+        return self.result.success
+
+    @property
+    def lost_at(self) -> float | None:
+        """s from the start; None: tracked to the end."""
+        return self.result.failed_time
+
+    @property
+    def error_global_mm(self) -> float:
+        """Mean over bodies and frames of the distance to the reference."""
+        return self.result.mpjpe_g
+
+    @property
+    def error_local_mm(self) -> float:
+        """The same relative to the root."""
+        return self.result.mpjpe_l
+
+    @property
+    def torque(self) -> float:
+        """N m, mean over axes and steps of what the servos' springs pull with."""
+        return self.result.torque
+
+    @functools.cached_property
+    def distances(self) -> np.ndarray:
+        """Mean distance of the bodies to the reference in each frame, ``(T,)`` mm.
+
+        Raises:
+            ValueError: a plan read from a file, which has no reference.
+        """
+        simulated, wanted = self._bodies()
+        return metrics.mpjpe(simulated[0], wanted[0]).mean(-1)
+
+    @functools.cached_property
+    def distance(self) -> tuple[float, float]:
+        """The physical distance of the reference: mean change of place (mm) and of orientation (deg) of its bodies.
+
+        An upper bound of the smallest change that makes it physical (PP-Motion, arXiv:2508.08179, minimises it by RL):
+        what this search found with these controls.
+        """
+        simulated, wanted = self._bodies()
+        turned = np.rad2deg(metrics.rot_error(simulated[1], wanted[1]))
+        return float(np.mean(self.distances)), float(np.mean(turned))
+
+    def _bodies(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Places and orientations of the tracked bodies, simulated and wanted."""
+        if self.reference is None:
+            raise ValueError("plan: expected one with its reference, found one read from a file")
+        ids = self.motion.humanoid.tracked_ids
+        simulated, wanted = (
+            (np.asarray(m.body_pos, np.float64)[:, ids], np.asarray(m.body_quat, np.float64)[:, ids])
+            for m in (self.motion, self.reference)
+        )
+        return simulated, wanted
 
     @functools.cached_property
     def scores(self) -> Scores:
         """Feasibility of the simulated motion."""
         return score(self.motion)
+
+    @property
+    def as_tracked(self) -> Tracked:
+        """As ``tracking.evaluate`` gives its results, scored, for tables and films.
+
+        Raises:
+            ValueError: a plan read from a file, which has no reference.
+        """
+        if self.reference is None:
+            raise ValueError("plan: expected one with its reference, found one read from a file")
+        scored = (self.scores, score(self.reference)) if self.motion.humanoid.is_smpl else (None, None)
+        return scored_result(Tracked(self.result, self.motion, self.reference), *scored)
 
     def replay(self) -> Motion:
         """The motion once more, by ``mj_step`` alone, from ``start`` under ``ctrl``."""
@@ -86,14 +150,13 @@ class Plan:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file that ``Plan.load`` reads."""
-        names = ("lost_at", "error_global_mm", "error_local_mm", "torque", "samples", "seconds", "preset", "seed")
         body = self.motion.humanoid
-        facts = {name: getattr(self, name) for name in names} | {
-            "plan": _FORMAT, "substeps": self.substeps, "contacts": self.actuated.contacts,
-            "damping": self.actuated.damping,
-            "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass}, "fps": self.motion.fps,
+        facts = {
+            "plan": _FORMAT, "result": dataclasses.asdict(self.result), "substeps": self.substeps,
+            "contacts": self.actuated.contacts, "damping": self.actuated.damping, "fps": self.motion.fps,
+            "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass},
             "source": self.motion.provenance.path,
-        }  # fmt: skip
+        } | {name: getattr(self, name) for name in _COUNTS}  # fmt: skip
         qpos, qvel = self.start
         with atomic_write(FilePath(path), "wb") as file:
             np.savez_compressed(
@@ -120,10 +183,10 @@ class Plan:
                 raise ValueError(f"{path}: {name}: found {arrays[name].shape[-1]} numbers, expected {size} of the body")
         provenance = Provenance(path=facts["source"], format="plan")
         motion = motion_from_qpos(actuated.humanoid, arrays["qpos"], facts["fps"], provenance=provenance)
-        names = ("lost_at", "error_global_mm", "error_local_mm", "torque", "samples", "seconds", "preset", "seed")
         return Plan(
-            motion=motion, reference=None, ctrl=arrays["ctrl"], start=(arrays["start_qpos"], arrays["start_qvel"]),
-            actuated=actuated, substeps=facts["substeps"], **{name: facts[name] for name in names},
+            result=ClipResult(**facts["result"]), motion=motion, reference=None, ctrl=arrays["ctrl"],
+            start=(arrays["start_qpos"], arrays["start_qvel"]), actuated=actuated, substeps=facts["substeps"],
+            **{name: facts[name] for name in _COUNTS},
         )  # fmt: skip
 
 
@@ -134,6 +197,7 @@ def plan(
     preset: str | Settings = "default",
     seed: int = 0,
     terms: Mapping[str, Term] | None = None,
+    engine: str | None = None,
     progress: bool = True,
 ) -> Plan:
     """Find controls with which a simulated body performs a motion.
@@ -147,26 +211,67 @@ def plan(
         preset: a name in ``PRESETS``, or settings.
         seed: of the samples.
         terms: the objective; None: ``planning.terms.TERMS``.
+        engine: of the simulation; None: the fastest here.
         progress: whether to show a bar.
 
     Raises:
         ValueError: no such preset, a body of other coordinates than the motion's, or too few valid frames.
     """
-    planner = Planner(body or actuated_humanoid(in_ball_joints(motion).humanoid, damping=LIGHT_DAMPING), preset, terms)
+    planner = Planner(
+        body or actuated_humanoid(in_ball_joints(motion).humanoid, damping=LIGHT_DAMPING), preset, terms, engine
+    )
     return planner(motion, seed=seed, progress=progress)
+
+
+def default_planner(preset: str | Settings = "default", engine: str | None = None) -> Planner:
+    """The planner of the default body.
+
+    Raises:
+        ValueError: no such preset.
+    """
+    return Planner(actuated_humanoid(load_humanoid("smpl"), damping=LIGHT_DAMPING), preset, engine=engine)
 
 
 class Planner:
     """``plan`` for many motions of one body: programs are compiled once."""
 
     def __init__(
-        self, body: Actuated, preset: str | Settings = "default", terms: Mapping[str, Term] | None = None
+        self,
+        body: Actuated,
+        preset: str | Settings = "default",
+        terms: Mapping[str, Term] | None = None,
+        engine: str | None = None,
     ) -> None:
         if isinstance(preset, str) and preset not in PRESETS:
             raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {preset!r}")
         self.preset = preset if isinstance(preset, str) else "custom"
-        self.simulator = make_simulator(body)
+        self.path = FilePath(f"planner:{self.preset}")
+        self.simulator = make_simulator(body, engine)
         self.search = Search(self.simulator, PRESETS[preset] if isinstance(preset, str) else preset, terms)
+
+    @property
+    def humanoid(self) -> Humanoid:
+        """The body whose coordinates motions must be in."""
+        return self.simulator.actuated.humanoid
+
+    @property
+    def fps(self) -> float:
+        """Control steps per second."""
+        return 1.0 / self.simulator.dt
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """JSON-ready settings."""
+        return {"kind": "planner", "preset": self.preset, **dataclasses.asdict(self.search.settings)}
+
+    def evaluate(
+        self, motions: Sequence[Motion], names: Sequence[str], *, score: bool = True, seed: int = 0
+    ) -> Iterator[Tracked]:
+        """What ``tracking.evaluate.evaluate`` does with a policy: one ``Tracked`` per motion, as they are planned."""
+        for motion, name in zip(motions, names, strict=True):
+            found = self(motion, seed=seed, progress=False)
+            tracked = found.as_tracked if score else Tracked(found.result, found.motion, motion)
+            yield dataclasses.replace(tracked, result=dataclasses.replace(tracked.result, name=name))
 
     def __call__(self, motion: Motion, *, seed: int = 0, progress: bool = True) -> Plan:
         """See ``plan``."""
@@ -182,32 +287,28 @@ class Planner:
                 bar.refresh()
 
             path = self.search.run(reference, seed, report)
-        seconds = time.monotonic() - began
-        return self._judged(motion, path, self.search.simulated_steps - before, seconds, seed)
-
-    def _judged(self, reference: Motion, path: Path, samples: int, seconds: float, seed: int) -> Plan:
-        qpos = np.array([state.qpos for state in path.states])
-        whole = int(np.argmin(np.isfinite(qpos).all(1))) if not np.isfinite(qpos).all() else len(qpos)
-        provenance = reference.provenance.with_(format="simulated")
-        motion = motion_from_qpos(reference.humanoid, qpos[:whole], reference.fps, provenance=provenance)
-        pos, wanted = (np.asarray(m.body_pos, np.float64)[:whole, 1:] for m in (motion, reference))
-        failed = metrics.first_failure(pos, wanted)
-        if failed is None and whole < reference.num_frames:
-            failed = whole
+        samples, seconds = self.search.simulated_steps - before, time.monotonic() - began
         start = path.states[0]
+        tracked = self._judged(motion, reference, path)
         return Plan(
-            motion=motion, reference=reference, ctrl=np.array(path.ctrl), start=(start.qpos, start.qvel),
-            actuated=self.simulator.actuated, substeps=self.simulator.substeps,
-            lost_at=None if failed is None else failed / reference.fps,
-            error_global_mm=float(metrics.mpjpe(pos, wanted).mean()),
-            error_local_mm=float(metrics.mpjpe(pos, wanted, (0,)).mean()),
-            torque=self._torque(path), samples=samples, seconds=seconds, preset=self.preset, seed=seed,
+            result=tracked.result, motion=tracked.motion, reference=motion, ctrl=np.array(path.ctrl),
+            start=(start.qpos, start.qvel), actuated=body, substeps=self.simulator.substeps, samples=samples,
+            seconds=seconds, preset=self.preset, seed=seed,
         )  # fmt: skip
 
-    def _torque(self, path: Path) -> float:
-        """N m, mean of |spring| over the axes at the beginning of each control step."""
-        states = self.simulator.init(np.array([state.qpos for state in path.states[:-1]]))
-        return float(np.nanmean(np.abs(np.asarray(self.simulator.torque(states, np.array(path.ctrl, np.float32))))))
+    def _judged(self, motion: Motion, reference: Reference, path: Path) -> Tracked:
+        """Errors and effort; a search that gave up leaves the last state standing for the rest."""
+        states = path.states + [path.states[-1]] * (reference.frames - len(path.states))
+        qpos, qvel = (np.array([getattr(s, name) for s in states]) for name in ("qpos", "qvel"))
+        broken = np.flatnonzero(~np.isfinite(qpos).all(1))
+        whole = min(int(broken[0]) if broken.size else len(qpos), len(path.states))
+        qpos[whole:] = qpos[whole - 1]
+        count, at = len(path.ctrl), self.simulator.address
+        state = self.simulator.init(qpos[:count, at.qpos], qvel[:count, at.qvel])
+        base = jnp.asarray(reference.ctrl[:count], jnp.float32)
+        effort = jax.device_get(effort_of(self.simulator, state, jnp.asarray(np.array(path.ctrl), jnp.float32), base))
+        name = motion.provenance.path or "motion"
+        return judge(name, motion, qpos[:, at.qpos], effort, whole, score=False)
 
 
 def _read(path: FilePath) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

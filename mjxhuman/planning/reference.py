@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.envs.clips import ClipLibrary, make_library
-from mjxhuman.envs.imitation import ImitationConfig, make_imitation
-from mjxhuman.envs.imitation.task import Task
+from mjxhuman.envs.imitation.task import feed_forward
 from mjxhuman.physics.simulate import Simulator
 from mjxhuman.planning import terms
 from mjxhuman.types import Motion
@@ -56,12 +55,9 @@ def make_reference(motion: Motion, simulator: Simulator) -> Reference:
 
 def _feed_forward(library: ClipLibrary, simulator: Simulator) -> np.ndarray:
     """The targets of the tracking task's feed-forward control, at most ``MOST_FEED_FORWARD`` from the pose."""
-    env = make_imitation(library, simulator, ImitationConfig(action="residual", state_terms=("compact",)))
     frames = jnp.arange(int(library.length[0]), dtype=jnp.int32)
-    zero = jnp.zeros((frames.size, env.action_size))
-    task = Task(jnp.zeros_like(frames), frames, jnp.zeros(frames.size), frames, zero, None)
     pose = simulator.joint_pos(library.qpos)
-    wanted = env.target(task, zero)
+    wanted = feed_forward(library, simulator, jnp.zeros_like(frames), frames)
     step = jnp.clip(wanted - pose, -MOST_FEED_FORWARD, MOST_FEED_FORWARD)
     return np.asarray(pose + step, np.float64)
 

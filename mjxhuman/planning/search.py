@@ -14,7 +14,6 @@ from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.planning import sampling, terms
 from mjxhuman.planning.reference import Reference
-from mjxhuman.rewards.tracking import EVAL_BODIES
 
 #: m of mean error of the judged bodies at which a plan goes back: half way to what counts as lost.
 _LOST = 0.22
@@ -88,10 +87,12 @@ class Search:
     ) -> None:
         self.simulator, self.settings = simulator, settings
         humanoid = simulator.actuated.humanoid
-        names = humanoid.body_names[1:]
-        feet = tuple(i for i, name in enumerate(names) if name.endswith(("_Ankle", "_Toe")))
-        scale = [JOINT_SCALE.get(name.split("_")[-1], 1.0) for name in names[1:]]
-        self.scale = settings.noise * np.repeat(scale, simulator.actuated.nu // len(scale))
+        record, servos = simulator.actuated.record, simulator.actuated.servos
+        rows = {name: row for row, name in enumerate(humanoid.body_names[1:])}
+        feet = tuple(rows[name] for name in record.feet)
+        self.evaluated = [rows[name] for name in record.evaluated]
+        scale = [JOINT_SCALE.get(record.unsided(name), 1.0) for name in servos.joints]
+        self.scale = settings.noise * np.repeat(scale, servos.axes)
         self.basis = sampling.knot_basis(settings.horizon, settings.spacing)
         self.simulated_steps = 0
         chosen, rule = dict(objective or terms.TERMS), sampling.RULES[settings.rule]
@@ -199,7 +200,7 @@ class Search:
     def _error(self, state: Moment, reference: Reference, frame: int) -> float:
         """Mean distance in m of the judged bodies to the reference; infinite where the simulation broke down."""
         pos = np.asarray(self._features(state.qpos[None].astype(np.float32), state.qvel[None].astype(np.float32)).pos)
-        off = np.linalg.norm(pos[..., 0] - reference.features.pos[..., frame], axis=1)[list(EVAL_BODIES)]
+        off = np.linalg.norm(pos[..., 0] - reference.features.pos[..., frame], axis=1)[self.evaluated]
         return float(np.mean(off)) if np.all(np.isfinite(off)) else np.inf
 
 

@@ -24,6 +24,7 @@ from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy
 from mjxhuman.math.timeseries import longest_run
 from mjxhuman.physics.motion import motion_from_qpos, resample
+from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.rewards.score import score as score_motion
 from mjxhuman.tracking import metrics
 from mjxhuman.tracking.tracker import Tracker
@@ -138,7 +139,7 @@ def evaluate(
         raise ValueError(f"library: expected the {len(clips)} clips of the motions, found {library.num_clips} others")
     env = make_imitation(library, tracker.simulator, tracker.config)
     for index, qpos, effort, whole in roll_out(env, tracker.policy):
-        yield _judged(names[index], clips[index], qpos, effort, whole, score)
+        yield judge(names[index], clips[index], qpos, effort, whole, score)
 
 
 def usable(motion: Motion, body: Humanoid, fps: float, name: str) -> Motion:
@@ -264,17 +265,23 @@ def _advance(env: Imitation, policy: Policy | Agent, state: State) -> tuple[Stat
 
 
 def _effort(env: Imitation, state: State, action: Array) -> Effort:
-    actuated = env.simulator.actuated
-    kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (actuated.kp, actuated.kd, actuated.cap))
     target = env.target(state.task, env.smoothed(state.task, action))
     base = env.target(state.task, jnp.zeros_like(action))
-    spring = env.simulator.torque(state.sim, target)
-    qpos, qvel = env.simulator.body(state.sim)
-    net = jnp.abs(spring - kd * qvel[..., env.simulator.address.alone.joint_qvel])
+    found = effort_of(env.simulator, state.sim, target, base)
+    absolute = env.config.action == "absolute"
+    return dataclasses.replace(found, share=jnp.ones_like(found.share)) if absolute else found
+
+
+def effort_of(simulator: Simulator, state: SimState, target: Array, base: Array) -> Effort:
+    """What the servos do in states (*b) under targets (*b, nu), of which the reference asks for ``base`` (*b, nu)."""
+    actuated = simulator.actuated
+    kp, kd, cap = (jnp.asarray(x, jnp.float32) for x in (actuated.kp, actuated.kd, actuated.cap))
+    spring = simulator.torque(state, target)
+    qpos, qvel = simulator.body(state)
+    net = jnp.abs(spring - kd * qvel[..., simulator.address.alone.joint_qvel])
     residual = jnp.abs(target - base)
     asked = jnp.sum(kp * residual, -1)
-    played = jnp.sum(kp * jnp.abs(base - env.simulator.joint_pos(qpos)), -1)
-    share = jnp.ones_like(asked) if env.config.action == "absolute" else asked / (asked + played + 1e-9)
+    played = jnp.sum(kp * jnp.abs(base - simulator.joint_pos(qpos)), -1)
     return Effort(
         torque=jnp.mean(jnp.abs(spring), -1),
         peak=jnp.max(jnp.abs(spring), -1),
@@ -282,12 +289,15 @@ def _effort(env: Imitation, state: State, action: Array) -> Effort:
         net_peak=jnp.max(net, -1),
         capped=jnp.mean((jnp.abs(spring) >= 0.999 * cap).astype(jnp.float32), -1),
         residual=jnp.mean(residual, -1),
-        share=share,
+        share=asked / (asked + played + 1e-9),
     )
 
 
-def _judged(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whole: int, score: bool) -> Tracked:
-    """Metrics and scores of a roll-out. Where the simulation broke down the motion ends with its last whole frame."""
+def judge(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whole: int, score: bool) -> Tracked:
+    """Metrics and scores of a roll-out, see ``roll_out``.
+
+    Where the simulation broke down the motion ends with its last whole frame.
+    """
     frames, fps = reference.num_frames, reference.fps
     known = np.arange(frames) < max(whole, MIN_FRAMES)
     motion = motion_from_qpos(
@@ -310,10 +320,17 @@ def _judged(name: str, reference: Motion, qpos: np.ndarray, effort: Effort, whol
         torque=float(did.torque.mean()), torque_peak=float(did.peak.max()), net_torque=float(did.net.mean()),
         net_torque_peak=float(did.net_peak.max()), capped=float(did.capped.mean()),
         residual=float(did.residual.mean()), residual_share=float(did.share.mean()),
-        score=_total(scores[0]), reference_score=_total(scores[1]),
-        axes=_axes(scores[0]), reference_axes=_axes(scores[1]),
     )  # fmt: skip
-    return Tracked(result, motion, reference, *scores)
+    return scored_result(Tracked(result, motion, reference), *scores)
+
+
+def scored_result(tracked: Tracked, scores: Scores | None, reference_scores: Scores | None) -> Tracked:
+    """With the feasibility of both motions in its result."""
+    result = dataclasses.replace(
+        tracked.result, score=_total(scores), reference_score=_total(reference_scores),
+        axes=_axes(scores), reference_axes=_axes(reference_scores),
+    )  # fmt: skip
+    return Tracked(result, tracked.motion, tracked.reference, scores, reference_scores)
 
 
 def _total(scores: Scores | None) -> float | None:

@@ -44,6 +44,9 @@ def test_a_walk_is_tracked(planned, walk):
     assert planned.samples >= 12 * 8 * 2 * (len(planned.ctrl) // 2)
     assert 1.0 < planned.torque < 100.0
     assert bool(planned.scores.valid)
+    millimetres, degrees = planned.distance
+    assert millimetres == pytest.approx(planned.error_global_mm)
+    assert 0.0 < degrees < 20.0
 
 
 def test_feed_forward_alone_loses_what_the_plan_keeps(planner, walk):
@@ -85,7 +88,7 @@ def planned_motion(planner: Planner, motion):
     """The motion at the planner's rate."""
     from mjxhuman.tracking.evaluate import usable
 
-    return usable(motion, planner.simulator.actuated.humanoid, 1.0 / planner.simulator.dt, "walk")
+    return usable(motion, planner.humanoid, planner.fps, "walk")
 
 
 def test_bad_input_is_named(planner, walk, tmp_path):

@@ -126,23 +126,14 @@ class Imitation:
         return keep * task.action + (1.0 - keep) * jnp.clip(action, -1.0, 1.0)
 
     def target(self, task: Task, action: Array) -> Array:
-        """Rotation vectors ``(*b, nu)`` the position actuators pull towards, for smoothed actions ``(*b, nu)``.
+        """What the position actuators pull towards, ``(*b, nu)`` rad, for smoothed actions ``(*b, nu)``.
 
-        "residual" adds the action to feed-forward control: the target is where the springs, at the reference's pose
-        halfway through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
+        "absolute" scales the action; "residual" adds that to feed-forward control.
         """
         offset = jnp.asarray(self.config.scales(self.simulator.actuated), action.dtype) * action
         if self.config.action == "absolute":
             return offset
-        kp, kd = (jnp.asarray(x, offset.dtype) for x in (self.simulator.actuated.kp, self.simulator.actuated.kd))
-        joints = self.simulator.address.alone.joint_qvel
-        ends = [self.library.index(task.clip, task.frame + step) for step in (0, 1)]
-        first, last = (self.simulator.joint_pos(self.library.qpos[i]) for i in ends)
-        if self.simulator.actuated.servos.axes == 3:
-            last = nearest_turn(last, first)
-        middle = 0.5 * (first + last)
-        torque = 0.5 * sum(self.library.torque[i] + kd * self.library.qvel[i][..., joints] for i in ends)
-        return middle + torque / kp + offset
+        return feed_forward(self.library, self.simulator, task.clip, task.frame) + offset
 
     def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
         """The body's qpos and qvel of the reference, turned about the vertical through the origin."""
@@ -242,6 +233,24 @@ class Imitation:
         record, servos = self.record, self.simulator.actuated.servos
         seen = [i for i, name in enumerate(servos.joints) if record.style_joints is None or name in record.style_joints]
         return observations.amp(body, joint_pos, joint_vel, tuple(seen), record.rows(record.style_key), servos.axes)
+
+
+def feed_forward(library: ClipLibrary, simulator: Simulator, clip: Array, frame: Array) -> Array:
+    """Targets ``(*b, nu)`` rad that play clips back from a frame ``(*b)`` to the next, without feedback.
+
+    They are where the springs, at the reference's pose halfway through the step, give the torque that inverse dynamics
+    asks of the joints and overcome the damping.
+    """
+    actuated, dtype = simulator.actuated, library.qpos.dtype
+    kp, kd = jnp.asarray(actuated.kp, dtype), jnp.asarray(actuated.kd, dtype)
+    joints = simulator.address.alone.joint_qvel
+    ends = [library.index(clip, frame + step) for step in (0, 1)]
+    first, last = (simulator.joint_pos(library.qpos[i]) for i in ends)
+    if actuated.servos.axes == 3:
+        last = nearest_turn(last, first)
+    middle = 0.5 * (first + last)
+    torque = 0.5 * sum(library.torque[i] + kd * library.qvel[i][..., joints] for i in ends)
+    return middle + torque / kp
 
 
 def nearest_turn(rotvec: Array, near: Array) -> Array:
