@@ -193,7 +193,7 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "policy",
         "",
-        "Policy file, run folder, zero, random, reference, or planner[:fast|default|best]; default: the shipped tracker.",
+        "Policy file, run folder, zero, random, reference, or planner[:PRESET]; default: the shipped tracker.",
     )
     flags.DEFINE_string(
         "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True

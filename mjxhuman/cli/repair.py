@@ -57,8 +57,8 @@ def report(found: Plan, tracked: Tracked) -> str:
     lines = [
         f"{tracked.result.name}: {frames} frames, {frames / fps:.2f} s at {fps:g} Hz; "
         f"{found.motion.humanoid.description}",
-        f"physical distance: {millimetres:.0f} mm and {degrees:.1f} deg on average separate the motion from one that this "
-        "body performs",
+        f"physical distance: {millimetres:.0f} mm and {degrees:.1f} deg on average separate the motion from one that "
+        "this body performs",
     ]
     if not found.tracked:
         lines.append(f"LOST at {found.lost_at:.2f} s: no controls were found that follow it further")

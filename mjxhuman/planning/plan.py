@@ -19,6 +19,7 @@ import numpy as np
 
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import LIGHT_DAMPING, Actuated, actuated_humanoid
+from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning.reference import Reference, make_reference
@@ -100,7 +101,7 @@ class Plan:
     def distance(self) -> tuple[float, float]:
         """The physical distance of the reference: mean change of place (mm) and of orientation (deg) of its bodies.
 
-        An upper bound of the smallest change that makes it physical (PP-Motion, arXiv:2508.08179, minimises it by RL):
+        An upper bound of the smallest change that makes it physical (the measure of PP-Motion, which minimises it by RL):
         what this search found with these controls.
         """
         simulated, wanted = self._bodies()
