@@ -101,8 +101,8 @@ class Plan:
     def distance(self) -> tuple[float, float]:
         """The physical distance of the reference: mean change of place (mm) and of orientation (deg) of its bodies.
 
-        An upper bound of the smallest change that makes it physical (the measure of PP-Motion, which minimises it by RL):
-        what this search found with these controls.
+        An upper bound of the smallest change that makes it physical, the measure of PP-Motion (which minimises it by
+        RL): what this search found.
         """
         simulated, wanted = self._bodies()
         turned = np.rad2deg(metrics.rot_error(simulated[1], wanted[1]))
