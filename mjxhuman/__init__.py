@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mjxhuman.physics import inverse_dynamics
     from mjxhuman.physics.analysis import analyse
     from mjxhuman.physics.motion import motion_from_qpos, resample
+    from mjxhuman.planning import Plan, plan
     from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
@@ -31,6 +32,8 @@ _HOME = {
     "analyse": "mjxhuman.physics.analysis",
     "motion_from_qpos": "mjxhuman.physics.motion",
     "resample": "mjxhuman.physics.motion",
+    "Plan": "mjxhuman.planning",
+    "plan": "mjxhuman.planning",
     "load_motion": "mjxhuman.recovery.load",
     "score": "mjxhuman.rewards.score",
     "BodyMotion": "mjxhuman.types",
@@ -41,8 +44,8 @@ _HOME = {
 }
 
 __all__ = [
-    "BodyMotion", "Dynamics", "Humanoid", "Motion", "Provenance", "Scores", "__version__", "analyse",
-    "inverse_dynamics", "load_humanoid", "load_motion", "motion_from_qpos", "resample", "score",
+    "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
+    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "motion_from_qpos", "plan", "resample", "score",
 ]  # fmt: skip
 
 

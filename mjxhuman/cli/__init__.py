@@ -28,7 +28,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    for add in (_add_score, _add_view, _add_info, _add_convert, _add_render, _add_track, _add_repair, _add_run, _add_demo):
+    for add in (
+        _add_score,
+        _add_view,
+        _add_info,
+        _add_convert,
+        _add_render,
+        _add_track,
+        _add_repair,
+        _add_run,
+        _add_demo,
+    ):
         add(commands)
     return parser
 

@@ -48,6 +48,33 @@ def test_what_cannot_be_tracked(make_tracker, walk, tmp_path, capsys):
     assert "none.bvh" in capsys.readouterr().err
 
 
+def test_track_by_planner(walk, tmp_path, capsys):
+    code = main(
+        ["track", str(walk), "--by", "planner", "--preset", "fast", "--out", str(tmp_path / "o"), "--picture", "none"]
+    )
+    assert code == 0
+    assert "tracked to the end" in capsys.readouterr().out
+    plan = mjxhuman.Plan.load(tmp_path / "o" / "walk_plan.npz")
+    moved = mjxhuman.load_motion(tmp_path / "o" / "walk_tracked.npz")
+    np.testing.assert_allclose(np.asarray(plan.replay().qpos), np.asarray(moved.qpos), atol=1e-6)
+    assert main(["track", str(walk), "--by", "planner", "--policy", "zero"]) == 2
+    assert "--policy: expected none with --by planner" in capsys.readouterr().err
+
+
+def test_repair(walk, tmp_path, capsys):
+    """A walk that floats by 8 cm comes back to the floor, and the distance says by how much."""
+    clip = load_builtin_clip("walk")
+    qpos = np.array(clip.qpos[:91])
+    qpos[:, 2] += 0.08
+    path = save_motion(tmp_path / "floating.npz", QposMotion(qpos, clip.fps, clip.humanoid, clip.provenance))
+    code = main(["repair", str(path), "--preset", "fast", "--json", "--picture", "none", "--out", str(tmp_path / "o")])
+    found = json.loads(capsys.readouterr().out)
+    assert code == 0 and found["repaired"] and found["lost_at"] is None
+    assert 40.0 < found["distance_mm"] < 150.0
+    assert found["axes_after"]["contact"] > found["axes_before"]["contact"] + 0.2
+    assert (tmp_path / "o" / "floating_repaired.npz").is_file()
+
+
 def test_evaluate(make_tracker, walk, tmp_path):
     (tmp_path / "notes.txt").write_text("no motion")
     command = [
