@@ -9,7 +9,7 @@ import os
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,7 +23,7 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning.reference import Reference, make_reference
-from mjxhuman.planning.search import Path, Search, Settings
+from mjxhuman.planning.search import Search, Settings, Trail
 from mjxhuman.planning.terms import Term
 from mjxhuman.rewards.score import in_ball_joints, score
 from mjxhuman.runs import atomic_write
@@ -159,7 +159,7 @@ class Plan:
             "source": self.motion.provenance.path,
         } | {name: getattr(self, name) for name in _COUNTS}  # fmt: skip
         qpos, qvel = self.start
-        with atomic_write(FilePath(path), "wb") as file:
+        with atomic_write(Path(path), "wb") as file:
             np.savez_compressed(
                 file, facts=np.array(json.dumps(facts)), qpos=np.asarray(self.motion.qpos), ctrl=self.ctrl,
                 start_qpos=qpos, start_qvel=qvel,
@@ -173,7 +173,7 @@ class Plan:
             FileNotFoundError: no such file.
             ValueError: not a plan, or one whose arrays do not fit its body (file, field, found and expected).
         """
-        arrays, facts = _read(FilePath(path))
+        arrays, facts = _read(Path(path))
         body = dict(facts["humanoid"])
         actuated = actuated_humanoid(
             load_humanoid(body.pop("name"), **body), facts["contacts"], damping=facts["damping"]
@@ -246,7 +246,7 @@ class Planner:
         if isinstance(preset, str) and preset not in PRESETS:
             raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {preset!r}")
         self.preset = preset if isinstance(preset, str) else "custom"
-        self.path = FilePath(f"planner:{self.preset}")
+        self.path = Path(f"planner:{self.preset}")
         self.simulator = make_simulator(body, engine)
         self.search = Search(self.simulator, PRESETS[preset] if isinstance(preset, str) else preset, terms)
 
@@ -280,7 +280,7 @@ class Planner:
         motion = usable(in_ball_joints(motion), body.humanoid, rate, motion.provenance.path or "motion")
         reference = make_reference(motion, self.simulator)
         before, began = self.search.simulated_steps, time.monotonic()
-        label = FilePath(motion.provenance.path).name or "plan"
+        label = Path(motion.provenance.path).name or "plan"
         with progress_bar(reference.frames - 1, unit="step", label=label, quiet=not progress) as bar:
 
             def report(frame: int) -> None:
@@ -297,7 +297,7 @@ class Planner:
             seconds=seconds, preset=self.preset, seed=seed,
         )  # fmt: skip
 
-    def _judged(self, motion: Motion, reference: Reference, path: Path) -> Tracked:
+    def _judged(self, motion: Motion, reference: Reference, path: Trail) -> Tracked:
         """Errors and effort; a search that gave up leaves the last state standing for the rest."""
         states = path.states + [path.states[-1]] * (reference.frames - len(path.states))
         qpos, qvel = (np.array([getattr(s, name) for s in states]) for name in ("qpos", "qvel"))
@@ -312,7 +312,7 @@ class Planner:
         return judge(name, motion, qpos[:, at.qpos], effort, whole, score=False)
 
 
-def _read(path: FilePath) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a plan's file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")

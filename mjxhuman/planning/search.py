@@ -58,7 +58,7 @@ JOINT_SCALE = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """The state a control step begins with, in float64."""
 
     qpos: np.ndarray  # (nq,)
@@ -67,10 +67,10 @@ class Moment:
 
 
 @dataclasses.dataclass
-class Path:
+class Trail:
     """What has been carried out so far: one more state than controls."""
 
-    states: list[Moment]
+    states: list[Snapshot]
     ctrl: list[np.ndarray]  # (nu,) rad each
     offsets: list[np.ndarray]  # (H, nu) rad, the plan each state was left with
 
@@ -108,7 +108,7 @@ class Search:
         self._rollout = jax.jit(simulator.rollout)
         self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos, qvel))
 
-    def run(self, reference: Reference, seed: int, report: Callable[[int], None] = lambda frame: None) -> Path:
+    def run(self, reference: Reference, seed: int, report: Callable[[int], None] = lambda frame: None) -> Trail:
         """Plan a reference from its first frame to its last, or to where no retry helped."""
         path, around = None, None
         for number in range(self.settings.passes):
@@ -125,11 +125,11 @@ class Search:
         generator: np.random.Generator,
         around: np.ndarray | None,
         report: Callable[[int], None],
-    ) -> Path:
+    ) -> Trail:
         """One pass over the motion, around the offsets ``(T - 1, nu)`` of an earlier one."""
         s, nu = self.settings, self.simulator.actuated.nu
-        start = Moment(reference.qpos[0], reference.qvel[0], np.zeros(reference.qvel.shape[1]))
-        path = Path([start], [], [np.zeros((s.horizon, nu))])
+        start = Snapshot(reference.qpos[0], reference.qvel[0], np.zeros(reference.qvel.shape[1]))
+        path = Trail([start], [], [np.zeros((s.horizon, nu))])
         retries, eager_until = 0, -1
         while (frame := len(path.ctrl)) < reference.frames - 1:
             offset = path.offsets[-1] if around is None else _renewed(path.offsets[-1], around, frame, s.every)
@@ -147,7 +147,7 @@ class Search:
 
     def improve(
         self,
-        state: Moment,
+        state: Snapshot,
         reference: Reference,
         frame: int,
         offset: np.ndarray,
@@ -174,7 +174,7 @@ class Search:
             offset, before = offset + np.einsum("n,nhj->hj", np.asarray(share, np.float64), tried - offset), best
         return offset
 
-    def _carry_out(self, path: Path, reference: Reference, offset: np.ndarray) -> None:
+    def _carry_out(self, path: Trail, reference: Reference, offset: np.ndarray) -> None:
         """Simulate the first steps of a plan and append them to the path."""
         s, frame = self.settings, len(path.ctrl)
         count = min(s.every, reference.frames - 1 - frame)
@@ -182,11 +182,11 @@ class Search:
         qpos, qvel, warmstart = (x[0] for x in self._futures(path.states[-1], ctrl[None]))
         for k in range(count):
             path.ctrl.append(ctrl[k])
-            path.states.append(Moment(qpos[k], qvel[k], warmstart[k]))
+            path.states.append(Snapshot(qpos[k], qvel[k], warmstart[k]))
             left = np.concatenate([offset[k + 1 :], np.repeat(offset[-1:], k + 1, 0)])
             path.offsets.append(s.decay * left)
 
-    def _futures(self, state: Moment, ctrl: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _futures(self, state: Snapshot, ctrl: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """States ``(n, H, .)`` after each control step of ``ctrl (n, H, nu)``, all from one state."""
         self.simulated_steps += ctrl.shape[0] * ctrl.shape[1]
         qpos, qvel, warmstart = state.qpos[None], state.qvel[None], state.warmstart[None]
@@ -197,7 +197,7 @@ class Search:
         states = self._rollout(first, jnp.asarray(ctrl, jnp.float32))
         return tuple(np.asarray(x, np.float64) for x in (states.qpos, states.qvel, states.warmstart))  # type: ignore[return-value]
 
-    def _error(self, state: Moment, reference: Reference, frame: int) -> float:
+    def _error(self, state: Snapshot, reference: Reference, frame: int) -> float:
         """Mean distance in m of the judged bodies to the reference; infinite where the simulation broke down."""
         pos = np.asarray(self._features(state.qpos[None].astype(np.float32), state.qvel[None].astype(np.float32)).pos)
         off = np.linalg.norm(pos[..., 0] - reference.features.pos[..., frame], axis=1)[self.evaluated]
