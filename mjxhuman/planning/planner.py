@@ -224,13 +224,20 @@ def plan(
     return planner(motion, seed=seed, progress=progress)
 
 
-def default_planner(preset: str | Settings = "default", engine: str | None = None) -> Planner:
-    """The planner of the default body.
+def default_planner(
+    preset: str | Settings = "default", engine: str | None = None, humanoid: Humanoid | None = None
+) -> Planner:
+    """The planner of a body, by default the built-in one; people's joints with ``LIGHT_DAMPING``.
 
     Raises:
-        ValueError: no such preset.
+        ValueError: no such preset, or a body that the registry does not know.
     """
-    return Planner(actuated_humanoid(load_humanoid("smpl"), damping=LIGHT_DAMPING), preset, engine=engine)
+    body = humanoid or load_humanoid("smpl")
+    return Planner(_actuated(body), preset, engine=engine)
+
+
+def _actuated(humanoid: Humanoid) -> Actuated:
+    return actuated_humanoid(humanoid, damping=LIGHT_DAMPING if humanoid.is_smpl else 1.0)
 
 
 class Planner:
@@ -277,7 +284,7 @@ class Planner:
     def __call__(self, motion: Motion, *, seed: int = 0, progress: bool = True) -> Plan:
         """See ``plan``."""
         body, rate = self.simulator.actuated, 1.0 / self.simulator.dt
-        motion = usable(in_ball_joints(motion), body.humanoid, rate, motion.provenance.path or "motion")
+        motion = usable(_driven(motion), body.humanoid, rate, motion.provenance.path or "motion")
         reference = make_reference(motion, self.simulator)
         before, began = self.search.simulated_steps, time.monotonic()
         label = Path(motion.provenance.path).name or "plan"
@@ -310,6 +317,11 @@ class Planner:
         effort = jax.device_get(effort_of(self.simulator, state, jnp.asarray(np.array(path.ctrl), jnp.float32), base))
         name = motion.provenance.path or "motion"
         return judge(name, motion, qpos[:, at.qpos], effort, whole, score=False)
+
+
+def _driven(motion: Motion) -> Motion:
+    """The motion in the joints that are driven: of people ball joints."""
+    return in_ball_joints(motion) if motion.humanoid.is_smpl else motion
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
