@@ -16,7 +16,7 @@ import numpy as np
 
 from mjxhuman.data.keypoint_names import mirrored_name
 from mjxhuman.data.video import Timeline, Video, VideoArray
-from mjxhuman.encoders.people import follow
+from mjxhuman.encoders.people.following import follow
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Provenance, VideoFeatures
 
 AnyVideo = Video | VideoArray

@@ -22,7 +22,7 @@ from mjxhuman.data.gvhmr import read_gvhmr
 from mjxhuman.data.smpl import SMPL_PELVIS
 from mjxhuman.data.source import Source
 from mjxhuman.encoders.base import AnyVideo, Encoding, Person, to_file_pixels
-from mjxhuman.encoders.people import follow
+from mjxhuman.encoders.people.following import follow
 from mjxhuman.encoders.top_down import Crops
 from mjxhuman.encoders.torch_bridge import torch_module
 from mjxhuman.options import FileOptions

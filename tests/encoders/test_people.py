@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mjxhuman.encoders.identity import PATIENCE
-from mjxhuman.encoders.people import follow
+from mjxhuman.encoders.people.following import follow
+from mjxhuman.encoders.people.identity import PATIENCE
 
 FPS = 30.0
 SHAPE = np.random.default_rng(0).uniform(-1, 1, (17, 2)) * [40, 100]

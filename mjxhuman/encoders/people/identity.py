@@ -79,7 +79,7 @@ def rejoin(
 
     Args:
       times: (N,) s, increasing.
-      people: per frame (n, K, 3), as ``people.follow`` takes them.
+      people: per frame (n, K, 3), as ``following.follow`` takes them.
       tracks: (N,) int each, from frame to frame.
       looks: per frame (n, F) colours 0..1.
     """

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mjxhuman.encoders.identity import SURE, rejoin
+from mjxhuman.encoders.people.identity import SURE, rejoin
 
 #: s that a track waits for its person before it is for ``identity`` to join what comes later.
 _WAIT = 0.3
