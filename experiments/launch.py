@@ -91,6 +91,7 @@ def load_config(given: str) -> tuple[str, config_dict.ConfigDict]:
         if not path.is_file() or Path(where).parent.name not in ("", "configs"):
             raise UsageError(f"--config: expected a file or one of {', '.join(available())}, found {where!r}")
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if variant and not inspect.signature(module.get_config).parameters:
@@ -110,8 +111,10 @@ def check_keys(values: config_dict.ConfigDict, arguments: Sequence[str]) -> None
     """
     for argument in arguments:
         found = re.match(r"--?(?:no)?config\.([\w.\[\]]+)", argument)
+        if found is None:
+            continue
         at: Any = values
-        for depth, key in enumerate(found[1].split(".") if found else ()):
+        for depth, key in enumerate(found[1].split(".")):
             if not isinstance(at, config_dict.ConfigDict):  # an unset group takes what it is given
                 break
             if key.partition("[")[0] not in at:

@@ -70,8 +70,10 @@ def coordinates(
     qpos = jnp.broadcast_to(rest, (len(position), humanoid.nq))
     world = rotation.multiply(jnp.broadcast_to(rest[3:7], pelvis.shape), pelvis)
     qpos = qpos.at[:, :3].set(position).at[:, 3:7].set(world)
+    ids = humanoid.smpl_body_ids
+    assert ids is not None
     for body, q in turns.items():
-        index = humanoid.smpl_body_ids[SMPL_BODIES.index(body)]
+        index = ids[SMPL_BODIES.index(body)]
         where = int(humanoid.model.jnt_qposadr[humanoid.model.body_jntadr[index]])
         qpos = qpos.at[:, where : where + 4].set(q)
     return qpos

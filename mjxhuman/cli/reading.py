@@ -57,7 +57,9 @@ def output_file(path: str | Path, flag: str) -> Path:
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:
     """One motion, read with the options of the command line."""
-    return load_item(path, args).motion
+    motion = load_item(path, args).motion
+    assert motion is not None, "or load_item had raised"
+    return motion
 
 
 def load_item(path: str | Path, args: argparse.Namespace) -> ScoredFile:

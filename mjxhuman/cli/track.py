@@ -78,6 +78,7 @@ def report(tracked: Tracked, humanoid: Humanoid) -> str:
         "",
     ]
     before, after = tracked.reference_scores, tracked.scores
+    assert before is not None and after is not None
     if r.score is None or r.reference_score is None:
         reason = "robots have no anatomy to score" if after is None else after.reason or before.reason
         lines.append(f"not scored: {reason}")

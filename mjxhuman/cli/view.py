@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         output_file(args.out, "--out")
     items = [load_item(path, args) for path in paths]
-    motions = [(name, item.motion) for name, item in zip(display_names(paths), items, strict=True)]
+    read = [item.motion for item in items if item.motion is not None]
+    motions = list(zip(display_names(paths), read, strict=True))
     if args.viser:
         view_live(motions[0][1])
         return 0

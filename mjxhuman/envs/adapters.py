@@ -26,14 +26,16 @@ class _Driver:
     """Keeps the states of a batch of environments between the calls of a stateful interface."""
 
     def __init__(self, env: Env, size: int) -> None:
-        self._env, self._size, self.state = env, size, None
+        self._env, self._size = env, size
+        self.state: State | None = None
         # the environment is an argument: its arrays do not become constants of the programs
         self._reset = jax.jit(lambda env, rng: env.reset(rng))
         self._step = jax.jit(lambda env, state, action: env.step(state, action))
 
     def reset(self, seed: int) -> State:
-        self.state = self._reset(self._env, jax.random.split(jax.random.key(seed), self._size))
-        return self.state
+        state = self._reset(self._env, jax.random.split(jax.random.key(seed), self._size))
+        self.state = state
+        return state
 
     def step(self, action: Any) -> State:
         if self.state is None:
@@ -41,8 +43,9 @@ class _Driver:
 
             raise ResetNeeded("step: expected a running episode, found none; call reset first")
         action = jnp.asarray(action, jnp.float32).reshape(self._size, self._env.action_size)
-        self.state = self._step(self._env, self.state, action)
-        return self.state
+        state = self._step(self._env, self.state, action)
+        self.state = state
+        return state
 
 
 def gymnasium_env(env: Env) -> Any:

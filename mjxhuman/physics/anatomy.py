@@ -99,13 +99,13 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
       ValueError: the model is not of SMPL topology and has no anatomy.
     """
     h = humanoid
-    tables = (h.contacts, h.capsules, h.range_of_motion, h.torque_limit, h.speed_limit, h.smpl_frame)
-    if any(t is None for t in tables):
+    contacts, capsules, ranges = h.contacts, h.capsules, h.range_of_motion
+    torque, speed, frame = h.torque_limit, h.speed_limit, h.smpl_frame
+    if contacts is None or capsules is None or ranges is None or torque is None or speed is None or frame is None:
         raise ValueError(
             f"humanoid {h.name!r}: feasibility needs contact points, capsules, joint ranges and torque limits, "
             "which only bodies of SMPL topology have"
         )
-    contacts, capsules, ranges, torque, speed, frame = tables
     topology, points = _split(contacts, dtype)
     anatomy = Anatomy(
         **topology,

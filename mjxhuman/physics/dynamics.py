@@ -39,6 +39,7 @@ def _accelerations(
 ) -> tuple[Array, Array]:
     """Angular and linear acceleration of every body's origin, (B, 3, N) each, world axes; at rest without angvel."""
     local = joints.local_motion(tree, params, at, qvel, qacc)
+    assert local.angacc is not None
     turn = apply(f.rotation, local.angacc)
     parent_w = None
     if angvel is not None:
@@ -51,7 +52,7 @@ def _accelerations(
         step = step + double_cross(parent_w, f.offset)
     if local.linacc is not None:
         step = step + apply(f.rotation, local.linacc)
-        if parent_w is not None:
+        if parent_w is not None and local.linvel is not None:
             step = step + 2 * cross(parent_w, apply(f.rotation, local.linvel))
     return angacc, chain_sum(tree, step)
 

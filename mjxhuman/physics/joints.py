@@ -134,9 +134,11 @@ def local_poses(tree: Tree, params: BodyParams, at: JointCoordinates) -> tuple[A
                 place = [take_rows(qpos, [r + i for r in group.qpos_rows[0]]) for i in range(3)]
                 quat = step.quat
             elif step.kind == "slide":
+                assert step.axis is not None
                 place = sparse.vadd(place, sparse.rotate(quat, sparse.scale(step.axis, step.shift)))
             else:
                 anchored = sparse.vadd(place, sparse.rotate(quat, step.anchor))
+                assert step.quat is not None
                 quat = sparse.multiply(quat, step.quat)
                 place = sparse.vsub(anchored, sparse.rotate(quat, step.anchor))
         if quat is None:
@@ -175,6 +177,7 @@ def _point(r: Vector, x: _Rates) -> tuple[Vector, Vector]:
 def _cross_joint(step: Step, x: _Rates, rate: Vector, acc: Vector) -> _Rates:
     """Rates after a joint whose own relative velocity is ``rate`` and acceleration ``acc``, as vectors."""
     if step.kind == "slide":
+        assert step.axis is not None
         shift = sparse.scale(step.axis, step.shift)
         u, a = _point(shift, x)
         coriolis = sparse.cross(x.w, rate)
@@ -234,17 +237,20 @@ def project(
         f: Vector = components(take_rows(force, group.bodies)) if group.moves else ZERO
         for k, step in reversed(list(enumerate(steps(params, at, group)))):
             rows = group.dof_rows[k]
+            values: list[Component]
             if step.kind == "slide":
+                assert step.axis is not None
                 values = [sparse.dot(step.axis, f)]
                 t = sparse.vadd(t, sparse.cross(sparse.scale(step.axis, step.shift), f))
             else:
                 t = sparse.vsub(t, sparse.cross(step.anchor, f))
                 values = list(t) if step.axis is None else [sparse.dot(step.axis, t)]
                 if step.kind == "free":
-                    values = components(take_rows(free_force, group.bodies)) + values
+                    values = [*components(take_rows(free_force, group.bodies)), *values]
                 else:
                     t, f = step.forth(t), step.forth(f)
                     t = sparse.vadd(t, sparse.cross(step.anchor, f))
             for i, value in enumerate(values):
+                assert value is not None, "a moment about every axis"
                 pieces.append(([row + i for row in rows], value))
     return put_rows(tree.nv, pieces)

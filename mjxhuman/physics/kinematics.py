@@ -77,6 +77,7 @@ def subtree_sum(tree: Tree, x: Array) -> Array:
             break
         x = keep(x[:-width] + x[width:])
         width *= 2
+    assert total is not None
     return total
 
 

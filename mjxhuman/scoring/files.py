@@ -239,6 +239,7 @@ def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None]
 
 def _score(item: ScoredFile, reward: str) -> None:
     start = time.perf_counter()
+    assert item.motion is not None
     try:
         item.scores = score(item.motion, reward=reward)
     except Exception as error:  # a clip that cannot be scored must not stop the others

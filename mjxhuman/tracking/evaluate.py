@@ -338,7 +338,11 @@ def _total(scores: Scores | None) -> float | None:
 
 
 def _axes(scores: Scores | None) -> dict[str, float]:
-    return {} if _total(scores) is None else {name: float(np.asarray(x)) for name, x in scores.axes.items()}
+    return (
+        {}
+        if scores is None or _total(scores) is None
+        else {name: float(np.asarray(x)) for name, x in scores.axes.items()}
+    )
 
 
 def summary(results: Sequence[ClipResult]) -> dict[str, float]:

@@ -181,6 +181,7 @@ class Imitation:
         config = self.config
         obs, past = observe(dict(config.groups), config.observations, moment, fold(rng, NOISE), past)
         if config.style:
+            assert task.style is not None
             obs["amp"] = task.style.reshape(*task.clip.shape, -1)
         return obs, dataclasses.replace(task, past=past)
 
@@ -224,7 +225,7 @@ class Imitation:
         return self._style(self.body_state(qpos, qvel), self.simulator.joint_pos(qpos), joint_vel)
 
     def _with_style(self, task: Task, moment: Moment) -> Task:
-        if not self.config.style:
+        if task.style is None:
             return task
         latest = self._style(moment.body, moment.joint_pos, moment.joint_vel)
         return dataclasses.replace(task, style=jnp.concatenate([latest[..., None, :], task.style[..., :-1, :]], -2))

@@ -97,7 +97,7 @@ class MjxEngine:
         stacked = [None if s is not None else jnp.asarray(np.stack(c)) for s, c in zip(shared, columns, strict=True)]
 
         def pick(variant: Array) -> Model:
-            leaves = [jnp.asarray(s) if s is not None else x[variant] for s, x in zip(shared, stacked, strict=True)]
+            leaves = [jnp.asarray(s) if x is None else x[variant] for s, x in zip(shared, stacked, strict=True)]
             return jax.tree.unflatten(flat[0][1], leaves)
 
         return pick
