@@ -76,3 +76,20 @@ def test_means_and_best_turns(pair):
     assert (pair[1][0].inv() * Rotation.from_quat(mean, scalar_first=True)).magnitude() < 0.02
     halfway = quaternion.interpolate(wxyz(turn), wxyz(turn * near[:8]), 0.5)
     same(halfway, wxyz(turn * Rotation.from_rotvec(0.5 * near[:8].as_rotvec())))
+
+
+def test_a_mirror_image_is_turned_and_not_reflected() -> None:
+    rest = np.array([[1.0, 0.2, 0.1], [0.0, 1.0, 0.3], [0.1, -0.2, 1.0], [-0.5, 0.4, 0.2]])
+    seen = rest * [1.0, 1.0, -1.0]
+    found = quaternion.kabsch(rest, seen[None], np.ones(4))
+    best, _ = Rotation.align_vectors(seen, rest)
+    np.testing.assert_allclose(Rotation.from_quat(found[0], scalar_first=True).as_matrix(), best.as_matrix(), atol=1e-9)
+
+
+def test_interpolation_takes_the_shorter_arc(pair: tuple[Rotation, Rotation]) -> None:
+    p, q = (wxyz(x) for x in pair)
+    straight, crossed = (quaternion.interpolate(p, x, 0.3) for x in (q, -q))
+    np.testing.assert_allclose(straight, crossed, atol=1e-12)
+    whole = quaternion.angle(quaternion.multiply(quaternion.conjugate(p), q))
+    part = quaternion.angle(quaternion.multiply(quaternion.conjugate(p), straight))
+    assert np.all(part < 0.5 * whole)

@@ -60,3 +60,11 @@ def test_exponential_and_logarithm_are_smooth_at_the_identity(size):
 def test_norm_has_a_gradient_at_zero():
     assert np.array_equal(jax.grad(lambda x: rotation.safe_norm(x))(jnp.zeros(3)), np.zeros(3))
     assert float(rotation.safe_norm(jnp.array([3.0, 4.0]))) == 5.0
+
+
+@pytest.mark.parametrize("angle", [1e-9, 1e-5, 9e-4, 1.1e-3, 1.9e-3, 2.1e-3])
+def test_small_turns_on_both_sides_of_the_series(angle, x64):
+    vector = angle * np.array([0.36, -0.48, 0.8])
+    q = wxyz(Rotation.from_rotvec(vector[None]))[0]
+    np.testing.assert_allclose(rotation.exp(vector), q, rtol=1e-11)
+    np.testing.assert_allclose(rotation.log(q), vector, rtol=1e-11)

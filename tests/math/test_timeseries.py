@@ -121,3 +121,13 @@ def test_smooth_steps() -> None:
     )
     np.testing.assert_allclose(timeseries.fall(np.array([0.0, 1.0, 1.5, 2.0, 3.0]), (1.0, 2.0)), [1, 1, 0.5, 0, 0])
     np.testing.assert_allclose(timeseries.fall(np.array([0.0, 1.25, 3.0]), (2.0, 1.0)), [0, 0.15625, 1])
+
+
+@pytest.mark.parametrize(("hertz", "kept"), [(2.0, 0.93), (4.0, 0.745), (6.0, 0.505)])
+def test_the_filter_keeps_what_it_says_of_a_vibration(hertz, kept, x64):
+    t = np.arange(240) / 120.0
+    x = np.sin(2 * np.pi * hertz * t)
+    _, a = fit(x[:, None], 1 / 120.0)
+    inner = slice(40, -40)
+    found = -np.asarray(a)[inner, 0] / (2 * np.pi * hertz) ** 2
+    assert found @ x[inner] / (x[inner] @ x[inner]) == pytest.approx(kept, abs=0.004)

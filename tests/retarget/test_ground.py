@@ -152,3 +152,47 @@ def test_flight_without_a_stance_still_has_a_floor():
     stance, who = stance_frames(points, np.array([True, False]), 60.0)
     assert who == "body" and 0 < stance.sum() <= 6
     assert find_ground(points, np.array([True, False]), 60.0, "stance").offset < -1.2
+
+
+def two_heights(share: float, upper: float, frames: int = 200) -> np.ndarray:
+    """One point at rest on the floor, for the last ``share`` of the frames ``upper`` m higher."""
+    points = np.zeros((frames, 1, 3))
+    points[int((1 - share) * frames) :, 0, 2] = upper
+    return points
+
+
+@pytest.mark.parametrize(("speed", "stands"), [(0.25, True), (0.35, False)])
+def test_a_point_that_moves_does_not_stand(speed, stands):
+    points = np.zeros((60, 2, 3))
+    points[:, :, 0] = speed * np.arange(60)[:, None] / 30.0
+    points[:, 1, 2] = 1.0
+    stance, who = stance_frames(points, np.array([True, False]), 30.0)
+    assert (who == "feet") == stands
+    assert stance.all()  # without any stance the lowest frames count: here all
+
+
+@pytest.mark.parametrize(("upper", "counts"), [(0.08, True), (0.12, False)])
+def test_standing_on_a_step_is_no_stance_on_the_floor(upper, counts):
+    stance, who = stance_frames(two_heights(0.4, upper), np.array([True]), 30.0)
+    assert who == "feet" and stance[:100].all()
+    assert stance[150:].all() == counts and stance[150:].any() == counts
+
+
+@pytest.mark.parametrize(("share", "who"), [(0.4, "feet"), (0.6, "body")])
+def test_feet_carry_a_body_that_they_carry_for_half_of_the_time(share, who):
+    """In the last ``share`` of the frames the body lies: its back is on the floor, the foot 0.1 m up."""
+    foot = two_heights(share, 0.1)
+    back = two_heights(1 - share, 0.8)[::-1]
+    assert stance_frames(np.concatenate([foot, back], 1), np.array([True, False]), 30.0)[1] == who
+
+
+def test_a_plane_as_steep_as_a_ramp_is_no_floor():
+    points = np.zeros((200, 1, 3))
+    points[:, 0, :2] = 0.3 * np.column_stack([np.cos(np.arange(200) / 30), np.sin(np.arange(200) / 30)])
+    for degrees, fits in ((12.0, True), (20.0, False)):
+        points[:, 0, 2] = np.tan(np.deg2rad(degrees)) * points[:, 0, 0]
+        if fits:
+            assert np.rad2deg(quaternion.angle(find_ground(points, np.array([True]), 10.0, "plane").quat)) > 11.0
+        else:
+            with pytest.raises(ValueError, match="tilted by 20 deg"):
+                find_ground(points, np.array([True]), 10.0, "plane")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.rewards import feasibility
+from mjxhuman.rewards import dynamic, feasibility
 from mjxhuman.rewards.score import ERROR_UNITS, score
 from mjxhuman.scenes import Plane
 
@@ -144,3 +144,8 @@ def test_gradients_are_finite_at_rest(humanoid, standing):
     m = mjxhuman.motion_from_qpos(humanoid, standing, 30)
     grads = jax.jit(jax.grad(total, (0, 1, 2)))(jnp.asarray(m.qpos), jnp.asarray(m.qvel), jnp.asarray(m.qacc))
     assert all(np.isfinite(g).all() for g in grads)
+
+
+def test_overload_sums_what_exceeds_strength_and_leaves_the_root_out() -> None:
+    ratio = np.array([[9.0, 9.0], [9.0, 9.0], [0.5, 1.0], [1.4, 0.9], [2.0, 1.1]])
+    np.testing.assert_allclose(dynamic.overload(ratio), [1.4, 0.1], atol=1e-6)

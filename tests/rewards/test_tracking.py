@@ -39,7 +39,7 @@ def test_imitation_reward(golden):
 
 def test_power(golden):
     inputs, outputs = golden["inputs"], golden["outputs"]
-    late = jnp.full(64, tracking.POWER_GRACE_STEPS + 1)
+    late = jnp.full(64, 4)  # PHC: from the fourth step on
     found = tracking.power_penalty(jnp.asarray(inputs["torque"]), jnp.asarray(inputs["dof_vel"]), late)
     np.testing.assert_allclose(found, outputs["power_reward_0p0005"], rtol=2e-6)
     np.testing.assert_array_equal(tracking.power_penalty(inputs["torque"], inputs["dof_vel"], late - 1), 0.0)
