@@ -64,8 +64,7 @@ def report(found: Plan, tracked: Tracked) -> str:
         lines.append(f"LOST at {found.lost_at:.2f} s: no controls were found that follow it further")
     worst = int(np.argmax(found.distances))
     lines.append(f"farthest at {worst / fps:.2f} s: {found.distances[worst]:.0f} mm")
-    lines += [
-        "",
-        difference_table(("before", tracked.reference_scores), ("after", tracked.scores), colour=terminal()[1]),
-    ]
+    before, after = tracked.reference_scores, tracked.scores
+    assert before is not None and after is not None
+    lines += ["", difference_table(("before", before), ("after", after), colour=terminal()[1])]
     return "\n".join(lines)

@@ -226,7 +226,7 @@ def _together(
     ground: str,
 ) -> list[Recovered | ValueError]:
     """People, each with the sentence that says who it is: those of whom there are keypoints in one world."""
-    people = [person.keypoints for person, _ in chosen if _by_fit(person)]
+    people = [person.keypoints for person, _ in chosen if _by_fit(person) and person.keypoints is not None]
     fits = iter(_fitted(people, path, camera, humanoid, ground) if people else ())
     results: list[Recovered | ValueError] = []
     for person, said in chosen:
