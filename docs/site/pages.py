@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 API = (
     "types", "data", "scenes", "humanoids", "physics", "encoders", "recovery", "rewards", "scoring", "envs", "learning",
     "tracking",
+    "planning",
 )  # fmt: skip
 #: Where the files of ``tests/extension`` go in ``extending.md``.
 EXTENSIONS = "<!-- the files of tests/extension -->"
