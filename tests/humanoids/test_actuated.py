@@ -146,3 +146,10 @@ def test_randomized_models_differ_within_their_ranges(humanoid: Humanoid) -> Non
     np.testing.assert_allclose([m.body_subtreemass[1] for m in models], [m.body_mass.sum() for m in models])
     with pytest.raises(ValueError, match="mass: expected 0 < low <= high"):
         randomized_models(actuated, 1, seed=0, mass=(0.0, 1.0))
+
+
+def test_limbs_collide_at_six_tenths_of_their_thickness(humanoid) -> None:
+    model, capsules = actuated_humanoid(humanoid).model, humanoid.capsules
+    for name in ("L_Hip", "R_Knee", "L_Elbow"):
+        full = capsules.radius[SMPL_BODIES.index(name)]
+        assert model.geom(f"{name}_capsule").size[0] == pytest.approx(0.6 * full)

@@ -117,6 +117,13 @@ def composite(names: list[str], sex: str, axis: np.ndarray) -> tuple[float, floa
     return mass, float(centre @ axis), np.diag(moment)
 
 
+def test_default_mass_is_that_of_the_world_s_mean_body_mass_index() -> None:
+    """24.4 and 24.2 kg/m^2 (NCD-RisC 2016)."""
+    assert segments.default_mass(2.0, "female") == pytest.approx(97.6)
+    assert segments.default_mass(2.0, "male") == pytest.approx(96.8)
+    assert segments.default_mass(1.0) == pytest.approx(24.3)
+
+
 def test_a_shoulder_girdle_weighs_what_was_published() -> None:
     """Clavicle 0.156 and scapula 0.704 kg of a 50th-percentile man of about 78 kg (Saul et al. 2015)."""
     man = load_humanoid(sex="male", stature=1.7, mass=78.0)
