@@ -7,9 +7,10 @@ import pytest
 from recovery.scenes import SIZE, seen_from, walking
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.data.cameras import level_camera, read_cameras
+from experiments.recovery_trial import HIPS, read_trial
+from mjxhuman.data.cameras import level_camera
 from mjxhuman.data.keypoint_names import mirrored_name
-from mjxhuman.data.keypoints import read_detections
+from mjxhuman.math import camera as lens_model
 from mjxhuman.recovery.recover import recover_people
 from mjxhuman.recovery.world import common_height
 from mjxhuman.types import Keypoints
@@ -110,21 +111,30 @@ def test_a_child_is_small_and_does_not_make_a_giant():
 
 
 def test_a_recorded_person_beside_a_mirror(shared):
-    """Real detections and their mirror image in one picture twice as wide: two people, who mirror each other."""
-    root = shared / "data/keypoints/pose2sim"
-    camera = read_cameras(root / "calibration.toml")["cam_01"]
-    width, height = camera.image_size
-    given = read_detections(root / "balancing/pose2d_associated/cam01_json", fps=60.0, image_size=camera.image_size)
-    seen = np.stack([people[0] for people in given.people])[:60]
-    other = [given.names.index(mirrored_name(name)) for name in given.names]
-    mirror = seen[:, other] * [-1.0, 1.0, 1.0] + [2.0 * width, 0.0, 0.0]
-    people = [Keypoints(x[..., :2], x[..., 2], given.names, 60.0, (2 * width, height)) for x in (seen, mirror)]
-    focal = float(np.asarray(camera.intrinsics)[0, 0, 0])
-    (one, first), (two, second) = recover_people(people, level_camera((2 * width, height), focal))
+    """Real detections, turned into those of a camera at the same place that looks past the person, and their mirror
+    image: two people, who mirror each other, as far apart as the triangulation of four cameras has it."""
+    trial = read_trial(shared / "data/keypoints/pose2sim")
+    camera, seen = trial.cameras[0], trial.seen[0]
+    place, aim = lens_model.rays(seen[..., :2], camera.intrinsics, camera.T_world_camera, camera.distortion)
+    place, hips = np.asarray(place, float)[0], trial.truth[:, list(HIPS)].mean(1)
+    aside = Rotation.from_euler("z", -25.0, degrees=True).apply(hips.mean(0) - place)
+    pose = np.asarray(lens_model.look_at(place, place + aside), float)
+    width, height, focal = 1920, 1440, 1500.0
+    matrix = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    uv = np.asarray(lens_model.project(place + np.asarray(aim, float), matrix, pose, np.zeros(4))[0], float)
+    other = [trial.names.index(mirrored_name(name)) for name in trial.names]
+    mirror = np.array([width, 0.0]) + uv[:, other] * [-1.0, 1.0]
+    people = [
+        Keypoints(uv, seen[..., 2], trial.names, trial.fps, (width, height)),
+        Keypoints(mirror, seen[:, other, 2], trial.names, trial.fps, (width, height)),
+    ]
+    start = level_camera((width, height), focal)
+    (one, first), (two, second) = recover_people(people, start, estimate=("stature", "gravity"))
     assert abs(first.stature - second.stature) < 0.03
-    places = np.stack([joints_of(motion)[:, 0] for motion in (one, two)])
-    eye = np.asarray(first.camera.T_world_camera)[0, 0, :3, 3]
-    distance = np.linalg.norm(places - eye, axis=-1)
-    assert np.abs(distance[0] - distance[1]).max() < 0.1
     assert abs(lowest(one) - lowest(two)) < 0.02
-    assert (np.linalg.norm(places[0] - places[1], axis=-1) > 1.0).all()
+    T = np.asarray(first.camera.T_world_camera)[0, 0]
+    np.testing.assert_allclose(T, np.asarray(second.camera.T_world_camera)[0, 0], atol=1e-9)
+    assert np.rad2deg(np.arccos(np.clip(T[2, :3] @ pose[2, :3], -1.0, 1.0))) < 5.0
+    own = apart(*(joints_of(motion)[:, [1, 2]].mean(1, keepdims=True) for motion in (one, two)))
+    true = 2.0 * np.abs((hips - place) @ pose[:3, 0])
+    assert np.abs(own / true - 1.0).mean() < 0.1
