@@ -88,11 +88,8 @@ def _prepared(residual: Residual, segment: np.ndarray, extra: int) -> Residual:
     inside = (first >= 0) & (last < count)
     inside &= segment[np.maximum(first, 0)] == segment[np.minimum(last, count - 1)]
     weight = np.where(inside.reshape(-1, *[1] * (np.ndim(residual.weight) - 1)), residual.weight, 0.0)
-    # padding is asked to stay above the floor, as before: its height is then held up a little by the last pose
-    pressed = residual.value.__name__ in ("on_floor", "neutral", "ranges")
-    modes = ("edge", "constant") if pressed else ("constant", "edge")
     return dataclasses.replace(
-        residual, weight=pad(weight, modes[0]), rows=jax.tree.map(lambda x: pad(x, modes[1]), residual.rows),
+        residual, weight=pad(weight, "constant"), rows=jax.tree.map(lambda x: pad(x, "edge"), residual.rows),
         kernel=np.asarray(residual.kernel, float),
     )  # fmt: skip
 

@@ -107,6 +107,19 @@ def test_segments_do_not_see_each_other(chain):
     np.testing.assert_allclose(few.cost, both.cost[5:9], rtol=1e-4, atol=1e-6)
 
 
+def test_padding_changes_nothing(chain, monkeypatch):
+    """A clip that ends with its soles under a floor whose height is free: frames that are not there do not press."""
+    given, body, start, *_ = make_clip(chain, 32)
+    body = body._replace(floor_weight=np.array(20.0), shared_precision=np.array([1e12, 1e12, 1e-4]))
+    problem = problem_of(given._replace(landmark=None, touch=np.full((32, 2), 0.1)), body)
+    start = start._replace(shared=np.array([0.0, 0.0, 0.3]))
+    exact = solver.solve_clip(problem, start)
+    monkeypatch.setattr(solver, "LENGTHS", (64,))
+    padded = solver.solve_clip(problem, start)
+    np.testing.assert_allclose(padded.path.shared, exact.path.shared, atol=1e-8)
+    np.testing.assert_allclose(padded.path.root, exact.path.root, atol=1e-8)
+
+
 def test_outliers_lose_their_say(chain):
     """A wrist that jumps by 250 px in one of two views for three frames."""
     given, body, start, _, _, pos = make_clip(chain, 30)
