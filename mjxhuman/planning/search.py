@@ -32,7 +32,8 @@ class Settings:
         noise: rad, deviation of a knot times the joint's scale; ``annealing``: factor on it with each improvement.
         decay: of the offsets per replanning, towards feed-forward control.
         rule: how samples become a step, one of ``sampling.RULES``.
-        back: s to go back where the body is lost; ``retries``: how often, with twice the samples each time.
+        back: s to go back where the body is lost; ``retries``: how often at one place, with twice the samples each
+            time, at most eight times as many.
         passes: how often the whole motion is planned, each around the one before.
     """
 
@@ -109,7 +110,7 @@ class Search:
         self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos, qvel))
 
     def run(self, reference: Reference, seed: int, report: Callable[[int], None] = lambda frame: None) -> Trail:
-        """Plan a reference from its first frame to its last, or to where no retry helped."""
+        """Plan a reference from its first frame to its last, or to where the simulation broke down every time."""
         path, around = None, None
         for number in range(self.settings.passes):
             path = self._pass(reference, np.random.default_rng([seed, number]), around, report)
@@ -137,11 +138,16 @@ class Search:
             offset = self.improve(path.states[-1], reference, frame, offset, samples, generator)
             self._carry_out(path, reference, offset)
             frame = len(path.ctrl)
-            if self._error(path.states[-1], reference, frame) > _LOST and retries < s.retries:
-                eager_until = frame + 6
+            error = self._error(path.states[-1], reference, frame)
+            if error > _LOST and retries < s.retries:
+                eager_until = frame + 3 * s.every
                 retries += 1
                 back = max(0, frame - round(s.back / self.simulator.dt))
                 path.back_to(back - back % s.every)
+            elif error <= _LOST and frame >= eager_until:
+                retries = 0  # past that place
+            elif not np.isfinite(error):
+                break
             report(len(path.ctrl))
         return path
 
