@@ -113,7 +113,7 @@ def test_a_simulation_that_breaks_down_is_a_failure(make_tracker, clips):
 def test_motions_that_cannot_be_tracked(tracker, clips):
     other = load_humanoid("smpl", stature=1.5)
     rest = np.tile(np.asarray(other.model.qpos0), (10, 1))
-    with pytest.raises(ValueError, match=r"small: expected a motion of the tracker's body .*1\.50 m"):
+    with pytest.raises(ValueError, match=r"small: expected a motion of the simulated body .*1\.50 m"):
         next(evaluate(tracker, [motion_from_qpos(other, rest, 30.0)], ["small"]))
     holes = dataclasses.replace(clips[0], valid=np.arange(70) % 4 > 0)
     with pytest.raises(ValueError, match="at least 5 valid frames in a row at 30 Hz, found 3"):
@@ -123,7 +123,7 @@ def test_motions_that_cannot_be_tracked(tracker, clips):
 def test_the_longest_valid_run_is_tracked(tracker, clips):
     valid = np.ones(70, bool)
     valid[[0, 20, 62]] = False
-    usable = evaluation.usable(tracker, dataclasses.replace(clips[0], valid=valid), "walk")
+    usable = evaluation.usable(dataclasses.replace(clips[0], valid=valid), tracker.humanoid, tracker.fps, "walk")
     assert usable.num_frames == 41
     np.testing.assert_array_equal(usable.qpos, clips[0].qpos[21:62])
 

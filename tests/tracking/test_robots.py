@@ -102,7 +102,7 @@ def test_torques_in_the_air_are_mujocos_inverse_dynamics(g1, x64):
 def test_four_clips_are_played_back(g1, clips):
     """Feed-forward control follows each clip at first; what balances nothing falls within seconds."""
     tracker, held = (load_tracker(name, "c", g1) for name in ("reference", "zero"))
-    starts = [usable(tracker, clip, str(i)) for i, clip in enumerate(clips)]
+    starts = [usable(clip, tracker.humanoid, tracker.fps, str(i)) for i, clip in enumerate(clips)]
     for tracked in evaluate(tracker, starts):
         off = np.linalg.norm(np.asarray(tracked.motion.body_pos - tracked.reference.body_pos)[:10], axis=-1)
         assert off.max() < 0.2

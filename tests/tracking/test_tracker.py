@@ -99,7 +99,8 @@ def test_the_shipped_tracker_follows_the_built_in_walk():
     tracker = load_tracker()
     assert tracker.path == SHIPPED
     assert tracker.facts["clips"]
-    motion = usable(tracker, mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid), "walk")
+    walk = mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid)
+    motion = usable(walk, tracker.humanoid, tracker.fps, "walk")
     result = next(evaluate(tracker, [motion], score=False)).result
     assert result.frames > 100
     assert result.failed_frame is None or result.failed_frame > 30
