@@ -14,7 +14,7 @@ from experiments.builtin.walk import CYCLE, Walk
 
 def soles(humanoid, qpos) -> np.ndarray:
     """World positions (16, 3, T) of the sole points."""
-    where = jax.jit(lambda q: pose.contact_forces(humanoid, q, 60.0, slice(None)).point)
+    where = jax.jit(lambda q: pose.contact_forces(humanoid, q, 60.0, slice(None)).touch.point)
     return np.asarray(where(qpos))[: 2 * pose.SOLE_POINTS]
 
 
