@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         require_video(out / f"{stem}_repaired.mp4")
     prepare_jax()
     found = plan(load(args.file, args), preset=args.preset, seed=args.seed, progress=not args.json)
-    tracked = found.as_tracked
+    tracked = found.as_tracked()
     path = save_motion(out / f"{stem}_repaired.npz", qpos_motion(found.motion))
     found.save(out / f"{stem}_plan.npz")
     print(json_line(record(args.file, found, tracked)) if args.json else report(found, tracked))

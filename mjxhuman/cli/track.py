@@ -53,7 +53,7 @@ def by_planner(args: argparse.Namespace, out: Path, stem: str) -> tuple[Tracked,
     motion = load_clip(args.file, None, record_of(ClipOptions, args))
     found = plan(motion, preset=args.preset, seed=args.seed, engine=args.engine)
     found.save(out / f"{stem}_plan.npz")
-    return found.as_tracked, found.motion.humanoid
+    return found.as_tracked(), found.motion.humanoid
 
 
 def report(tracked: Tracked, humanoid: Humanoid) -> str:

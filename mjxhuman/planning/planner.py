@@ -119,8 +119,7 @@ class Planner:
     ) -> Iterator[Tracked]:
         """What ``tracking.evaluate.evaluate`` does with a policy: one ``Tracked`` per motion, as they are planned."""
         for motion, name in zip(motions, names, strict=True):
-            found = self(motion, seed=seed, progress=False)
-            tracked = found.as_tracked if score else Tracked(found.result, found.motion, motion)
+            tracked = self(motion, seed=seed, progress=False).as_tracked(score)
             yield dataclasses.replace(tracked, result=dataclasses.replace(tracked.result, name=name))
 
     def __call__(self, motion: Motion, *, seed: int = 0, progress: bool = True) -> Plan:

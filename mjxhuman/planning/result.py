@@ -20,10 +20,12 @@ from mjxhuman.rewards.score import score
 from mjxhuman.runs import atomic_write
 from mjxhuman.tracking import metrics
 from mjxhuman.tracking.evaluate import ClipResult, Tracked, scored_result
+from mjxhuman.tracking.tracker import body_facts
 from mjxhuman.types import Motion, Provenance, Scores
 
 _FORMAT = 1
 _COUNTS = ("samples", "seconds", "preset", "seed")
+_FACTS = ("result", "substeps", "contacts", "damping", "fps", "humanoid", "source")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,17 +109,16 @@ class Plan:
         """Feasibility of the simulated motion."""
         return score(self.motion)
 
-    @property
-    def as_tracked(self) -> Tracked:
-        """As ``tracking.evaluate`` gives its results, scored, for tables and films.
+    def as_tracked(self, scored: bool = True) -> Tracked:
+        """As ``tracking.evaluate`` gives its results, for tables and films; scored where the body can be.
 
         Raises:
             ValueError: a plan read from a file, which has no reference.
         """
         if self.reference is None:
             raise ValueError("plan: expected one with its reference, found one read from a file")
-        scored = (self.scores, score(self.reference)) if self.motion.humanoid.is_smpl else (None, None)
-        return scored_result(Tracked(self.result, self.motion, self.reference), *scored)
+        both = (self.scores, score(self.reference)) if scored and self.motion.humanoid.is_smpl else (None, None)
+        return scored_result(Tracked(self.result, self.motion, self.reference), *both)
 
     def replay(self) -> Motion:
         """The motion once more, by ``mj_step`` alone, from ``start`` under ``ctrl``."""
@@ -138,7 +139,7 @@ class Plan:
         facts = {
             "plan": _FORMAT, "result": dataclasses.asdict(self.result), "substeps": self.substeps,
             "contacts": self.actuated.contacts, "damping": self.actuated.damping, "fps": self.motion.fps,
-            "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass},
+            "humanoid": body_facts(body),
             "source": self.motion.provenance.path,
         } | {name: getattr(self, name) for name in _COUNTS}  # fmt: skip
         qpos, qvel = self.start
@@ -162,9 +163,14 @@ class Plan:
             load_humanoid(body.pop("name"), **body), facts["contacts"], damping=facts["damping"]
         )
         model = actuated.model
-        for name, size in (("qpos", model.nq), ("ctrl", model.nu), ("start_qpos", model.nq), ("start_qvel", model.nv)):
-            if arrays[name].shape[-1] != size:
-                raise ValueError(f"{path}: {name}: found {arrays[name].shape[-1]} numbers, expected {size} of the body")
+        frames, steps = len(arrays["qpos"]), len(arrays["ctrl"])  # fewer steps where the simulation broke down
+        expected = {
+            "qpos": (frames, model.nq), "ctrl": (min(steps, frames - 1), model.nu), "start_qpos": (model.nq,),
+            "start_qvel": (model.nv,),
+        }  # fmt: skip
+        for name, shape in expected.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"{path}: {name}: found shape {arrays[name].shape}, expected {shape} of its body")
         provenance = Provenance(path=facts["source"], format="plan")
         motion = motion_from_qpos(actuated.humanoid, arrays["qpos"], facts["fps"], provenance=provenance)
         return Plan(
@@ -185,6 +191,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file[name] for name in names}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: expected a plan ({', '.join(('facts', *names))}), found {error}") from error
-    if facts.get("plan") != _FORMAT:
-        raise ValueError(f"{path}: plan: found format {facts.get('plan')!r}, expected {_FORMAT}")
+    found = facts.get("plan") if isinstance(facts, dict) else None
+    if found != _FORMAT:
+        raise ValueError(f"{path}: plan: found format {found!r}, expected {_FORMAT}")
+    if missing := [name for name in (*_FACTS, *_COUNTS) if name not in facts]:
+        raise ValueError(f"{path}: facts: expected {', '.join((*_FACTS, *_COUNTS))}, found no {', '.join(missing)}")
     return arrays, facts

@@ -58,14 +58,14 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
     return {
         "kind": _TASK,
         "mjxhuman": __version__,
-        "humanoid": _facts(body),
+        "humanoid": body_facts(body),
         "contacts": actuated.contacts,
         "control_hz": round(1.0 / simulator.dt, 6),
         "task": config.facts(),
     }
 
 
-def _facts(body: Humanoid) -> dict[str, Any]:
+def body_facts(body: Humanoid) -> dict[str, Any]:
     """Arguments of ``load_humanoid`` that give the body again."""
     as_it_is = body.source is not None or body is load_humanoid("smpl")
     return body.origin | ({} if as_it_is else {"stature": body.stature, "mass": body.mass})

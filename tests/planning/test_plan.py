@@ -11,7 +11,7 @@ from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import LIGHT_DAMPING, actuated_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
-from mjxhuman.planning import PRESETS, Plan, Planner, plan
+from mjxhuman.planning import PRESETS, Plan, Planner, plan, search
 from mjxhuman.planning.reference import make_reference
 from mjxhuman.planning.search import Search, Settings
 
@@ -102,4 +102,57 @@ def test_bad_input_is_named(planner, walk, tmp_path):
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"other.npz: expected a plan"):
         Plan.load(tmp_path / "other.npz")
+    facts = np.array('{"plan": 1}')
+    np.savez(tmp_path / "bare.npz", facts=facts, qpos=0, ctrl=0, start_qpos=0, start_qvel=0)
+    with pytest.raises(ValueError, match=r"bare.npz: facts: expected result, .* found no result"):
+        Plan.load(tmp_path / "bare.npz")
+    with pytest.raises(ValueError, match=r"at least 5 valid frames in a row at 30 Hz, found [0-4]$"):
+        planner(motion_from_qpos(planner.humanoid, walk.qpos, walk.fps, valid=np.arange(len(walk.qpos)) == 8))
     assert set(PRESETS) == {"fast", "default", "best"}
+
+
+def test_a_file_whose_arrays_are_of_another_body_is_refused(planned, tmp_path):
+    planned.save(tmp_path / "walk.npz")
+    with np.load(tmp_path / "walk.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "short.npz", **(arrays | {"ctrl": arrays["ctrl"][:, :60]}))
+    with pytest.raises(ValueError, match=r"short.npz: ctrl: found shape \(\d+, 60\), expected \(\d+, 69\)"):
+        Plan.load(tmp_path / "short.npz")
+
+
+def test_where_the_body_is_lost_the_search_goes_back(planner, walk, monkeypatch):
+    """Calling a body lost early makes it go back; what is carried out in the end is one unbroken simulation."""
+    monkeypatch.setattr(search, "_LOST", 0.025)
+    frames: list[int] = []
+    found = Search(planner.simulator, dataclasses.replace(SMALL, back=0.2, retries=2))
+    reference = make_reference(planned_motion(planner, walk), planner.simulator)
+    trail = found.run(reference, 0, frames.append)
+    steps = reference.frames - 1
+    assert min(np.diff(frames)) < 0, "it never went back"
+    assert len(trail.ctrl) == steps and len(trail.states) == len(trail.offsets) == steps + 1
+    engine = planner.simulator.backend
+    start = trail.states[0]
+    again, _, _ = engine.rollout_host(
+        start.qpos[None], start.qvel[None], start.warmstart[None], np.array(trail.ctrl)[None]
+    )
+    np.testing.assert_array_equal(again[0], [state.qpos for state in trail.states[1:]])
+
+
+def test_a_second_pass_starts_from_the_first(planner, walk):
+    """With no noise left to search with, a second pass repeats what the first one found."""
+    reference = make_reference(planned_motion(planner, walk), planner.simulator)
+    one = Search(planner.simulator, SMALL).run(reference, 0)
+    around = np.array(one.ctrl) - reference.ctrl[: len(one.ctrl)]
+    still = Search(planner.simulator, dataclasses.replace(SMALL, noise=0.0, retries=0, decay=1.0, horizon=8))
+    two = still._pass(reference, np.random.default_rng(0), around, lambda frame: None)
+    np.testing.assert_allclose(two.ctrl, one.ctrl, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_the_same_search_runs_on_mjx(humanoid, walk):
+    """Engine "jax" under the planner, for a third of a second: other rounding, the same kind of plan."""
+    tiny = Settings(samples=6, improvements=1, horizon=4)
+    body = actuated_humanoid(humanoid, contacts="feet", self_contacts=False, damping=LIGHT_DAMPING)
+    short = motion_from_qpos(humanoid, walk.qpos[:20], walk.fps)
+    found = Planner(body, tiny, engine="jax")(short, progress=False)
+    assert found.tracked and found.error_global_mm < 60.0
