@@ -136,6 +136,14 @@ class VideoFeatures:
 
 
 @struct.dataclass
+class Controls:
+    """Targets with which the servos of a simulated body made a motion."""
+
+    target: Array  # (T, nu) rad, of the control step that begins at each frame; the last frame repeats the one before
+    servos: tuple[tuple[str, Any], ...] = struct.field(pytree_node=False)  # fields of ``Actuated`` that say which
+
+
+@struct.dataclass
 class Motion:
     """Motion of a humanoid in its MuJoCo model's coordinates, with velocities and accelerations as fields."""
 
@@ -150,6 +158,7 @@ class Motion:
     dt: float = struct.field(pytree_node=False)
     humanoid: Any = struct.field(pytree_node=False)  # mjxhuman.humanoids.Humanoid
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+    controls: Controls | None = None  # of a simulated motion, at its own frame rate, where they are known
 
     @property
     def fps(self) -> float:

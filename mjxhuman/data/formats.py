@@ -23,6 +23,7 @@ from mjxhuman.data.gvhmr import read_gvhmr
 from mjxhuman.data.joints import is_joints, read_joints_npy, read_joints_npz
 from mjxhuman.data.keypoints import holds_keypoints
 from mjxhuman.data.npz import AnyMotion, is_ours, read_ours
+from mjxhuman.data.plans import is_plan, read_plan
 from mjxhuman.data.qpos_csv import read_qpos_csv
 from mjxhuman.data.smpl import is_smpl, read_smpl_npz
 from mjxhuman.data.source import Source
@@ -97,6 +98,7 @@ _VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".ts", ".m2ts", ".mpg
 
 _FORMATS: list[Format] = [
     _npz("mjxhuman", is_ours, read_ours, "this project's own: body, skeleton, points or coordinates"),
+    _npz("plan", is_plan, read_plan, "what the planner made a simulated body do: states and servo targets"),
     _npz("AIST++", is_aistpp, read_aistpp, "SMPL parameters, 60 fps"),
     _npz("AMASS", is_amass, read_amass, "SMPL-H and SMPL-X parameters", proven=False),
     _npz("SMPL", is_smpl, read_smpl_npz, "SMPL parameters (GLAMR and others)"),

@@ -20,7 +20,7 @@ from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import is_usable
 from mjxhuman.runs.files import atomic_write
-from mjxhuman.types import BodyMotion, PointMotion, Provenance, SkeletonMotion
+from mjxhuman.types import BodyMotion, Controls, PointMotion, Provenance, SkeletonMotion
 
 FORMAT = "mjxhuman-motion"
 VERSION = 1
@@ -34,6 +34,8 @@ class QposMotion:
     fps: float
     humanoid: dict[str, Any]  # what the coordinates belong to: "name" and options, plain JSON values; may be empty
     provenance: Provenance = dataclasses.field(default_factory=Provenance)
+    qvel: np.ndarray | None = None  # (T, nv) of a simulated motion (``data.plans``); not written by ``save_motion``
+    controls: Controls | None = None
 
 
 AnyMotion = BodyMotion | SkeletonMotion | PointMotion | QposMotion

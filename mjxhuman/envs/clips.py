@@ -1,10 +1,10 @@
 """The clips a policy learns from, as flat arrays on the device, and how starting frames are drawn from them.
 
-Only coordinates, velocities and joint torques are kept (243 numbers a frame, 105 MB per hour of motion at 30 Hz); body
-poses are recomputed by forward kinematics, which costs a hundredth of a simulation step.
+A library keeps coordinates, velocities and joint torques, and the controls where there are plans (243 or 312 numbers a
+frame, 105 or 135 MB per hour of motion at 30 Hz).
 
 Every device holds the whole library: training on several devices or hosts splits the environments, not the clips, so
-that any environment can start on any clip. The 40 hours of AMASS take 4.2 GB of each device.
+that any environment can start on any clip.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +42,7 @@ class ClipLibrary:
     qpos: Array  # (F, nq)
     qvel: Array  # (F, nv) MuJoCo convention
     torque: Array  # (F, nu) N m, what inverse dynamics says the joints supply (``physics.analysis.servo_torques``)
+    control: Array | None  # (F, nu) rad, servo targets that made a plan, NaN in other clips; None: no plans
     start: Array  # (C,) int32, first frame of each clip
     length: Array  # (C,) int32, frames
     segment_clip: Array  # (K,) int32
@@ -50,6 +52,7 @@ class ClipLibrary:
     weight: Array  # (C,) how often a second of this clip is drawn, relative to the others
     fps: float = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
+    servos: tuple[tuple[str, Any], ...] | None = struct.field(pytree_node=False, default=None)  # those of the plans
 
     @property
     def num_clips(self) -> int:
@@ -112,15 +115,17 @@ class Curriculum:
 def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float] | None = None) -> ClipLibrary:
     """Put motions of one humanoid on the device, resampled to ``fps``.
 
-    Each motion keeps its longest run of valid frames, and its joint torques are computed (``physics.analyse``).
+    Each motion keeps its longest run of valid frames, and its joint torques are computed (``physics.analyse``). Motions
+    with controls (plans) keep them.
 
     Raises:
-        ValueError: no motions, motions of different humanoids, or one without ``MIN_FRAMES`` valid frames in a row.
+        ValueError: no motions, motions of different humanoids, one without ``MIN_FRAMES`` valid frames in a row, plans
+            at another frame rate or of bodies with different servos.
     """
     if not motions:
         raise ValueError("motions: expected at least one clip, found none")
     humanoid = motions[0].humanoid
-    arrays = []
+    arrays, servos = [], None
     for motion in motions:
         name = motion.provenance.path or "a motion"
         if motion.humanoid is not humanoid:
@@ -128,26 +133,37 @@ def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float]
                 f"{name}: expected a motion of {humanoid.description} like the first clip, found one of "
                 f"{motion.humanoid.description}; load all files with the same humanoid"
             )
-        arrays.append(_longest_run(motion if abs(motion.fps - fps) < 1e-6 else resample(motion, fps), name))
+        same_rate = abs(motion.fps - fps) < 1e-4
+        if motion.controls is not None:
+            if not same_rate:
+                raise ValueError(f"{name}: found a plan at {motion.fps:g} Hz, expected the control rate, {fps:g} Hz")
+            if servos not in (None, motion.controls.servos):
+                raise ValueError(f"{name}: found a plan for servos {motion.controls.servos}, the first has {servos}")
+            servos = motion.controls.servos
+        arrays.append(_longest_run(motion if same_rate else resample(motion, fps), name))
     weight = np.ones(len(arrays)) if weights is None else np.asarray(weights, float)
     if weight.shape != (len(arrays),) or not (np.all(weight >= 0) and np.sum(weight) > 0):
         raise ValueError(f"weights: expected {len(arrays)} numbers >= 0, not all zero, found {weight.tolist()}")
-    return _pack(arrays, weight, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps)
+    return _pack(arrays, weight, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps, servos)
 
 
-def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, ...]:
     first, stop = longest_run(motion.valid)
     if stop - first < MIN_FRAMES:
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {motion.fps:g} Hz, found {stop - first}"
         )
-    arrays = (motion.qpos, motion.qvel, servo_torques(motion))
-    qpos, qvel, torque = (np.asarray(x, np.float32)[first:stop] for x in arrays)
-    return qpos, qvel, torque
+    torque = servo_torques(motion)
+    control = np.full(torque.shape, np.nan) if motion.controls is None else motion.controls.target
+    return tuple(np.asarray(x, np.float32)[first:stop] for x in (motion.qpos, motion.qvel, torque, control))
 
 
 def _pack(
-    arrays: Sequence[tuple[np.ndarray, ...]], weights: np.ndarray, names: Sequence[str], fps: float
+    arrays: Sequence[tuple[np.ndarray, ...]],
+    weights: np.ndarray,
+    names: Sequence[str],
+    fps: float,
+    servos: tuple[tuple[str, Any], ...] | None = None,
 ) -> ClipLibrary:
     length = np.array([len(qpos) for qpos, *_ in arrays], np.int32)
     start = np.concatenate([[0], np.cumsum(length)[:-1]]).astype(np.int32)
@@ -161,14 +177,15 @@ def _pack(
             clip.append(c)
             first.append(begin)
             size.append(end - begin)
-    qpos, qvel, torque = (jnp.asarray(np.concatenate(parts)) for parts in zip(*arrays))
+    qpos, qvel, torque, control = (jnp.asarray(np.concatenate(parts)) for parts in zip(*arrays))
     integers = {
         "start": start, "length": length, "segment_clip": clip, "segment_start": first, "segment_length": size,
         "segment_of": of,
     }  # fmt: skip
     return ClipLibrary(
-        qpos=qpos, qvel=qvel, torque=torque, weight=jnp.asarray(weights, jnp.float32), fps=float(fps),
-        names=tuple(names), **{name: jnp.asarray(np.asarray(x, np.int32)) for name, x in integers.items()},
+        qpos=qpos, qvel=qvel, torque=torque, control=None if servos is None else control,
+        weight=jnp.asarray(weights, jnp.float32), fps=float(fps), names=tuple(names), servos=servos,
+        **{name: jnp.asarray(np.asarray(x, np.int32)) for name, x in integers.items()},
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def motion_from_qpos(
     fps: float,
     *,
     valid: ArrayLike | None = None,
+    qvel: ArrayLike | None = None,
     provenance: Provenance | None = None,
 ) -> Motion:
     """A ``Motion`` from a path in the humanoid's coordinates.
@@ -86,6 +87,7 @@ def motion_from_qpos(
       qpos: ``(T, nq)`` or ``(B, T, nq)``, NumPy or JAX; at least 3 frames. Quaternions are normalised.
       fps: frames per second.
       valid: ``(T,)`` or ``(B, T)`` bool; frames with NaN are invalid on top of it.
+      qvel: ``(T, nv)`` or ``(B, T, nv)`` where they are known, from a simulation; None: fitted to the path.
       provenance: where it came from.
 
     Raises:
@@ -106,7 +108,10 @@ def motion_from_qpos(
     mask = finite if valid is None else finite & jnp.asarray(valid, bool)
     rest = jnp.asarray(humanoid.model.qpos0, qpos.dtype)
     qpos = coordinates(humanoid.model).normalize(jnp.where(finite[..., None], qpos, rest))
-    qvel, qacc = velocities_accelerations(humanoid, qpos, mask, fps)
+    fitted, qacc = velocities_accelerations(humanoid, qpos, mask, fps)
+    qvel = fitted if qvel is None else jnp.asarray(qvel, qpos.dtype)
+    if qvel.shape != fitted.shape:
+        raise ValueError(f"qvel: expected shape {fitted.shape}, found {qvel.shape}")
     return assemble(humanoid, qpos, qvel, qacc, mask, 1.0 / fps, provenance or Provenance())
 
 
@@ -141,7 +146,10 @@ def assemble(
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """The motion at another frame rate: slerp for rotations, linear for the rest; derivatives are taken anew."""
+    """The motion at another frame rate: slerp for rotations, linear for the rest; derivatives are taken anew.
+
+    Controls belong to one frame rate and are left behind.
+    """
     coords = coordinates(motion.humanoid.model)
     times = timeseries.resample_times(motion.num_frames, motion.fps, fps)
     low = np.floor(times).astype(int)

@@ -137,12 +137,14 @@ class Planner:
 
             path = self.search.run(reference, seed, report)
         samples, seconds = self.search.simulated_steps - before, time.monotonic() - began
-        start = path.states[0]
+        start, at = path.states[0], self.simulator.address
+        qvel = [state.qvel[at.qvel] for state in path.states]
+        qvel += [np.zeros(at.nv)] * (reference.frames - len(qvel))
         tracked = self._judged(motion, reference, path)
         return Plan(
-            result=tracked.result, motion=tracked.motion, reference=motion, ctrl=np.array(path.ctrl),
-            start=(start.qpos, start.qvel), actuated=body, substeps=self.simulator.substeps, samples=samples,
-            seconds=seconds, preset=self.preset, seed=seed,
+            result=tracked.result, motion=tracked.motion, reference=motion, qvel=np.array(qvel),
+            ctrl=np.array(path.ctrl), start=(start.qpos, start.qvel), actuated=body,
+            substeps=self.simulator.substeps, samples=samples, seconds=seconds, preset=self.preset, seed=seed,
         )  # fmt: skip
 
     def _judged(self, motion: Motion, reference: Reference, path: Trail) -> Tracked:

@@ -13,6 +13,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from mjxhuman.data.plans import ARRAYS, FORMAT
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
@@ -23,7 +24,6 @@ from mjxhuman.tracking.evaluate import ClipResult, Tracked, scored_result
 from mjxhuman.tracking.tracker import body_facts
 from mjxhuman.types import Motion, Provenance, Scores
 
-_FORMAT = 1
 _COUNTS = ("samples", "seconds", "preset", "seed")
 _FACTS = ("result", "substeps", "contacts", "damping", "fps", "humanoid", "source")
 
@@ -38,6 +38,7 @@ class Plan:
     result: ClipResult  # errors and effort, by the field's names
     motion: Motion  # simulated, at the control rate
     reference: Motion | None  # what was to be performed, at the control rate; None for a plan read from a file
+    qvel: np.ndarray  # (T, nv) its velocities, as the simulation had them
     ctrl: np.ndarray  # (T - 1, nu) rad, targets of the servos
     start: tuple[np.ndarray, np.ndarray]  # qpos (nq,) and qvel (nv,)
     actuated: Actuated  # the body with its servos
@@ -137,7 +138,7 @@ class Plan:
         """Write a ``.npz`` file that ``Plan.load`` reads."""
         body = self.motion.humanoid
         facts = {
-            "plan": _FORMAT, "result": dataclasses.asdict(self.result), "substeps": self.substeps,
+            "plan": FORMAT, "result": dataclasses.asdict(self.result), "substeps": self.substeps,
             "contacts": self.actuated.contacts, "damping": self.actuated.damping, "fps": self.motion.fps,
             "humanoid": body_facts(body),
             "source": self.motion.provenance.path,
@@ -145,8 +146,8 @@ class Plan:
         qpos, qvel = self.start
         with atomic_write(Path(path), "wb") as file:
             np.savez_compressed(
-                file, facts=np.array(json.dumps(facts)), qpos=np.asarray(self.motion.qpos), ctrl=self.ctrl,
-                start_qpos=qpos, start_qvel=qvel,
+                file, facts=np.array(json.dumps(facts)), qpos=np.asarray(self.motion.qpos), qvel=self.qvel,
+                ctrl=self.ctrl, start_qpos=qpos, start_qvel=qvel,
             )  # fmt: skip
 
     @staticmethod
@@ -165,8 +166,8 @@ class Plan:
         model = actuated.model
         frames, steps = len(arrays["qpos"]), len(arrays["ctrl"])  # fewer steps where the simulation broke down
         expected = {
-            "qpos": (frames, model.nq), "ctrl": (min(steps, frames - 1), model.nu), "start_qpos": (model.nq,),
-            "start_qvel": (model.nv,),
+            "qpos": (frames, model.nq), "qvel": (frames, model.nv), "ctrl": (min(steps, frames - 1), model.nu),
+            "start_qpos": (model.nq,), "start_qvel": (model.nv,),
         }  # fmt: skip
         for name, shape in expected.items():
             if arrays[name].shape != shape:
@@ -174,8 +175,9 @@ class Plan:
         provenance = Provenance(path=facts["source"], format="plan")
         motion = motion_from_qpos(actuated.humanoid, arrays["qpos"], facts["fps"], provenance=provenance)
         return Plan(
-            result=ClipResult(**facts["result"]), motion=motion, reference=None, ctrl=arrays["ctrl"],
-            start=(arrays["start_qpos"], arrays["start_qvel"]), actuated=actuated, substeps=facts["substeps"],
+            result=ClipResult(**facts["result"]), motion=motion, reference=None, qvel=arrays["qvel"],
+            ctrl=arrays["ctrl"], start=(arrays["start_qpos"], arrays["start_qvel"]), actuated=actuated,
+            substeps=facts["substeps"],
             **{name: facts[name] for name in _COUNTS},
         )  # fmt: skip
 
@@ -184,16 +186,15 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a plan's file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    names = ("qpos", "ctrl", "start_qpos", "start_qvel")
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
-            arrays = {name: file[name] for name in names}
+            arrays = {name: file[name] for name in ARRAYS}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: expected a plan ({', '.join(('facts', *names))}), found {error}") from error
+        raise ValueError(f"{path}: expected a plan ({', '.join(('facts', *ARRAYS))}), found {error}") from error
     found = facts.get("plan") if isinstance(facts, dict) else None
-    if found != _FORMAT:
-        raise ValueError(f"{path}: plan: found format {found!r}, expected {_FORMAT}")
+    if found != FORMAT:
+        raise ValueError(f"{path}: plan: found format {found!r}, expected {FORMAT}")
     if missing := [name for name in (*_FACTS, *_COUNTS) if name not in facts]:
         raise ValueError(f"{path}: facts: expected {', '.join((*_FACTS, *_COUNTS))}, found no {', '.join(missing)}")
     return arrays, facts

@@ -109,9 +109,11 @@ def body_of(options: BodyOptions) -> Humanoid | None:
 
 
 def _from_coordinates(motion: QposMotion, humanoid: Humanoid | None, path: str) -> Motion:
+    options = dict(motion.humanoid)
+    name = options.pop("name", None)
+    if humanoid is not None and motion.controls is not None and (own := load_humanoid(name, **options)) is not humanoid:
+        raise ValueError(f"{path}: humanoid: found a plan of {own.description}, expected one of {humanoid.description}")
     if humanoid is None:
-        options = dict(motion.humanoid)
-        name = options.pop("name", None)
         if not name:
             raise ValueError(
                 f"{path}: joint coordinates ({motion.qpos.shape[1]} per frame) of an unnamed body; expected the "
@@ -122,7 +124,8 @@ def _from_coordinates(motion: QposMotion, humanoid: Humanoid | None, path: str) 
     if provenance.ground == "none":
         provenance = provenance.with_(retarget=(*provenance.retarget, "joint coordinates taken as they are"))
     try:
-        return motion_from_qpos(humanoid, motion.qpos, motion.fps, provenance=provenance)
+        found = motion_from_qpos(humanoid, motion.qpos, motion.fps, qvel=motion.qvel, provenance=provenance)
+        return dataclasses.replace(found, controls=motion.controls)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

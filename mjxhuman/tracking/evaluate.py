@@ -165,7 +165,10 @@ def usable(motion: Motion, body: Humanoid, fps: float, name: str) -> Motion:
 
 def _cut(motion: Motion, first: int, stop: int) -> Motion:
     arrays = ("qpos", "qvel", "qacc", "body_pos", "body_quat", "body_linvel", "body_angvel", "valid")
-    return dataclasses.replace(motion, **{name: getattr(motion, name)[first:stop] for name in arrays})
+    cut: dict[str, Any] = {name: getattr(motion, name)[first:stop] for name in arrays}
+    if (known := motion.controls) is not None:
+        cut["controls"] = dataclasses.replace(known, target=known.target[first:stop])
+    return dataclasses.replace(motion, **cut)
 
 
 def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Motion]]:
@@ -209,7 +212,7 @@ def _alone(config: ImitationConfig) -> ImitationConfig:
 
 
 #: Arrays of a library with one row per frame.
-_FRAME_ARRAYS = ("qpos", "qvel", "torque")
+_FRAME_ARRAYS = ("qpos", "qvel", "torque", "control")
 
 
 def _play(env: Imitation, policy: Policy | Agent, clips: np.ndarray) -> tuple[np.ndarray, Effort, np.ndarray]:
@@ -233,7 +236,7 @@ def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: 
     one, zero = jnp.ones(1, jnp.int32), jnp.zeros(1, jnp.int32)  # nothing is drawn: one segment stands for all
     part = dataclasses.replace(
         library,
-        **{name: getattr(library, name)[rows.reshape(-1)] for name in _FRAME_ARRAYS},
+        **jax.tree.map(lambda x: x[rows.reshape(-1)], {name: getattr(library, name) for name in _FRAME_ARRAYS}),
         start=jnp.asarray(frames * np.arange(count, dtype=np.int32)),
         length=jnp.full(count, frames, jnp.int32),
         segment_clip=zero, segment_start=zero, segment_length=one, segment_of=jnp.zeros(rows.size, jnp.int32),

@@ -15,6 +15,8 @@ import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.envs.clips import MIN_FRAMES, Curriculum, _pack, load_clips, make_library
 from mjxhuman.options import ClipOptions
+from mjxhuman.physics.motion import resample
+from mjxhuman.types import Controls
 
 
 def test_frames_lie_flat_and_clips_keep_their_ends(library, motions):
@@ -117,7 +119,7 @@ def test_an_hour_of_motion_takes_105_megabytes(library):
 def test_ten_thousand_clips_are_packed_and_drawn_within_seconds():
     """Clips of 1 to 11 seconds, 17 hours in all; three numbers a frame, for the bookkeeping does not look at them."""
     lengths = np.random.default_rng(0).integers(30, 330, 10_000)
-    arrays = [(np.full((n, 1), i, np.float32),) * 3 for i, n in enumerate(lengths)]
+    arrays = [(np.full((n, 1), i, np.float32),) * 4 for i, n in enumerate(lengths)]
     began = time.process_time()
     library = _pack(arrays, np.ones(10_000), [f"clip{i}" for i in range(10_000)], 30.0)
     packed = time.process_time()
@@ -151,3 +153,19 @@ def test_training_takes_keypoints_and_reading_options(tmp_path):
     loaded = load_clips(paths, humanoid, options=ClipOptions(fps=25.0))
     assert not loaded.failed and [motion.fps for motion in loaded.motions] == [25.0, 25.0]
     assert make_library(loaded.motions, 25.0).num_clips == 2
+
+
+def test_plans_keep_their_controls_and_other_clips_have_none(motions):
+    walk = resample(motions[0], 30.0)
+    target = np.random.default_rng(0).normal(size=(walk.num_frames, 69)).astype(np.float32)
+    planned = dataclasses.replace(walk, controls=Controls(target, (("damping", 0.25),)))
+    mixed = make_library([planned, motions[1]], 30.0)
+    frames = planned.num_frames
+    np.testing.assert_array_equal(mixed.control[:frames], target)
+    assert np.isnan(mixed.control[frames:]).all() and mixed.servos == (("damping", 0.25),)
+    assert make_library([motions[1]], 30.0).control is None
+    with pytest.raises(ValueError, match=r"found a plan at 30 Hz, expected the control rate, 60 Hz"):
+        make_library([planned], 60.0)
+    other = dataclasses.replace(walk, controls=Controls(target, (("damping", 1.0),)))
+    with pytest.raises(ValueError, match=r"found a plan for servos \(\('damping', 1.0\),\), the first has"):
+        make_library([planned, other], 30.0)

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 
 from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.envs.clips import make_library
+from mjxhuman.envs.imitation import make_imitation
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import LIGHT_DAMPING, actuated_humanoid
 from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning import PRESETS, Plan, Planner, plan, search
 from mjxhuman.planning.reference import make_reference
 from mjxhuman.planning.search import Search, Settings
+from mjxhuman.recovery.load import load_motion
+from mjxhuman.tracking.evaluate import roll_out
+from mjxhuman.tracking.tracker import load_tracker
 
 #: Small enough for a second or two of a core.
 SMALL = Settings(samples=12, improvements=2, horizon=8)
@@ -74,6 +80,24 @@ def test_save_and_load(planned, tmp_path):
         assert getattr(loaded, name) == getattr(planned, name)
 
 
+def test_a_plan_is_a_motion_with_controls_that_play_it_back(planned, humanoid, tmp_path):
+    """What ``load_motion`` reads of it makes an environment whose zero action repeats the motion."""
+    planned.save(tmp_path / "walk.npz")
+    motion = load_motion(tmp_path / "walk.npz", humanoid)
+    np.testing.assert_allclose(np.asarray(motion.qpos), np.asarray(planned.motion.qpos), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(motion.qvel), planned.qvel, atol=1e-5)
+    tracker = load_tracker("reference", humanoid=humanoid)
+    simulator = make_simulator(planned.actuated)
+    env = make_imitation(make_library([motion], 30.0), simulator, tracker.config)
+    [(_, qpos, _, whole)] = roll_out(env, tracker.policy)
+    assert whole == motion.num_frames
+    np.testing.assert_allclose(qpos[:15], np.asarray(motion.qpos)[:15], atol=1e-3)
+    with pytest.raises(ValueError, match=r"found plans for bodies of damping 0.25, expected the simulator's, 1.0"):
+        make_imitation(make_library([motion], 30.0), tracker.simulator, tracker.config)
+    with pytest.raises(ValueError, match=r"humanoid: found a plan of smpl, 1.71 m.*expected one of smpl, 1.20 m"):
+        load_motion(tmp_path / "walk.npz", load_humanoid("smpl", stature=1.2))
+
+
 def test_the_reference_costs_nothing(planner, walk):
     """A state on the reference with no offsets has no residual but the horizon's own motion."""
     search = Search(planner.simulator, SMALL)
@@ -102,8 +126,8 @@ def test_bad_input_is_named(planner, walk, tmp_path):
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"other.npz: expected a plan"):
         Plan.load(tmp_path / "other.npz")
-    facts = np.array('{"plan": 1}')
-    np.savez(tmp_path / "bare.npz", facts=facts, qpos=0, ctrl=0, start_qpos=0, start_qvel=0)
+    facts = np.array('{"plan": 2}')
+    np.savez(tmp_path / "bare.npz", facts=facts, qpos=0, qvel=0, ctrl=0, start_qpos=0, start_qvel=0)
     with pytest.raises(ValueError, match=r"bare.npz: facts: expected result, .* found no result"):
         Plan.load(tmp_path / "bare.npz")
     with pytest.raises(ValueError, match=r"at least 5 valid frames in a row at 30 Hz, found [0-4]$"):

@@ -239,8 +239,8 @@ class Imitation:
 def feed_forward(library: ClipLibrary, simulator: Simulator, clip: Array, frame: Array) -> Array:
     """Targets ``(*b, nu)`` rad that play clips back from a frame ``(*b)`` to the next, without feedback.
 
-    They are where the springs, at the reference's pose halfway through the step, give the torque that inverse dynamics
-    asks of the joints and overcome the damping.
+    Of plans those that made the motion. Of other clips they are where the springs, at the reference's pose halfway
+    through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
     """
     actuated, dtype = simulator.actuated, library.qpos.dtype
     kp, kd = jnp.asarray(actuated.kp, dtype), jnp.asarray(actuated.kd, dtype)
@@ -251,7 +251,11 @@ def feed_forward(library: ClipLibrary, simulator: Simulator, clip: Array, frame:
         last = nearest_turn(last, first)
     middle = 0.5 * (first + last)
     torque = 0.5 * sum(library.torque[i] + kd * library.qvel[i][..., joints] for i in ends)
-    return middle + torque / kp
+    target = middle + torque / kp
+    if library.control is None:
+        return target
+    planned = library.control[ends[0]]
+    return jnp.where(jnp.isfinite(planned), planned, target)
 
 
 def nearest_turn(rotvec: Array, near: Array) -> Array:
@@ -280,13 +284,16 @@ def make_imitation(library: ClipLibrary, simulator: Simulator, config: Imitation
     """The tracking task on a library of clips.
 
     Raises:
-        ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's, or a
-            ``joint_scale`` of a joint that it does not have.
+        ValueError: clips of another humanoid (number of coordinates) or frame rate than the simulator's, plans for
+            other servos, or a ``joint_scale`` of a joint that it does not have.
     """
     nq, rate = simulator.address.nq, 1.0 / simulator.dt
     if library.qpos.shape[-1] != nq:
         raise ValueError(f"clips: expected nq {nq} of the simulated humanoid, found {library.qpos.shape[-1]}")
     if abs(library.fps - rate) > 1e-3:
         raise ValueError(f"clips: expected {rate:g} Hz, the control rate, found {library.fps:g} Hz")
+    for name, value in library.servos or ():
+        if (found := getattr(simulator.actuated, name)) != value:
+            raise ValueError(f"clips: found plans for bodies of {name} {value!r}, expected the simulator's, {found!r}")
     config.scales(simulator.actuated)
     return Imitation(library, Curriculum.zeros(library), simulator, config)
