@@ -62,7 +62,7 @@ def simulation(config: config_dict.ConfigDict) -> Any:
     from mjxhuman.physics.simulate import make_simulator
 
     body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
-    actuated = actuated_humanoid(body, config.contacts)
+    actuated = actuated_humanoid(body, config.contacts, damping=config.damping)
     ranges = {name: _plain(value) for name, value in config.randomize.items()}
     if (count := ranges.pop("bodies")) < 0:
         raise ValueError(f"config.randomize.bodies: expected 0 or more, found {count}")

@@ -171,6 +171,11 @@ def _cut(motion: Motion, first: int, stop: int) -> Motion:
     return dataclasses.replace(motion, **cut)
 
 
+def first_seconds(motion: Motion, seconds: float) -> Motion:
+    """The first so many seconds of a motion, all of it where it is shorter."""
+    return _cut(motion, 0, min(motion.num_frames, max(MIN_FRAMES, round(seconds * motion.fps))))
+
+
 def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Motion]]:
     """``count`` ends of a motion, from frames drawn at random, each with its first frame.
 

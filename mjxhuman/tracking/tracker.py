@@ -60,6 +60,7 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
         "mjxhuman": __version__,
         "humanoid": body_facts(body),
         "contacts": actuated.contacts,
+        "damping": actuated.damping,
         "control_hz": round(1.0 / simulator.dt, 6),
         "task": config.facts(),
     }
@@ -102,7 +103,8 @@ def load_tracker(
     body = dict(facts["humanoid"])
     try:
         loaded = load_humanoid(body.pop("name"), **body) if humanoid is None else humanoid
-        actuated = actuated_humanoid(loaded, facts["contacts"])
+        servos = {} if facts.get("damping", 1.0) == 1.0 else {"damping": facts["damping"]}
+        actuated = actuated_humanoid(loaded, facts["contacts"], **servos)
         simulator = make_simulator(actuated, engine, control_hz=facts["control_hz"])
     except (KeyError, TypeError) as error:
         found = facts["humanoid"]
