@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 from flax import struct
+from jaxtyping import Bool, Float
 
 Array: TypeAlias = jax.Array | np.ndarray
 
@@ -56,11 +57,11 @@ class BodyMotion:
     The root rotation maps the SMPL rest frame (x left, y up, z forward) to the z-up world.
     """
 
-    betas: Array  # (*b, S) shape coefficients; S may be 0
-    transl: Array  # (*b, T, 3) m, world position of the pelvis joint
-    global_orient: Array  # (*b, T, 4) wxyz
-    body_pose: Array  # (*b, T, 23, 4) wxyz, local, SMPL joint order 1..23
-    valid: Array  # (*b, T) bool
+    betas: Float[Array, "*b S"]  # shape coefficients; S may be 0
+    transl: Float[Array, "*b T 3"]  # m, world position of the pelvis joint
+    global_orient: Float[Array, "*b T 4"]  # wxyz
+    body_pose: Float[Array, "*b T 23 4"]  # wxyz, local, SMPL joint order 1..23
+    valid: Bool[Array, "*b T"]
     fps: float = struct.field(pytree_node=False)
     body: str = struct.field(pytree_node=False, default="smpl")
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
@@ -70,10 +71,10 @@ class BodyMotion:
 class SkeletonMotion:
     """Motion of any articulated skeleton, as forward kinematics of the file gives it, z-up world."""
 
-    joint_pos: Array  # (T, J, 3) m, world
-    joint_quat: Array  # (T, J, 4) wxyz, world rotation of the joint's frame relative to its rest frame
-    rest_pos: Array  # (J, 3) m, world-aligned rest pose (zero rotations), z up
-    valid: Array  # (T,) bool
+    joint_pos: Float[Array, "T J 3"]  # m, world
+    joint_quat: Float[Array, "T J 4"]  # wxyz, world rotation of the joint's frame relative to its rest frame
+    rest_pos: Float[Array, "J 3"]  # m, world-aligned rest pose (zero rotations), z up
+    valid: Bool[Array, " T"]
     fps: float = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
     parents: tuple[int, ...] = struct.field(pytree_node=False)  # -1 for the root; parents come before children
@@ -84,8 +85,8 @@ class SkeletonMotion:
 class PointMotion:
     """Motion of labelled points (markers, or joint positions without rotations), z-up world."""
 
-    pos: Array  # (T, K, 3) m, world; entries of invalid points are 0
-    valid: Array  # (T, K) bool
+    pos: Float[Array, "T K 3"]  # m, world; entries of invalid points are 0
+    valid: Bool[Array, "T K"]
     fps: float = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
     kind: str = struct.field(pytree_node=False, default="markers")  # "markers" or "joints"
@@ -99,9 +100,9 @@ class Camera:
     Several views of one scene are a batch axis. T may be 1 for a camera that stands still.
     """
 
-    intrinsics: Array  # (*b, T, 3, 3) px
-    T_world_camera: Array  # (*b, T, 4, 4) camera to world: column 3 is the camera's place in m
-    distortion: Array  # (*b, T, 4) k1, k2, p1, p2 of OpenCV's model; zeros for none
+    intrinsics: Float[Array, "*b C 3 3"]  # px; C is T or 1
+    T_world_camera: Float[Array, "*b C 4 4"]  # camera to world: column 3 is the camera's place in m
+    distortion: Float[Array, "*b C 4"]  # k1, k2, p1, p2 of OpenCV's model; zeros for none
     image_size: tuple[int, int] = struct.field(pytree_node=False)  # width, height in px
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
 
@@ -115,12 +116,12 @@ class Keypoints:
     camera that is turned to look at the middle of the person's hips: networks that see a crop know no other.
     """
 
-    uv: Array  # (*b, T, K, 2) px, x right, y down
-    confidence: Array  # (*b, T, K) 0..1, the source's own
+    uv: Float[Array, "*b T K 2"]  # px, x right, y down
+    confidence: Float[Array, "*b T K"]  # 0..1, the source's own
     names: tuple[str, ...] = struct.field(pytree_node=False)
     fps: float = struct.field(pytree_node=False)
     image_size: tuple[int, int] = struct.field(pytree_node=False)  # width, height in px
-    pos3d: Array | None = None  # (*b, T, K, 3) m
+    pos3d: Float[Array, "*b T K 3"] | None = None  # m
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
 
 
@@ -128,8 +129,8 @@ class Keypoints:
 class VideoFeatures:
     """What a network says about each frame of a video, as a vector that means something to the network only."""
 
-    values: Array  # (*b, T, F); zeros where not valid
-    valid: Array  # (*b, T) bool
+    values: Float[Array, "*b T F"]  # zeros where not valid
+    valid: Bool[Array, "*b T"]
     fps: float = struct.field(pytree_node=False)
     name: str = struct.field(pytree_node=False)  # which features of which network
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
@@ -147,14 +148,14 @@ class Controls:
 class Motion:
     """Motion of a humanoid in its MuJoCo model's coordinates, with velocities and accelerations as fields."""
 
-    qpos: Array  # (*b, T, nq)
-    qvel: Array  # (*b, T, nv) MuJoCo convention: free joint linear world, angular body-local
-    qacc: Array  # (*b, T, nv)
-    body_pos: Array  # (*b, T, B, 3) m, world
-    body_quat: Array  # (*b, T, B, 4) wxyz, world
-    body_linvel: Array  # (*b, T, B, 3) m/s, of the body frame's origin, world axes
-    body_angvel: Array  # (*b, T, B, 3) rad/s, world axes
-    valid: Array  # (*b, T) bool
+    qpos: Float[Array, "*b T nq"]
+    qvel: Float[Array, "*b T nv"]  # MuJoCo convention: free joint linear world, angular body-local
+    qacc: Float[Array, "*b T nv"]
+    body_pos: Float[Array, "*b T B 3"]  # m, world
+    body_quat: Float[Array, "*b T B 4"]  # wxyz, world
+    body_linvel: Float[Array, "*b T B 3"]  # m/s, of the body frame's origin, world axes
+    body_angvel: Float[Array, "*b T B 3"]  # rad/s, world axes
+    valid: Bool[Array, "*b T"]
     dt: float = struct.field(pytree_node=False)
     humanoid: Any = struct.field(pytree_node=False)  # mjxhuman.humanoids.Humanoid
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
@@ -185,27 +186,27 @@ class BodyState(NamedTuple):
     ``mjxhuman.envs.imitation.observations.upright`` makes it of ours. A robot's frames are its model's.
     """
 
-    pos: Array  # (*b, J, 3) m
-    rot: Array  # (*b, J, 4) wxyz
-    vel: Array  # (*b, J, 3) m/s
-    angvel: Array  # (*b, J, 3) rad/s
+    pos: Float[Array, "*b J 3"]  # m
+    rot: Float[Array, "*b J 4"]  # wxyz
+    vel: Float[Array, "*b J 3"]  # m/s
+    angvel: Float[Array, "*b J 3"]  # rad/s
 
 
 @struct.dataclass
 class Dynamics:
     """What a motion takes: forces and torques of contact-consistent inverse dynamics, per frame."""
 
-    root_force: Array  # (*b, T, 3) N, world: external force the motion needs
-    root_torque: Array  # (*b, T, 3) N m, world axes, about the root body's origin
-    joint_torque: Array  # (*b, T, B, 3) N m, at each body's joint, body axes, contact forces accounted for
-    grf: Array  # (*b, T, F, 3) N, world, per contact body, feet first
-    cop: Array  # (*b, T, F, 3) m, world; the origin where the body carries nothing
-    residual: Array  # (*b, T, 6) world force N, torque N m about the root: what no contact explains
-    external_support: Array  # (*b, T) 0..1 share of body weight that needs support where there is none
-    com: Array  # (*b, T, 3) m
-    com_vel: Array  # (*b, T, 3) m/s
-    com_acc: Array  # (*b, T, 3) m/s^2
-    power: Array  # (*b, T) W, sum of positive joint power
+    root_force: Float[Array, "*b T 3"]  # N, world: external force the motion needs
+    root_torque: Float[Array, "*b T 3"]  # N m, world axes, about the root body's origin
+    joint_torque: Float[Array, "*b T B 3"]  # N m, at each body's joint, body axes, contact forces accounted for
+    grf: Float[Array, "*b T F 3"]  # N, world, per contact body, feet first
+    cop: Float[Array, "*b T F 3"]  # m, world; the origin where the body carries nothing
+    residual: Float[Array, "*b T 6"]  # world force N, torque N m about the root: what no contact explains
+    external_support: Float[Array, "*b T"]  # 0..1 share of body weight that needs support where there is none
+    com: Float[Array, "*b T 3"]  # m
+    com_vel: Float[Array, "*b T 3"]  # m/s
+    com_acc: Float[Array, "*b T 3"]  # m/s^2
+    power: Float[Array, "*b T"]  # W, sum of positive joint power
     contact_names: tuple[str, ...] = struct.field(pytree_node=False)
 
 
@@ -216,11 +217,11 @@ class Scores:
     ``valid`` False means the clip could not be scored and ``reason`` says why; its numbers are NaN, never 0.
     """
 
-    total: Array  # (*b)
-    axes: dict[str, Array]  # name -> (*b)
-    terms: dict[str, Array]  # name -> (*b)
-    frames: dict[str, Array]  # name -> (*b, T)
-    valid: Array  # (*b) bool
+    total: Float[Array, "*b"]
+    axes: dict[str, Float[Array, "*b"]]
+    terms: dict[str, Float[Array, "*b"]]
+    frames: dict[str, Float[Array, "*b T"]]
+    valid: Bool[Array, "*b"]
     reason: Any = struct.field(pytree_node=False)  # str, or a tuple of str per batch entry
     reward: str = struct.field(pytree_node=False)
     humanoid: str = struct.field(pytree_node=False, default="")

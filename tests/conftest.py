@@ -25,6 +25,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if ctypes.util.find_library("EGL"):  # without the library, MUJOCO_GL=egl breaks the import of mujoco
     os.environ.setdefault("MUJOCO_GL", "egl")
 
+import shapes  # noqa: E402
+
+shapes.install()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests by the fixtures they use, so that `-m "not shared"` needs no decorators."""

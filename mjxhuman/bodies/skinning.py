@@ -21,11 +21,12 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
 from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float
 
 from mjxhuman.bodies.smpl import SmplModel, load_smpl_model, read_arrays, shape_count
 from mjxhuman.math import rotation
+from mjxhuman.types import Array
 
 _einsum = functools.partial(jnp.einsum, precision="highest")  # TF32 on a GPU would cost millimetres
 
@@ -45,22 +46,22 @@ _PARTS: dict[str, tuple[tuple[str, int], ...]] = {
 class SkinnedBody:
     """A posed body; ``vertices`` is None where they were not asked for."""
 
-    vertices: Array | None  # (*b, V, 3) m
-    joints: Array  # (*b, K, 3) m
+    vertices: Float[Array, "*b V 3"] | None  # m
+    joints: Float[Array, "*b K 3"]  # m
 
 
 @struct.dataclass
 class SkinnedModel:
     """A model file on the device: V vertices, K joints, S shape and E expression coefficients, C hand components."""
 
-    template: Array  # (V, 3) m
-    shape_directions: Array  # (V, 3, S) m
-    expression_directions: Array  # (V, 3, E) m; E = 0 for models without a face
+    template: Float[Array, "V 3"]  # m
+    shape_directions: Float[Array, "V 3 S"]  # m
+    expression_directions: Float[Array, "V 3 E"]  # m; E = 0 for models without a face
     pose_directions: Array  # (V, 3, 9 (K - 1)) m
-    joint_regressor: Array  # (K, V)
-    weights: Array  # (V, K)
-    hand_mean: Array  # (2, 45) rad, left and right; zero for a flat hand
-    hand_components: Array  # (2, C, 45)
+    joint_regressor: Float[Array, "K V"]
+    weights: Float[Array, "V K"]
+    hand_mean: Float[Array, "2 45"]  # rad, left and right; zero for a flat hand
+    hand_components: Float[Array, "2 C 45"]
     kind: str = struct.field(pytree_node=False)
     parents: tuple[int, ...] = struct.field(pytree_node=False)  # -1 for the root
     use_pca: bool = struct.field(pytree_node=False)

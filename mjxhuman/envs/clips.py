@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Bool, Float, Int, Key
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math.timeseries import longest_run
@@ -26,7 +26,7 @@ from mjxhuman.options import ClipOptions
 from mjxhuman.physics.analysis import servo_torques
 from mjxhuman.physics.motion import resample
 from mjxhuman.recovery.load import load_clip
-from mjxhuman.types import Motion
+from mjxhuman.types import Array, Motion
 
 #: Fewest frames of a clip (PHC, ``motion_lib_base.py``: 5): shorter ones hold no motion to track.
 MIN_FRAMES = 5
@@ -39,17 +39,17 @@ SEGMENT_SECONDS = 1.0
 class ClipLibrary:
     """All frames of all clips (C clips, F frames, K segments) of one humanoid at one frame rate."""
 
-    qpos: Array  # (F, nq)
-    qvel: Array  # (F, nv) MuJoCo convention
-    torque: Array  # (F, nu) N m, what inverse dynamics says the joints supply (``physics.analysis.servo_torques``)
-    control: Array | None  # (F, nu) rad, servo targets that made a plan, NaN in other clips; None: no plans
-    start: Array  # (C,) int32, first frame of each clip
-    length: Array  # (C,) int32, frames
-    segment_clip: Array  # (K,) int32
-    segment_start: Array  # (K,) int32, first frame within its clip
-    segment_length: Array  # (K,) int32, frames an episode may start from
-    segment_of: Array  # (F,) int32, segment of each frame
-    weight: Array  # (C,) how often a second of this clip is drawn, relative to the others
+    qpos: Float[Array, "F nq"]
+    qvel: Float[Array, "F nv"]  # MuJoCo convention
+    torque: Float[Array, "F nu"]  # N m, what the joints supply by inverse dynamics (``physics.analysis.servo_torques``)
+    control: Float[Array, "F nu"] | None  # rad, servo targets that made a plan, NaN in other clips; None: no plans
+    start: Int[Array, " C"]  # first frame of each clip
+    length: Int[Array, " C"]  # frames
+    segment_clip: Int[Array, " K"]
+    segment_start: Int[Array, " K"]  # first frame within its clip
+    segment_length: Int[Array, " K"]  # frames an episode may start from
+    segment_of: Int[Array, " F"]  # segment of each frame
+    weight: Float[Array, " C"]  # how often a second of this clip is drawn, relative to the others
     fps: float = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
     servos: tuple[tuple[str, Any], ...] | None = struct.field(pytree_node=False, default=None)  # those of the plans
@@ -59,12 +59,12 @@ class ClipLibrary:
         """C."""
         return len(self.names)
 
-    def index(self, clip: Array, frame: Array) -> Array:
-        """Row ``(*b)`` of a clip's frame; beyond the clip's ends its first and last frame."""
+    def index(self, clip: Int[Array, "*#b"] | int, frame: Int[Array, "*#b"] | int) -> Int[Array, "*b"]:
+        """Row of a clip's frame; beyond the clip's ends its first and last frame."""
         return self.start[clip] + jnp.clip(frame, 0, self.length[clip] - 1)
 
-    def draw(self, rng: Array, probability: Array) -> tuple[Array, Array]:
-        """Clip and starting frame ``(*b)`` for keys ``(*b)``: a segment by ``probability`` (K,), a frame uniformly."""
+    def draw(self, rng: Key[Array, "*b"], probability: Float[Array, " K"]) -> tuple[Int[Array, "*b"], Int[Array, "*b"]]:
+        """Clip and starting frame: a segment by ``probability``, a frame uniformly."""
         uniform = jnp.vectorize(lambda key: jax.random.uniform(key, (2,)), signature="()->(n)")(rng)
         cumulative = jnp.cumsum(probability)
         last = self.segment_clip.shape[0] - 1
@@ -78,8 +78,8 @@ class ClipLibrary:
 class Curriculum:
     """How often each segment was visited and failed in, as running averages. Checkpointed with the policy."""
 
-    visits: Array  # (K,) steps
-    failures: Array  # (K,) episodes that failed there
+    visits: Float[Array, " K"]  # steps
+    failures: Float[Array, " K"]  # episodes that failed there
 
     @staticmethod
     def zeros(library: ClipLibrary) -> Curriculum:
@@ -87,16 +87,16 @@ class Curriculum:
         count = library.segment_clip.shape[0]
         return Curriculum(jnp.zeros(count), jnp.zeros(count))
 
-    def update(self, segment: Array, failed: Array, memory: float) -> Curriculum:
-        """With the steps of one iteration: ``segment`` and ``failed`` of equal shape; the past weighs ``memory``."""
+    def update(self, segment: Int[Array, "*b"], failed: Bool[Array, "*b"], memory: float) -> Curriculum:
+        """With the steps of one iteration; the past weighs ``memory``."""
         count = self.visits.shape[0]
         flat = segment.reshape(-1)
         visits = jnp.zeros(count).at[flat].add(1.0)
         failures = jnp.zeros(count).at[flat].add(failed.reshape(-1).astype(jnp.float32))
         return Curriculum(memory * self.visits + visits, memory * self.failures + failures)
 
-    def probability(self, library: ClipLibrary, uniform: float) -> Array:
-        """Probability (K,) of drawing each segment.
+    def probability(self, library: ClipLibrary, uniform: float) -> Float[Array, " K"]:
+        """Probability of drawing each segment.
 
         A share ``uniform`` goes by length and clip weight; the rest by the estimated rate of failure in the segment or
         the one after it, because a fall is prepared before it happens (hard negatives of PHC, ``im_amp.py``, with the

@@ -39,9 +39,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jaxtyping import Bool, Float, Key
 
 Tree = TypeVar("Tree")
-Observations = dict[str, jax.Array]
+Observations = dict[str, Float[jax.Array, "*b _"]]
 
 
 @struct.dataclass
@@ -49,16 +50,16 @@ class State:
     """Everything between two steps of a batch of environments.
 
     Attributes:
-        rng: random keys, typed (``jax.random.key``), shape (*b).
-        obs: what the policy sees now; groups of shape (*b, n): "state" (actor), "privileged_state" (critic, optional),
+        rng: random keys, typed (``jax.random.key``).
+        obs: what the policy sees now, in groups: "state" (actor), "privileged_state" (critic, optional),
             "amp" (style window, flattened, optional). Where an episode just ended this is the first observation of the
             next one.
         final_obs: same groups: what the step led to, BEFORE an automatic reset. Equal to ``obs`` where not ``done``.
             The learner takes the value of a time-out's last state from here.
-        reward: reward of the step that led here, (*b) float32.
-        done: the episode ended with this step, by failure or time-out, (*b) bool.
-        truncation: it ended by time-out (end of the clip): the value is bootstrapped; implies ``done``, (*b) bool.
-        metrics: quantities of this step, name -> (*b) float32: reward terms ("reward/position"), errors. Means over a
+        reward: reward of the step that led here.
+        done: the episode ended with this step, by failure or time-out.
+        truncation: it ended by time-out (end of the clip): the value is bootstrapped; implies ``done``.
+        metrics: quantities of this step by name: reward terms ("reward/position"), errors. Means over a
             training iteration are logged. Names that begin with "episode/" ("episode/success", 0 or 1) are read where
             an episode ends and averaged over those episodes. Names that begin with "_" ("_clip", the index of the
             clip) go to ``adapt`` but into no log.
@@ -66,13 +67,13 @@ class State:
         task: the task's own state, a typed pytree with leading axes *b.
     """
 
-    rng: jax.Array
+    rng: Key[jax.Array, "*b"]
     obs: Observations
     final_obs: Observations
-    reward: jax.Array
-    done: jax.Array
-    truncation: jax.Array
-    metrics: dict[str, jax.Array]
+    reward: Float[jax.Array, "*b"]
+    done: Bool[jax.Array, "*b"]
+    truncation: Bool[jax.Array, "*b"]
+    metrics: dict[str, Float[jax.Array, "*b"]]
     sim: Any = None
     task: Any = None
 
@@ -103,22 +104,27 @@ class Env(Protocol):
         """Size of every observation group."""
         ...
 
-    def reset(self, rng: jax.Array) -> State:
-        """First states of new episodes, one for each key of ``rng`` (*b)."""
+    def reset(self, rng: Key[jax.Array, "*b"]) -> State:
+        """First states of new episodes, one for each key."""
         ...
 
-    def step(self, state: State, action: jax.Array) -> State:
-        """One control step with ``action`` (*b, action_size). Episodes that end begin anew within the step."""
+    def step(self, state: State, action: Float[jax.Array, "*b action_size"]) -> State:
+        """One control step. Episodes that end begin anew within the step."""
         ...
 
 
 def first_state(
-    rng: jax.Array, obs: Observations, *, sim: Any = None, task: Any = None, metrics: Iterable[str] = ()
+    rng: Key[jax.Array, "*b"],
+    obs: Observations,
+    *,
+    sim: Any = None,
+    task: Any = None,
+    metrics: Iterable[str] = (),
 ) -> State:
     """The state that ``reset`` returns: nothing rewarded, nothing done.
 
     Args:
-        rng: keys (*b) that the following steps draw from.
+        rng: keys that the following steps draw from.
         obs: first observations.
         sim: state of the physics.
         task: state of the task.
@@ -149,8 +155,8 @@ def auto_reset(stepped: State, fresh: State) -> State:
     )
 
 
-def where_done(done: jax.Array, fresh: Tree, current: Tree) -> Tree:
-    """Leaves of ``fresh`` where ``done`` (*b), else of ``current``; leaves are (*b, ...)."""
+def where_done(done: Bool[jax.Array, "*b"], fresh: Tree, current: Tree) -> Tree:
+    """Leaves of ``fresh`` where ``done``, else of ``current``; leaves are (*b, ...)."""
 
     def select(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(done.reshape(done.shape + (1,) * (old.ndim - done.ndim)), new, old)
@@ -158,12 +164,12 @@ def where_done(done: jax.Array, fresh: Tree, current: Tree) -> Tree:
     return jax.tree.map(select, fresh, current)
 
 
-def split(rng: jax.Array, n: int = 2) -> tuple[jax.Array, ...]:
-    """``n`` new arrays of keys for an array of keys of any shape, one stream per environment."""
+def split(rng: Key[jax.Array, "*b"], n: int = 2) -> tuple[Key[jax.Array, "*b"], ...]:
+    """``n`` new arrays of keys for an array of keys, one stream per environment."""
     keys = jax.vmap(lambda key: jax.random.split(key, n))(rng.reshape(-1))
     return tuple(keys[:, i].reshape(rng.shape) for i in range(n))
 
 
-def fold(rng: jax.Array, number: int) -> jax.Array:
-    """New keys for an array of keys of any shape, apart from all others made with another number."""
+def fold(rng: Key[jax.Array, "*b"], number: int) -> Key[jax.Array, "*b"]:
+    """New keys for an array of keys, apart from all others made with another number."""
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(rng.reshape(-1)).reshape(rng.shape)

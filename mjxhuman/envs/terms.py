@@ -20,14 +20,15 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Key
 
 from mjxhuman.envs.env import Observations, split
+from mjxhuman.types import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E", bound="TermEntry")
 Term = Callable[..., Any]
-Past = dict[str, Array]  # the latest values of delayed observations, by name: (*b, steps, n), latest first
+Past = dict[str, Float[Array, "*b _ _"]]  # the latest values of delayed observations by name: steps, latest first
 
 
 def register(table: dict[str, Term]) -> Callable[[F], F]:
@@ -148,7 +149,7 @@ def observe(
     groups: Mapping[str, Sequence[str]],
     observations: Sequence[Observation],
     moment: Any,
-    rng: Array,
+    rng: Key[Array, "*b"],
     past: Past | None = None,
 ) -> tuple[Observations, Past]:
     """What is seen at a moment: the entries of each group, one after the other.
@@ -157,11 +158,11 @@ def observe(
         groups: names of entries, in order, by the group's name.
         observations: the entries.
         moment: what their functions take.
-        rng: keys (*b) for the noise.
+        rng: keys for the noise.
         past: as the moment before returned it; None at an episode's start.
 
     Returns:
-        Groups (*b, n), and the values that delayed entries keep for later.
+        Groups, and the values that delayed entries keep for later.
     """
     used = dict.fromkeys(name for names in groups.values() for name in names)
     chosen = [entry for entry in observations if entry.name in used]
@@ -176,8 +177,8 @@ def observe(
     return {group: jnp.concatenate([seen[name] for name in names], -1) for group, names in groups.items()}, kept
 
 
-def noise(entry: Observation, rng: Array, value: Array) -> Array:
-    """What an entry's noise adds to a value (*b, n), for keys (*b)."""
+def noise(entry: Observation, rng: Key[Array, "*b"], value: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
+    """What an entry's noise adds to a value."""
     bound = 3.0**0.5
 
     def draw(key: Array) -> Array:

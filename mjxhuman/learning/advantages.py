@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from mjxhuman.types import Array
 
 
 def advantages(
-    reward: jax.Array,
-    value: jax.Array,
-    next_value: jax.Array,
-    done: jax.Array,
-    truncation: jax.Array,
+    reward: Float[Array, " T *b"],
+    value: Float[Array, " T *b"],
+    next_value: Float[Array, " T *b"],
+    done: Bool[Array, " T *b"],
+    truncation: Bool[Array, " T *b"],
     *,
     gamma: float,
     gae_lambda: float,
-) -> tuple[jax.Array, jax.Array]:
-    """Advantages and returns of a roll-out, all arrays (T, *b).
+) -> tuple[Float[Array, " T *b"], Float[Array, " T *b"]]:
+    """Advantages and returns of a roll-out.
 
     A failure is worth nothing afterwards; a time-out is worth the value of the state it was cut at; the trace of
     later errors is cut at either.
@@ -31,7 +34,7 @@ def advantages(
         gae_lambda: decay of the trace.
 
     Returns:
-        Advantages (T, *b) and their sums with ``value``, the targets of the critic (T, *b).
+        Advantages and their sums with ``value``, the targets of the critic.
     """
     failed = done & ~truncation
     delta = reward + gamma * jnp.where(failed, 0.0, next_value) - value

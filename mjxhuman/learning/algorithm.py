@@ -37,13 +37,14 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import jax
+from jaxtyping import Float
 
 from mjxhuman.envs import Env
 from mjxhuman.learning.faults import Fault
 from mjxhuman.learning.policy import Policy
 
 S = TypeVar("S")
-Metrics = dict[str, jax.Array]
+Metrics = dict[str, Float[jax.Array, ""]]
 #: An iteration as compiled: (state, env) -> (state, metrics, fault).
 Iteration = Callable[[S, Env], tuple[S, Metrics, Fault]]
 

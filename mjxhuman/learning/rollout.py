@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jaxtyping import Bool, Float, Int, Key
 
 from mjxhuman.envs import Env, State
 from mjxhuman.learning.algorithm import Metrics, pmean
@@ -19,11 +20,11 @@ from mjxhuman.learning.normalization import Statistics, normalize, unstandardize
 
 @struct.dataclass
 class Actors:
-    """The environments and what their running episodes have gathered, (*b)."""
+    """The environments and what their running episodes have gathered."""
 
     state: State
-    returned: jax.Array  # sum of rewards
-    length: jax.Array  # steps, int32
+    returned: Float[jax.Array, "*b"]  # sum of rewards
+    length: Int[jax.Array, "*b"]  # steps
 
 
 @struct.dataclass
@@ -36,7 +37,7 @@ class Normalizer:
 
 @struct.dataclass
 class Rollout:
-    """T steps of N environments; arrays (T, N, ...).
+    """T steps of N environments.
 
     Attributes:
         obs: raw observations before each step, the groups that actor, critic and extras see.
@@ -46,19 +47,19 @@ class Rollout:
         final_obs: groups after each step (before automatic resets) that extras ask for.
     """
 
-    obs: dict[str, jax.Array]
-    action: jax.Array
-    mean: jax.Array
-    next_value: jax.Array
-    reward: jax.Array
-    done: jax.Array
-    truncation: jax.Array
-    metrics: dict[str, jax.Array]
-    final_obs: dict[str, jax.Array]
+    obs: dict[str, Float[jax.Array, "T N _"]]
+    action: Float[jax.Array, "T N a"]
+    mean: Float[jax.Array, "T N a"]
+    next_value: Float[jax.Array, "T N"]
+    reward: Float[jax.Array, "T N"]
+    done: Bool[jax.Array, "T N"]
+    truncation: Bool[jax.Array, "T N"]
+    metrics: dict[str, Float[jax.Array, "T N"]]
+    final_obs: dict[str, Float[jax.Array, "T N _"]]
 
 
-def start(env: Env, keys: jax.Array) -> Actors:
-    """First episodes, one for each key (*b)."""
+def start(env: Env, keys: Key[jax.Array, "*b"]) -> Actors:
+    """First episodes, one for each key."""
     state = env.reset(keys)
     return Actors(state, jnp.zeros_like(state.reward), jnp.zeros(keys.shape, jnp.int32))
 

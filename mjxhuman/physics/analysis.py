@@ -6,7 +6,7 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.humanoids.address import body_address
 from mjxhuman.physics import kinematics
@@ -18,7 +18,7 @@ from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.runs.progress import compiling
 from mjxhuman.scenes.surface import Surface, checked
-from mjxhuman.types import Dynamics, Motion
+from mjxhuman.types import Array, Dynamics, Motion
 
 
 def _frames(
@@ -73,7 +73,7 @@ def _joint_forces(
     return support(tree, params, contacts, numbers, surface, state, qvel, qacc).joint_force
 
 
-def servo_torques(motion: Motion, surface: Surface | None = None) -> np.ndarray:
+def servo_torques(motion: Motion, surface: Surface | None = None) -> Float[np.ndarray, "*b T nu"]:
     """What servos have to supply for a motion, contact forces applied, ``(*b, T, nu)`` N m.
 
     Of ball joints about the child's axes, in the order of the bodies, without rotor inertia; of other joints in their

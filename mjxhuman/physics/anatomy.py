@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.humanoids.humanoid import ContactPoints, Humanoid
+from mjxhuman.types import Array
 
 #: Stands for an infinite limit (the world, the root), so that quotients and their derivatives stay finite.
 UNLIMITED = 1e6
@@ -45,23 +46,23 @@ class Anatomy(Contacts):
 class ContactParams:
     """The numbers of contacts, frame axis last (length 1)."""
 
-    point_offset: Array  # (P, 3, 1) m, body frame
-    point_radius: Array  # (P, 1) m
+    point_offset: Float[Array, "P 3 1"]  # m, body frame
+    point_radius: Float[Array, "P 1"]  # m
 
 
 @struct.dataclass
 class AnatomyParams(ContactParams):
     """The numbers of an anatomy, frame axis last (length 1)."""
 
-    capsule_ends: Array  # (2, C, 3, 1) m, body frame
-    capsule_radius: Array  # (C, 1) m
-    pair_overlap: Array  # (Q, 1) m
-    smpl_frame: Array  # (4, 1) wxyz, q_body = q_smpl * smpl_frame
-    range_low: Array  # (K, 3, 1) rad
-    range_high: Array  # (K, 3, 1) rad
-    torque_low: Array  # (B, 3, 1) N m, negative
-    torque_high: Array  # (B, 3, 1) N m
-    speed_limit: Array  # (B, 1) rad/s
+    capsule_ends: Float[Array, "2 C 3 1"]  # m, body frame
+    capsule_radius: Float[Array, "C 1"]  # m
+    pair_overlap: Float[Array, "Q 1"]  # m
+    smpl_frame: Float[Array, "4 1"]  # wxyz, q_body = q_smpl * smpl_frame
+    range_low: Float[Array, "K 3 1"]  # rad
+    range_high: Float[Array, "K 3 1"]  # rad
+    torque_low: Float[Array, "B 3 1"]  # N m, negative
+    torque_high: Float[Array, "B 3 1"]  # N m
+    speed_limit: Float[Array, "B 1"]  # rad/s
 
 
 @functools.lru_cache(maxsize=256)

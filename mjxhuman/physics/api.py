@@ -13,14 +13,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics import dynamics, kinematics
 from mjxhuman.physics.batching import map_frames
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.types import Array
 
 #: Frames per block of inverse dynamics: twice the usual number, because its blocks take little longer than their call.
 _BLOCK = 512
@@ -69,7 +70,7 @@ def _poses(tree: Tree, params: BodyParams, qpos: Array) -> tuple[Array, Array]:
     return poses.pos, poses.quat
 
 
-def forward_kinematics(humanoid: Humanoid, qpos: ArrayLike) -> tuple[Array, Array]:
+def forward_kinematics(humanoid: Humanoid, qpos: ArrayLike) -> tuple[Float[Array, "*b B 3"], Float[Array, "*b B 4"]]:
     """World poses of all bodies.
 
     Args:
@@ -86,7 +87,7 @@ def forward_kinematics(humanoid: Humanoid, qpos: ArrayLike) -> tuple[Array, Arra
     return _apply(_poses, humanoid, arrays, lead)
 
 
-def inverse_dynamics(humanoid: Humanoid, qpos: ArrayLike, qvel: ArrayLike, qacc: ArrayLike) -> Array:
+def inverse_dynamics(humanoid: Humanoid, qpos: ArrayLike, qvel: ArrayLike, qacc: ArrayLike) -> Float[Array, "*b nv"]:
     """Generalized forces that a motion takes without contacts: mass matrix times qacc plus bias.
 
     The bias is Coriolis, centrifugal and gravity; rotor inertia (armature) is part of the mass matrix; joint damping

@@ -22,9 +22,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.scenes.surface import FRICTION
+from mjxhuman.types import Array
 
 #: Metres that make a moment comparable with a force: about the length of a foot, the span of balance.
 LENGTH = 0.3
@@ -39,31 +40,37 @@ STEPS = (1.0, 0.4)
 
 
 class ContactSolution(NamedTuple):
-    """Forces ``(P, 3, N)`` in body weights, residual force and moment ``(3, N)`` in body weights (and times LENGTH)."""
+    """Forces and what is left of the force, in body weights; what is left of the moment, body weights times metres."""
 
-    force: Array
-    residual_force: Array
-    residual_moment: Array
+    force: Float[Array, "P 3 N"]
+    residual_force: Float[Array, "3 N"]
+    residual_moment: Float[Array, "3 N"]
 
 
 class Cones(NamedTuple):
     """Friction cones of the points. A normal of None is +z for all, by structure: programs then leave it out."""
 
-    normal: Array | None = None  # (P, 3, N) unit vectors, world axes
-    friction: Array | float = FRICTION  # Coulomb coefficient, broadcasts against (P, N)
+    normal: Float[Array, "P 3 N"] | None = None  # unit vectors, world axes
+    friction: Float[Array, "..."] | float = FRICTION  # Coulomb coefficient, broadcasts against (P, N)
 
 
 UPRIGHT = Cones()
 
 
-def solve(force: Array, moment: Array, arm: Array, price: Array, cones: Cones = UPRIGHT) -> ContactSolution:
+def solve(
+    force: Float[Array, "3 N"],
+    moment: Float[Array, "3 N"],
+    arm: Float[Array, "P 3 N"],
+    price: Float[Array, "P N"],
+    cones: Cones = UPRIGHT,
+) -> ContactSolution:
     """Distribute a wrench to contact points.
 
     Args:
-      force: ``(3, N)`` required external force, body weights, world axes.
-      moment: ``(3, N)`` required moment about the centre of mass, body weights times metres.
-      arm: ``(P, 3, N)`` points relative to the centre of mass, metres.
-      price: ``(P, N)`` cost of a unit of squared force, at least ``MIN_PRICE``.
+      force: required external force, body weights, world axes.
+      moment: required moment about the centre of mass, body weights times metres.
+      arm: points relative to the centre of mass, metres.
+      price: cost of a unit of squared force, at least ``MIN_PRICE``.
       cones: where the points may push.
     """
     wrench = jnp.concatenate([force, moment / LENGTH])

@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.physics import contact, dynamics, kinematics
 from mjxhuman.physics.anatomy import ContactParams, Contacts
 from mjxhuman.physics.arrays import across_square, along, apply, apply_transposed, cross, take_rows
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.scenes.surface import Surface, is_upright
+from mjxhuman.types import Array
 
 #: Distance in metres up to which a point of the body counts as touching: soft tissue and soles deform by 1-2 cm, and
 #: optical mocap places the foot to about 1 cm.
@@ -36,45 +37,47 @@ class BodyKinematics(NamedTuple):
     """Kinematics of one block of frames, world axes."""
 
     poses: kinematics.Poses
-    angvel: Array  # (B, 3, N) rad/s
-    linvel: Array  # (B, 3, N) m/s
+    angvel: Float[Array, "B 3 N"]  # rad/s
+    linvel: Float[Array, "B 3 N"]  # m/s
     frames: kinematics.Frames
 
 
 class Touch(NamedTuple):
     """Of every candidate sphere the point nearest to the surface, and the surface there."""
 
-    point: Array  # (P, 3, N) m, world
-    velocity: Array  # (P, 3, N) m/s
-    distance: Array  # (P, N) m, negative inside the surface
+    point: Float[Array, "P 3 N"]  # m, world
+    velocity: Float[Array, "P 3 N"]  # m/s
+    distance: Float[Array, "P N"]  # m, negative inside the surface
     cones: contact.Cones  # where the surface can push
 
 
 class Support(NamedTuple):
     """Contact-consistent dynamics of one block of frames."""
 
-    required_force: Array  # (3, N) N, world: external force the motion needs
-    required_torque: Array  # (3, N) N m about the root's origin
-    force: Array  # (P, 3, N) N, contact forces
+    required_force: Float[Array, "3 N"]  # N, world: external force the motion needs
+    required_torque: Float[Array, "3 N"]  # N m about the root's origin
+    force: Float[Array, "P 3 N"]  # N, contact forces
     touch: Touch
-    residual_force: Array  # (3, N) N
-    residual_moment: Array  # (3, N) N m about the centre of mass
-    joint_moment: Array  # (B, 3, N) N m, body axes
-    joint_force: Array  # (nv, N) N and N m, the same in the joints' own coordinates, rotor inertia included
-    joint_speed: Array  # (B, 3, N) rad/s, relative to the parent, body axes
-    com: Array  # (3, N) m
-    com_acc: Array  # (3, N) m/s^2
-    weight: Array  # () N, body weight
-    up: Array | None  # (3, 1) unit vector against gravity; None: +z
+    residual_force: Float[Array, "3 N"]  # N
+    residual_moment: Float[Array, "3 N"]  # N m about the centre of mass
+    joint_moment: Float[Array, "B 3 N"]  # N m, body axes
+    joint_force: Float[Array, "nv N"]  # N and N m, the same in the joints' own coordinates, rotor inertia included
+    joint_speed: Float[Array, "B 3 N"]  # rad/s, relative to the parent, body axes
+    com: Float[Array, "3 N"]  # m
+    com_acc: Float[Array, "3 N"]  # m/s^2
+    weight: Float[Array, ""]  # N, body weight
+    up: Float[Array, "3 1"] | None  # unit vector against gravity; None: +z
 
     @property
-    def load(self) -> Array:
-        """Part of each contact force along the surface's normal, N, ``(P, N)``."""
+    def load(self) -> Float[Array, "P N"]:
+        """Part of each contact force along the surface's normal, N."""
         return along(self.force, self.touch.cones.normal)
 
 
-def body_kinematics(tree: Tree, params: BodyParams, qpos: Array, qvel: Array) -> BodyKinematics:
-    """Poses and velocities of all bodies at ``qpos (nq, N)``, ``qvel (nv, N)``."""
+def body_kinematics(
+    tree: Tree, params: BodyParams, qpos: Float[Array, "nq N"], qvel: Float[Array, "nv N"]
+) -> BodyKinematics:
+    """Poses and velocities of all bodies."""
     poses = kinematics.poses(tree, params, qpos)
     angvel, linvel = kinematics.velocities(tree, params, poses, qvel)
     return BodyKinematics(poses, angvel, linvel, poses.frames)
@@ -97,8 +100,8 @@ def contact_points(state: BodyKinematics, anatomy: Contacts, numbers: ContactPar
     return Touch(origin + arm, velocity, distance, contact.Cones(normal, found.friction))
 
 
-def force_price(touch: Touch) -> Array:
-    """Price ``(P, N)`` of a unit of squared force at each point (see ``contact.solve``).
+def force_price(touch: Touch) -> Float[Array, "P N"]:
+    """Price of a unit of squared force at each point (see ``contact.solve``).
 
     It is least for a point at rest on the surface. A body that is deep inside the surface anywhere has no true support
     anywhere: its price rises for all points.
@@ -116,10 +119,10 @@ def support(
     numbers: ContactParams,
     surface: Surface,
     state: BodyKinematics,
-    qvel: Array,
-    qacc: Array,
+    qvel: Float[Array, "nv N"],
+    qacc: Float[Array, "nv N"],
 ) -> Support:
-    """Contact forces, joint moments with them applied, and the residual, of ``qvel, qacc (nv, N)``."""
+    """Contact forces, joint moments with them applied, and the residual."""
     wrenches = dynamics.body_wrenches(tree, params, state.poses, (state.angvel, state.linvel), qvel, qacc)
     force, torque = jnp.sum(wrenches.force, 0), jnp.sum(wrenches.torque, 0)
     com = kinematics.centre_of_mass(tree, params, state.poses)
@@ -151,8 +154,8 @@ def support(
     )
 
 
-def external_support(s: Support) -> Array:
-    """Share 0..1 of body weight ``(N,)`` that must be held up where no surface is: a chair, a step, a hand.
+def external_support(s: Support) -> Float[Array, " N"]:
+    """Share 0..1 of body weight that must be held up where no surface is: a chair, a step, a hand.
 
     Force against gravity that no contact gives, plus the force that at ``contact.LENGTH`` from the centre of mass would
     make up for the tilting moment that no contact gives.

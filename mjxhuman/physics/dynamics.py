@@ -11,21 +11,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.physics import joints, kinematics
 from mjxhuman.physics.arrays import apply, apply_transposed, cross, double_cross, keep
 from mjxhuman.physics.joints import JointCoordinates
 from mjxhuman.physics.kinematics import Frames, Poses, chain_sum, parent_rows, subtree_sum
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.types import Array
 
 
 class Wrenches(NamedTuple):
     """A force and a moment per body, world axes, moments about one common point."""
 
-    force: Array  # (B, 3, N) N
-    torque: Array  # (B, 3, N) N m about ``origin``
-    origin: Array  # (3, N) m, world: origin of the root body
+    force: Float[Array, "B 3 N"]  # N
+    torque: Float[Array, "B 3 N"]  # N m about ``origin``
+    origin: Float[Array, "3 N"]  # m, world: origin of the root body
 
 
 def _accelerations(
@@ -131,7 +132,13 @@ def mass_matrix_product(tree: Tree, params: BodyParams, poses: Poses, x: Array) 
     return generalized_forces(tree, params, poses, _wrenches(params, f, None, angacc, linacc, None), x)
 
 
-def inverse_dynamics(tree: Tree, params: BodyParams, qpos: Array, qvel: Array, qacc: Array) -> Array:
+def inverse_dynamics(
+    tree: Tree,
+    params: BodyParams,
+    qpos: Float[Array, "nq N"],
+    qvel: Float[Array, "nv N"],
+    qacc: Float[Array, "nv N"],
+) -> Float[Array, "nv N"]:
     """Generalized forces (nv, N) of a motion: mass matrix times ``qacc`` plus Coriolis, centrifugal and gravity."""
     poses = kinematics.poses(tree, params, qpos)
     vel = kinematics.velocities(tree, params, poses, qvel)

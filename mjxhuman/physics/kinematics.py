@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.physics import joints
 from mjxhuman.physics.arrays import (
@@ -25,22 +25,23 @@ from mjxhuman.physics.arrays import (
     take_rows,
 )
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.types import Array
 
 
 class Frames(NamedTuple):
     """Intermediate geometry that velocities and forces share."""
 
-    rotation: Array  # (B, 3, 3, N) from body to world axes
-    offset: Array  # (B, 3, N) m, world axes, from the parent's origin to the body's; for roots from the common origin
-    place: Array  # (B, 3, N) m, world axes, from the common origin to the body's origin
-    origin: Array  # (3, N) m, world: the common origin, that of the tree's root body
+    rotation: Float[Array, "B 3 3 N"]  # from body to world axes
+    offset: Float[Array, "B 3 N"]  # m, world axes, from the parent's origin to the body's; roots: from the common one
+    place: Float[Array, "B 3 N"]  # m, world axes, from the common origin to the body's origin
+    origin: Float[Array, "3 N"]  # m, world: the common origin, that of the tree's root body
 
 
 class Poses(NamedTuple):
     """World poses of all bodies, with the coordinates they came from and what else follows from these."""
 
-    pos: Array  # (B, 3, N) m, origin of each body frame
-    quat: Array  # (B, 4, N) wxyz
+    pos: Float[Array, "B 3 N"]  # m, origin of each body frame
+    quat: Float[Array, "B 4 N"]  # wxyz
     at: joints.JointCoordinates
     frames: Frames
 
@@ -111,7 +112,7 @@ def _frames(tree: Tree, origins: Array, quat: Array) -> Frames:
     return Frames(rotation, offset, chain_sum(tree, offset), origin)
 
 
-def poses(tree: Tree, params: BodyParams, qpos: Array) -> Poses:
+def poses(tree: Tree, params: BodyParams, qpos: Float[Array, "nq N"]) -> Poses:
     """World poses of the body frames at ``qpos`` (nq, N), quaternions normalised as MuJoCo does."""
     at = joints.joint_coordinates(tree, params, qpos)
     origins, local = joints.local_poses(tree, params, at)
@@ -130,7 +131,9 @@ def free_rows(tree: Tree, x: Array, like: Array) -> Array:
     return put_rows(tree.nbody, pieces) if pieces else jnp.zeros_like(like)
 
 
-def velocities(tree: Tree, params: BodyParams, poses: Poses, qvel: Array) -> tuple[Array, Array]:
+def velocities(
+    tree: Tree, params: BodyParams, poses: Poses, qvel: Float[Array, "nv N"]
+) -> tuple[Float[Array, "B 3 N"], Float[Array, "B 3 N"]]:
     """Angular velocity and velocity of the origin of every body, (B, 3, N) each, world axes, at ``qvel`` (nv, N)."""
     f = poses.frames
     local = joints.local_motion(tree, params, poses.at, qvel)
@@ -146,14 +149,16 @@ def com_offsets(params: BodyParams, f: Frames) -> Array:
     return apply(f.rotation, params.body_ipos)
 
 
-def centre_of_mass(tree: Tree, params: BodyParams, poses: Poses) -> Array:
+def centre_of_mass(tree: Tree, params: BodyParams, poses: Poses) -> Float[Array, "3 N"]:
     """Centre of mass of all bodies, (3, N) m, world."""
     f = poses.frames
     weighted = params.mass * (f.place + com_offsets(params, f))
     return f.origin + jnp.sum(weighted[1:], 0) / jnp.sum(params.mass[1:], 0)
 
 
-def momentum(tree: Tree, params: BodyParams, poses: Poses, velocity: tuple[Array, Array]) -> tuple[Array, Array]:
+def momentum(
+    tree: Tree, params: BodyParams, poses: Poses, velocity: tuple[Float[Array, "B 3 N"], Float[Array, "B 3 N"]]
+) -> tuple[Float[Array, "3 N"], Float[Array, "3 N"]]:
     """Linear momentum (3, N) kg m/s and angular momentum about the centre of mass (3, N) kg m^2/s, world axes.
 
     ``velocity`` is what ``velocities`` returns.

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Bool, Float
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import timeseries
@@ -17,7 +17,7 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.batching import CPU_OPTIONS, map_frames
 from mjxhuman.physics.coordinates import Coordinates, coordinates
 from mjxhuman.physics.tree import BodyParams, Tree, make_tree
-from mjxhuman.types import Motion, Provenance
+from mjxhuman.types import Array, Motion, Provenance
 
 #: Fewest frames a motion may have: one regression window at 30 Hz and what remains for scoring.
 MIN_FRAMES = 3
@@ -43,7 +43,9 @@ def _derivatives(coords: Coordinates, qpos: Array, valid: Array, dt: Array, radi
 _derivatives_program = jax.jit(_derivatives, static_argnums=(0, 4), compiler_options=CPU_OPTIONS)
 
 
-def velocities_accelerations(humanoid: Humanoid, qpos: ArrayLike, valid: ArrayLike, fps: float) -> tuple[Array, Array]:
+def velocities_accelerations(
+    humanoid: Humanoid, qpos: Float[Array, "*b T nq"], valid: Bool[Array, "*b T"], fps: float
+) -> tuple[Float[Array, "*b T nv"], Float[Array, "*b T nv"]]:
     """qvel and qacc ``(*b, T, nv)`` of a path ``(*b, T, nq)``.
 
     Manifold differences (quaternion logarithm, body-local angular) with the filter of ``mjxhuman.math.timeseries``.
@@ -127,7 +129,13 @@ def unflat_frames(x: Any, lead: tuple[int, ...]) -> Any:
 
 
 def assemble(
-    humanoid: Humanoid, qpos: Array, qvel: Array, qacc: Array, valid: Array, dt: float, provenance: Provenance
+    humanoid: Humanoid,
+    qpos: Float[Array, "*b T nq"],
+    qvel: Float[Array, "*b T nv"],
+    qacc: Float[Array, "*b T nv"],
+    valid: Bool[Array, "*b T"],
+    dt: float,
+    provenance: Provenance,
 ) -> Motion:
     """A ``Motion`` of given coordinates, velocities and accelerations: body poses and velocities are filled in."""
     tree, params = humanoid_tree(humanoid, qpos.dtype)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from mjxhuman.humanoids.actuated import Actuated
 from mjxhuman.humanoids.address import BodyAddress
@@ -25,6 +25,7 @@ from mjxhuman.physics.engines.base import Engine, PhysicsState
 from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.engines.mjx import MjxEngine
 from mjxhuman.runs.environment import cpu_count
+from mjxhuman.types import Array
 
 #: "c": C MuJoCo on the CPU's threads, float64 inside; "jax": MJX, differentiable, on any device; "warp": MuJoCo Warp.
 ENGINES = ("c", "jax", "warp")
@@ -42,10 +43,10 @@ class SimState:
     J / mass.
     """
 
-    qpos: Array  # (*b, nq)
-    qvel: Array  # (*b, nv)
-    warmstart: Array  # (*b, nv) rad/s^2, the last acceleration: where the contact solver starts
-    time: Array  # (*b,) s since ``init``
+    qpos: Float[Array, "*b nq"]
+    qvel: Float[Array, "*b nv"]
+    warmstart: Float[Array, "*b nv"]  # rad/s^2, the last acceleration: where the contact solver starts
+    time: Float[Array, "*b"]  # s since ``init``
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

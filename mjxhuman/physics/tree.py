@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Float
+
+from mjxhuman.types import Array
 
 _KINDS = {
     int(mujoco.mjtJoint.mjJNT_FREE): "free",
@@ -90,16 +92,16 @@ class Tree:
 class BodyParams:
     """The numbers of a model. The last axis is the frame axis: 1 for constants, N for a different body per frame."""
 
-    body_pos: Array  # (B, 3, 1) m, in the parent's frame
-    body_quat: Array  # (B, 4, 1) wxyz, relative to the parent
-    body_ipos: Array  # (B, 3, 1) m, centre of mass in the body frame
-    inertia: Array  # (B, 6, 1) kg m^2 about the centre of mass, body axes: xx, yy, zz, xy, xz, yz
-    mass: Array  # (B, 1, 1) kg
-    joint_pos: Array  # (J, 3, 1) m, in the body frame
-    joint_axis: Array  # (J, 3, 1) unit vector in the body frame
-    qpos0: Array  # (nq, 1) reference position: hinge and slide coordinates count from here
-    armature: Array  # (nv, 1) kg m^2 or kg, rotor inertia
-    gravity: Array  # (1, 3, 1) m/s^2, world
+    body_pos: Float[Array, "B 3 1"]  # m, in the parent's frame
+    body_quat: Float[Array, "B 4 1"]  # wxyz, relative to the parent
+    body_ipos: Float[Array, "B 3 1"]  # m, centre of mass in the body frame
+    inertia: Float[Array, "B 6 1"]  # kg m^2 about the centre of mass, body axes: xx, yy, zz, xy, xz, yz
+    mass: Float[Array, "B 1 1"]  # kg
+    joint_pos: Float[Array, "J 3 1"]  # m, in the body frame
+    joint_axis: Float[Array, "J 3 1"]  # unit vector in the body frame
+    qpos0: Float[Array, "nq 1"]  # reference position: hinge and slide coordinates count from here
+    armature: Float[Array, "nv 1"]  # kg m^2 or kg, rotor inertia
+    gravity: Float[Array, "1 3 1"]  # m/s^2, world
 
 
 def _check(model: mujoco.MjModel) -> None:

@@ -16,7 +16,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Float
+
+from mjxhuman.types import Array
 
 #: Levenberg damping, as a share of the mean curvature along the sampled directions.
 DAMPING = 0.1
@@ -24,23 +26,25 @@ DAMPING = 0.1
 TEMPERATURE = 0.3
 
 
-def knot_basis(horizon: int, spacing: int) -> np.ndarray:
-    """Weights ``(H, K)`` of the knots, ``spacing`` steps apart, in each step of a horizon: linear interpolation."""
+def knot_basis(horizon: int, spacing: int) -> Float[np.ndarray, "H K"]:
+    """Weights of the knots, ``spacing`` steps apart, in each step of a horizon: linear interpolation."""
     count = -(-horizon // spacing) + 1
     place = np.arange(horizon) / spacing
     return np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(count)))
 
 
-def draw(generator: np.random.Generator, count: int, basis: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Perturbations ``(count, H, nu)`` of a horizon, the first zero; ``scale (nu,)`` is the deviation of a knot."""
+def draw(
+    generator: np.random.Generator, count: int, basis: Float[np.ndarray, "H K"], scale: Float[np.ndarray, " nu"]
+) -> Float[np.ndarray, "count H nu"]:
+    """Perturbations of a horizon, the first zero; ``scale`` is the deviation of a knot."""
     knots = generator.standard_normal((count, basis.shape[1], scale.size)) * scale
     knots[0] = 0.0
     return np.einsum("hk,nkj->nhj", basis, knots)
 
 
 @partial(jax.jit, static_argnames="damping")
-def gauss_newton(residual: Array, *, damping: float = DAMPING) -> Array:
-    """Share ``(n,)`` of each sample's perturbation in the step, from residuals ``(n, D)``; the first is the plan's.
+def gauss_newton(residual: Float[Array, "n D"], *, damping: float = DAMPING) -> Float[Array, " n"]:
+    """Share of each sample's perturbation in the step; the first is the plan's.
 
     A sample whose outcome is violent (a fall) says which way not to go, but not how steep it is: however far its
     residuals are from the plan's, it counts as if by twice the median.
@@ -57,8 +61,8 @@ def gauss_newton(residual: Array, *, damping: float = DAMPING) -> Array:
 
 
 @partial(jax.jit, static_argnames="temperature")
-def softmax(residual: Array, *, temperature: float = TEMPERATURE) -> Array:
-    """Share ``(n,)`` of each sample's perturbation in the average, from residuals ``(n, D)``."""
+def softmax(residual: Float[Array, "n D"], *, temperature: float = TEMPERATURE) -> Float[Array, " n"]:
+    """Share of each sample's perturbation in the average."""
     cost = jnp.sum(residual * residual, 1)
     return jax.nn.softmax(-(cost - jnp.min(cost)) / (temperature * jnp.std(cost) + 1e-9))
 

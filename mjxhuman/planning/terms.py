@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import rotation
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree
+from mjxhuman.types import Array
 
 #: m, least height of the centre of mass in the time constant of the capture point: a lying body is no pendulum.
 _LEAST_HEIGHT = 0.2
@@ -31,12 +32,12 @@ _BROKEN = 100.0
 class Features:
     """What the terms compare, of any frames ``*f``, world axes, the world body left out."""
 
-    pos: Array  # (B, 3, *f) m
-    quat: Array  # (B, 4, *f) wxyz
-    linvel: Array  # (B, 3, *f) m/s
-    angvel: Array  # (B, 3, *f) rad/s
-    com: Array  # (3, *f) m
-    capture_point: Array  # (2, *f) m, where a foot must stand to bring the body to rest
+    pos: Float[Array, "B 3 *f"]  # m
+    quat: Float[Array, "B 4 *f"]  # wxyz
+    linvel: Float[Array, "B 3 *f"]  # m/s
+    angvel: Float[Array, "B 3 *f"]  # rad/s
+    com: Float[Array, " 3 *f"]  # m
+    capture_point: Float[Array, " 2 *f"]  # m, where a foot must stand to bring the body to rest
 
 
 @struct.dataclass
@@ -45,12 +46,12 @@ class Outlook:
 
     body: Features
     reference: Features
-    offset: Array  # (nu, n, H) rad, what each sample adds to the feed-forward targets
+    offset: Float[Array, "nu n H"]  # rad, what each sample adds to the feed-forward targets
     feet: tuple[int, ...] = struct.field(pytree_node=False)  # rows of the bodies that stand
 
 
-def features(humanoid: Humanoid, qpos: Array, qvel: Array) -> Features:
-    """Features of states ``qpos (*f, nq)``, ``qvel (*f, nv)``.
+def features(humanoid: Humanoid, qpos: Float[Array, "*f nq"], qvel: Float[Array, "*f nv"]) -> Features:
+    """Features of states.
 
     The capture point of the linear inverted pendulum is ``c + v sqrt(h / g)`` (Pratt et al. 2006, Humanoids).
     """
@@ -76,33 +77,33 @@ class Term:
     scale: float
 
 
-def position(look: Outlook) -> Array:
+def position(look: Outlook) -> Float[Array, "m n H"]:
     """m, of every body."""
     return _rows(look.body.pos - look.reference.pos)
 
 
-def orientation(look: Outlook) -> Array:
+def orientation(look: Outlook) -> Float[Array, "m n H"]:
     """Twice the vector part of the rotation error of every body, rad where it is small."""
     error = rotation.multiply(look.body.quat, rotation.conjugate(look.reference.quat, 1), 1)
     return _rows(2.0 * error[:, 1:] * jnp.where(error[:, :1] < 0, -1.0, 1.0))
 
 
-def velocity(look: Outlook) -> Array:
+def velocity(look: Outlook) -> Float[Array, "m n H"]:
     """m/s, of every body."""
     return _rows(look.body.linvel - look.reference.linvel)
 
 
-def angular_velocity(look: Outlook) -> Array:
+def angular_velocity(look: Outlook) -> Float[Array, "m n H"]:
     """rad/s, of every body."""
     return _rows(look.body.angvel - look.reference.angvel)
 
 
-def centre_of_mass(look: Outlook) -> Array:
+def centre_of_mass(look: Outlook) -> Float[Array, "m n H"]:
     """m."""
     return look.body.com - look.reference.com
 
 
-def capture_point(look: Outlook) -> Array:
+def capture_point(look: Outlook) -> Float[Array, "m n H"]:
     """m: what balance will ask of the next steps."""
     return look.body.capture_point - look.reference.capture_point
 
@@ -111,7 +112,7 @@ def capture_point(look: Outlook) -> Array:
 STANDING_SPEED = 0.3
 
 
-def standing_feet(look: Outlook) -> Array:
+def standing_feet(look: Outlook) -> Float[Array, "m n H"]:
     """m/s of the feet that stand still in the reference."""
     feet = np.array(look.feet)
     wanted = look.reference.linvel[feet]
@@ -119,12 +120,12 @@ def standing_feet(look: Outlook) -> Array:
     return _rows(jnp.where(speed < STANDING_SPEED, look.body.linvel[feet], 0.0))
 
 
-def effort(look: Outlook) -> Array:
+def effort(look: Outlook) -> Float[Array, "m n H"]:
     """rad by which targets leave the feed-forward ones."""
     return look.offset
 
 
-def action_rate(look: Outlook) -> Array:
+def action_rate(look: Outlook) -> Float[Array, "m n H"]:
     """rad between the offsets of consecutive steps."""
     before = jnp.concatenate([look.offset[..., :1], look.offset[..., :-1]], -1)
     return look.offset - before
@@ -144,8 +145,8 @@ TERMS: dict[str, Term] = {
 }
 
 
-def residuals(terms: Mapping[str, Term], look: Outlook) -> Array:
-    """Weighted differences ``(n, D)`` whose squares sum to the objective of each sample."""
+def residuals(terms: Mapping[str, Term], look: Outlook) -> Float[Array, "n D"]:
+    """Weighted differences whose squares sum to the objective of each sample."""
     count, steps = look.offset.shape[1:]
     parts = []
     for term in terms.values():

@@ -15,13 +15,14 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
 from mjxhuman.physics.contact_dynamics import BodyKinematics, Support, body_kinematics, external_support, support
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.rewards import contact, dynamic, kinematic
 from mjxhuman.scenes.surface import Surface
+from mjxhuman.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +75,8 @@ AXES: dict[str, tuple[str, ...]] = {
 
 def errors(
     state: BodyKinematics, s: Support, params: BodyParams, anatomy: Anatomy, numbers: AnatomyParams, config: Config
-) -> dict[str, Array]:
-    """The physical error ``(N,)`` behind each sub-score, in the unit that ``Config`` states."""
+) -> dict[str, Float[Array, " N"]]:
+    """The physical error behind each sub-score, in the unit that ``Config`` states."""
     angles = kinematic.clinical_angles(state, anatomy, numbers)
     return {
         "joint_speed": kinematic.joint_speed(s.joint_speed, numbers),
@@ -99,14 +100,14 @@ def frame_scores(
     params: BodyParams,
     numbers: AnatomyParams,
     surface: Surface,
-    qpos: Array,
-    qvel: Array,
-    qacc: Array,
-) -> dict[str, dict[str, Array]]:
-    """Scores of independent frames, frames on the last axis: ``qpos (nq, N)``, ``qvel, qacc (nv, N)``.
+    qpos: Float[Array, "nq N"],
+    qvel: Float[Array, "nv N"],
+    qacc: Float[Array, "nv N"],
+) -> dict[str, dict[str, Float[Array, " N"]]]:
+    """Scores of independent frames, frames on the last axis.
 
-    Returns ``scores`` (ten sub-scores, three axes, ``total``) and ``errors`` (their physical errors and diagnostics),
-    ``(N,)`` each. Pure and differentiable.
+    Returns ``scores`` (ten sub-scores, three axes, ``total``) and ``errors`` (their physical errors and diagnostics).
+    Pure and differentiable.
     """
     state = body_kinematics(tree, params, qpos, qvel)
     s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc)

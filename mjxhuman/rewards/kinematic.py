@@ -6,25 +6,26 @@ Pure functions of one block of frames, frames on the last axis; each returns a n
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.math import clinical, rotation
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
 from mjxhuman.physics.arrays import apply, take_rows
 from mjxhuman.physics.contact_dynamics import BodyKinematics
+from mjxhuman.types import Array
 
 
-def joint_speed(relative: Array, numbers: AnatomyParams) -> Array:
-    """Angular speed beyond the humanly possible, summed over joints, in units of each joint's limit ``(N,)``.
+def joint_speed(relative: Float[Array, "B 3 N"], numbers: AnatomyParams) -> Float[Array, " N"]:
+    """Angular speed beyond the humanly possible, summed over joints, in units of each joint's limit.
 
-    ``relative (B, 3, N)`` rad/s: angular velocity of each body relative to its parent. Root (body 1) excluded.
+    ``relative``, rad/s: angular velocity of each body relative to its parent. Root (body 1) excluded.
     """
     speed = jnp.sqrt(jnp.sum(relative * relative, 1) + 1e-12) / numbers.speed_limit
     return jnp.sum(jnp.maximum(speed[2:] - 1.0, 0.0), 0)
 
 
-def clinical_angles(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams) -> Array:
-    """Angles ``(K, 3, N)`` in rad of every clinical joint, each in the joint's own decomposition."""
+def clinical_angles(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams) -> Float[Array, "K 3 N"]:
+    """Angles in rad of every clinical joint, each in the joint's own decomposition."""
     proximal = take_rows(state.poses.quat, anatomy.proximal)
     distal = take_rows(state.poses.quat, anatomy.distal)
     turn = rotation.multiply(rotation.conjugate(proximal, 1), distal, 1)
@@ -40,14 +41,16 @@ def clinical_angles(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyPar
     return jnp.stack([angles[k] for k in range(len(anatomy.orders))])
 
 
-def joint_limit(angles: Array, numbers: AnatomyParams, tolerance: float) -> Array:
-    """Radians beyond the anatomical range and ``tolerance``, summed over all clinical angles ``(N,)``."""
+def joint_limit(angles: Float[Array, "K 3 N"], numbers: AnatomyParams, tolerance: float) -> Float[Array, " N"]:
+    """Radians beyond the anatomical range and ``tolerance``, summed over all clinical angles."""
     outside = jnp.maximum(numbers.range_low - angles, angles - numbers.range_high)
     return jnp.sum(jnp.maximum(outside - tolerance, 0.0), (0, 1))
 
 
-def self_penetration(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams, tolerance: float) -> Array:
-    """Metres by which capsules overlap beyond rest pose and ``tolerance``, summed over pairs ``(N,)``."""
+def self_penetration(
+    state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyParams, tolerance: float
+) -> Float[Array, " N"]:
+    """Metres by which capsules overlap beyond rest pose and ``tolerance``, summed over pairs."""
     rotation = take_rows(state.frames.rotation, anatomy.capsule_bodies)
     origin = take_rows(state.poses.pos, anatomy.capsule_bodies)
     start = origin + apply(rotation, numbers.capsule_ends[0])
@@ -61,8 +64,10 @@ def self_penetration(state: BodyKinematics, anatomy: Anatomy, numbers: AnatomyPa
     return jnp.sum(jnp.maximum(radius - gap - numbers.pair_overlap - tolerance, 0.0), 0)
 
 
-def segment_distance(p: Array, u: Array, q: Array, v: Array) -> Array:
-    """Distance ``(Q, N)`` between segments p + s u and q + t v, s and t in [0, 1]; arrays ``(Q, 3, N)``.
+def segment_distance(
+    p: Float[Array, "Q 3 N"], u: Float[Array, "Q 3 N"], q: Float[Array, "Q 3 N"], v: Float[Array, "Q 3 N"]
+) -> Float[Array, "Q N"]:
+    """Distance between segments p + s u and q + t v, s and t in [0, 1].
 
     Clamped closest points as in Ericson, Real-Time Collision Detection (2005), section 5.1.9; zero-length segments
     are points.

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Real
 
 from mjxhuman.humanoids.registry import SMPL
-from mjxhuman.types import BodyState
+from mjxhuman.types import Array, BodyState
 
 #: Names of SMPL's 24 bodies in MuJoCo order, the world left out; PHC's order.
 BODIES = SMPL.tracked
@@ -44,14 +44,14 @@ class ImitationReward:
 
 def imitation_reward(
     state: BodyState, reference: BodyState, config: ImitationReward = ImitationReward()
-) -> tuple[Array, dict[str, Array]]:
+) -> tuple[Float[Array, "*b"], dict[str, Float[Array, "*b"]]]:
     """``sum_i w_i exp(-k_i e_i)`` in 0..1, and its four kernels.
 
     Errors are means of squares: of position, velocity and angular velocity over bodies *and* coordinates (which makes
     the kernels three times softer than squared distances would), of the rotation angle over bodies.
 
     Returns:
-      the reward ``(*b)`` and ``{"pos", "rot", "vel", "angvel"}``, each ``(*b)`` in 0..1 before its weight.
+      the reward and ``{"pos", "rot", "vel", "angvel"}``, each in 0..1 before its weight.
     """
     c = config
     terms = {
@@ -68,8 +68,8 @@ def _mean_square(x: Array) -> Array:
     return jnp.mean(jnp.square(x), (-2, -1))
 
 
-def rotation_distance(p: Array, q: Array) -> Array:
-    """Angle in [0, pi] between the rotations of unit quaternions ``(..., 4)`` wxyz; well conditioned everywhere."""
+def rotation_distance(p: Float[Array, "*b 4"], q: Float[Array, "*b 4"]) -> Float[Array, "*b"]:
+    """Angle in [0, pi] between the rotations of unit quaternions, wxyz; well conditioned everywhere."""
     pw, px, py, pz = (p[..., i] for i in range(4))
     qw, qx, qy, qz = (q[..., i] for i in range(4))
     w = pw * qw + px * qx + py * qy + pz * qz
@@ -81,35 +81,39 @@ def rotation_distance(p: Array, q: Array) -> Array:
     return 2.0 * jnp.arctan2(jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, square))), jnp.abs(w))
 
 
-def power_penalty(torque: Array, joint_vel: Array, step: Array, coefficient: float = 5e-4) -> Array:
-    """``-coefficient * sum |torque * velocity|`` ``(*b)``, zero in the first steps after a reset.
+def power_penalty(
+    torque: Float[Array, "*b nu"], joint_vel: Float[Array, "*b nu"], step: Real[Array, "*b"], coefficient: float = 5e-4
+) -> Float[Array, "*b"]:
+    """``-coefficient * sum |torque * velocity|``, zero in the first steps after a reset.
 
     Args:
-      torque: ``(*b, nu)`` N m.
-      joint_vel: ``(*b, nu)`` rad/s, same order.
-      step: ``(*b)`` control steps since the reset.
+      torque: N m.
+      joint_vel: rad/s, same order.
+      step: control steps since the reset.
       coefficient: per W. PHC: 5e-4; 5e-5 when it tunes its composer.
     """
     power = jnp.sum(jnp.abs(torque * joint_vel), -1)
     return jnp.where(step <= POWER_GRACE_STEPS, 0.0, -coefficient * power)
 
 
-def body_distance(pos: Array, ref_pos: Array, bodies: tuple[int, ...] = EVAL_BODIES) -> Array:
-    """Distance in m of each of ``bodies`` to its reference: ``(*b, len(bodies))`` of ``(*b, J, 3)``."""
+def body_distance(
+    pos: Float[Array, "*b J 3"], ref_pos: Float[Array, "*b J 3"], bodies: tuple[int, ...] = EVAL_BODIES
+) -> Float[Array, "*b K"]:
+    """Distance in m of each of the K ``bodies`` to its reference."""
     delta = (pos - ref_pos)[..., jnp.asarray(bodies), :]
     return jnp.sqrt(jnp.sum(jnp.square(delta), -1))
 
 
 def has_lost_reference(
-    pos: Array,
-    ref_pos: Array,
-    step: Array,
+    pos: Float[Array, "*b J 3"],
+    ref_pos: Float[Array, "*b J 3"],
+    step: Real[Array, "*b"],
     *,
     distance: float = 0.25,
     use_mean: bool = False,
     bodies: tuple[int, ...] = RESET_BODIES,
-) -> Array:
-    """Early termination ``(*b)`` bool: a body, or with ``use_mean`` the mean of all, is farther off than ``distance``.
+) -> Bool[Array, "*b"]:
+    """Early termination: a body, or with ``use_mean`` the mean of all, is farther off than ``distance``.
 
     Never in the first step after a reset (``step <= 1``). PHC trains with 0.25 m and any body, and evaluates with the
     mean (``has_failed``).
@@ -119,8 +123,10 @@ def has_lost_reference(
     return lost & (step > 1)
 
 
-def has_failed(pos: Array, ref_pos: Array, bodies: tuple[int, ...] = EVAL_BODIES) -> Array:
-    """PHC's failure criterion of evaluation, per frame ``(*b)``: mean distance of ``bodies`` above 0.5 m.
+def has_failed(
+    pos: Float[Array, "*b J 3"], ref_pos: Float[Array, "*b J 3"], bodies: tuple[int, ...] = EVAL_BODIES
+) -> Bool[Array, "*b"]:
+    """PHC's failure criterion of evaluation, per frame: mean distance of ``bodies`` above 0.5 m.
 
     A clip is a success if no frame fails.
     """

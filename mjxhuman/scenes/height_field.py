@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Float
 
 from mjxhuman.scenes.surface import FRICTION, Nearest, split
+from mjxhuman.types import Array
 
 #: Rounds of exact line minimisation, along x and then y, after one Gauss-Newton step: exact on cells that slope along
 #: one axis (floors, steps), and 1e-3 of a cell on cells twisted by one in one.
@@ -27,13 +28,13 @@ class HeightField:
     Cells farther than ``rings`` away are not looked at: a distance above ``rings * spacing`` may be too large.
     """
 
-    heights: Array  # (X, Y) m, at x = origin[0] + i spacing, y = origin[1] + j spacing; at least 2 x 2
-    origin: Array  # (2,) m, x and y of heights[0, 0]
-    spacing: Array  # () m
-    friction: Array | None = None  # (); None: ``FRICTION``
+    heights: Float[Array, "X Y"]  # m, at x = origin[0] + i spacing, y = origin[1] + j spacing; at least 2 x 2
+    origin: Float[Array, "2"]  # m, x and y of heights[0, 0]
+    spacing: Float[Array, ""]  # m
+    friction: Float[Array, ""] | None = None  # None: ``FRICTION``
     rings: int = struct.field(pytree_node=False, default=1)
 
-    def nearest(self, points: Array, axis: int = -1) -> Nearest:
+    def nearest(self, points: Float[Array, "..."], axis: int = -1) -> Nearest:
         """See ``Surface.nearest``.
 
         Raises:

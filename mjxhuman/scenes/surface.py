@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from mjxhuman.types import Array
 
 #: Coulomb friction: rubber-soled shoes on dry floors, 0.7-1.0 (Redfern et al. 2001, Ergonomics 44:1138).
 FRICTION = 0.8
@@ -25,16 +27,16 @@ FALL, FALL_STEPS = 20.0, 128
 class Nearest(NamedTuple):
     """The place of a surface that is nearest to each point; ``*b`` are the points' axes without the components."""
 
-    distance: Array  # (*b) m, negative inside
-    normal: Array  # of the points' shape: unit vector out of the surface, world axes
-    friction: Array | float  # Coulomb coefficient, broadcasts against ``distance``
+    distance: Float[Array, "*b"]  # m, negative inside
+    normal: Float[Array, "..."]  # of the points' shape: unit vector out of the surface, world axes
+    friction: Float[Array, "..."] | float  # Coulomb coefficient, broadcasts against ``distance``
 
 
 @runtime_checkable
 class Surface(Protocol):
     """What a surface must do. It must also be a pytree of its numbers (``flax.struct.dataclass``, a named tuple)."""
 
-    def nearest(self, points: Array, axis: int = -1) -> Nearest:
+    def nearest(self, points: Float[Array, "..."], axis: int = -1) -> Nearest:
         """Distance, normal and friction at points of any shape, m, world axes; ``axis`` holds their x, y, z.
 
         The distance is differentiable and its gradient is the normal: the true distance near the surface, where loads
@@ -52,11 +54,11 @@ def split(points: Array, axis: int) -> tuple[Array, Array, Array]:
 class Plane:
     """A half space. What is None is static: ``Plane()`` is the floor z = 0, and costs what the constant would."""
 
-    point: Array | None = None  # (3,) m, any point of it; None: the origin
-    normal: Array | None = None  # (3,) out of the plane, of any length but 0; None: exactly +z
-    friction: Array | None = None  # (); None: ``FRICTION``
+    point: Float[Array, "3"] | None = None  # m, any point of it; None: the origin
+    normal: Float[Array, "3"] | None = None  # out of the plane, of any length but 0; None: exactly +z
+    friction: Float[Array, ""] | None = None  # None: ``FRICTION``
 
-    def nearest(self, points: Array, axis: int = -1) -> Nearest:
+    def nearest(self, points: Float[Array, "..."], axis: int = -1) -> Nearest:
         """See ``Surface.nearest``."""
         points = jnp.asarray(points)
         xyz = split(points, axis)
@@ -78,7 +80,7 @@ class Surfaces:
 
     parts: tuple[Surface, ...]
 
-    def nearest(self, points: Array, axis: int = -1) -> Nearest:
+    def nearest(self, points: Float[Array, "..."], axis: int = -1) -> Nearest:
         """See ``Surface.nearest``."""
         first, *others = (part.nearest(points, axis) for part in self.parts)
         distance, normal, friction = first

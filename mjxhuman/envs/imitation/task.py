@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
+from jaxtyping import Float, Int
 
 from mjxhuman.envs.clips import ClipLibrary, Curriculum
 from mjxhuman.envs.env import Observations, State, auto_reset, first_state, fold, split, where_done
@@ -29,7 +29,7 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.rewards.tracking import body_distance
-from mjxhuman.types import BodyState
+from mjxhuman.types import Array, BodyState
 
 #: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
 STYLE_FRAMES = 10
@@ -42,12 +42,12 @@ NOISE = 0x6E6F6973
 class Task:
     """Where in which clip an episode is."""
 
-    clip: Array  # (*b) int32
-    frame: Array  # (*b) int32, of the reference at the present time
-    heading: Array  # (*b) rad, by which the clip is turned about the vertical
-    steps: Array  # (*b) int32 since the start
-    action: Array  # (*b, nu) of the last step, smoothed
-    style: Array | None  # (*b, STYLE_FRAMES, n), latest first; None without style
+    clip: Int[Array, "*b"]
+    frame: Int[Array, "*b"]  # of the reference at the present time
+    heading: Float[Array, "*b"]  # rad, by which the clip is turned about the vertical
+    steps: Int[Array, "*b"]  # since the start
+    action: Float[Array, "*b nu"]  # of the last step, smoothed
+    style: Float[Array, "*b STYLE_FRAMES n"] | None  # latest first; None without style
     past: Past  # of observations that come late
 
 

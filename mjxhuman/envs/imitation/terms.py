@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from flax import struct
-from jax import Array
+from jaxtyping import Float, Int
 
 from mjxhuman.envs.imitation import observations
 from mjxhuman.envs.terms import Term, register
 from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.rewards import tracking
-from mjxhuman.types import BodyState
+from mjxhuman.types import Array, BodyState
 
 OBSERVATIONS: dict[str, Term] = {}
 REWARDS: dict[str, Term] = {}
@@ -29,14 +29,14 @@ class Moment:
     body: BodyState  # of the simulated body
     reference: BodyState  # at the same time
     target: BodyState  # of the reference one control step later
-    joint_pos: Array  # (*b, nu) rad, rotation vectors of ball joints, angles of hinges
-    target_joint_pos: Array  # (*b, nu) rad, of the reference one control step later
-    joint_vel: Array  # (*b, nu) rad/s
-    target_joint_vel: Array  # (*b, nu) rad/s
-    torque: Array  # (*b, nu) N m, of the servos at the start of the step: capped spring and damping
-    action: Array  # (*b, nu) action of this step, clipped and smoothed
-    previous_action: Array  # (*b, nu) of the step before
-    steps: Array  # (*b) control steps since the episode began
+    joint_pos: Float[Array, "*b nu"]  # rad, rotation vectors of ball joints, angles of hinges
+    target_joint_pos: Float[Array, "*b nu"]  # rad, of the reference one control step later
+    joint_vel: Float[Array, "*b nu"]  # rad/s
+    target_joint_vel: Float[Array, "*b nu"]  # rad/s
+    torque: Float[Array, "*b nu"]  # N m, of the servos at the start of the step: capped spring and damping
+    action: Float[Array, "*b nu"]  # action of this step, clipped and smoothed
+    previous_action: Float[Array, "*b nu"]  # of the step before
+    steps: Int[Array, "*b"]  # control steps since the episode began
     record: BodyRecord = struct.field(pytree_node=False)  # which bodies count for what
 
 

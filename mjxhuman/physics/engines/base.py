@@ -6,26 +6,28 @@ from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Int
+
+from mjxhuman.types import Array
 
 
 class PhysicsState(NamedTuple):
     """What the next step depends on, of n environments; with a time axis ``(n, H, ...)`` where a horizon is meant."""
 
-    qpos: Array  # (n, nq)
-    qvel: Array  # (n, nv)
-    warmstart: Array  # (n, nv), the last acceleration: where the contact solver starts
+    qpos: Float[Array, "n nq"]
+    qvel: Float[Array, "n nv"]
+    warmstart: Float[Array, "n nv"]  # the last acceleration: where the contact solver starts
 
 
 class Engine(Protocol):
-    """Pure: nothing is remembered between calls. ``variant`` (n,) int says which model each environment runs."""
+    """Pure: nothing is remembered between calls. ``variant`` says which model each environment runs."""
 
-    def advance(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
-        """The state a control step later under controls (n, nu); NaN where it could not be stepped."""
+    def advance(self, variant: Int[Array, " n"], state: PhysicsState, ctrl: Float[Array, "n nu"]) -> PhysicsState:
+        """The state a control step later under the controls; NaN where it could not be stepped."""
         ...
 
-    def rollout(self, variant: Array, state: PhysicsState, ctrl: Array) -> PhysicsState:
-        """The states (n, H, ...) after each of H control steps under ``ctrl`` (n, H, nu), as of repeated ``advance``.
+    def rollout(self, variant: Int[Array, " n"], state: PhysicsState, ctrl: Float[Array, "n H nu"]) -> PhysicsState:
+        """The states (n, H, ...) after each of H control steps, as of repeated ``advance``.
 
         NaN from the step on that failed.
         """
