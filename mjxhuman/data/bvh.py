@@ -2,8 +2,8 @@
 
 Rotation channels are degrees, applied in the order they are listed (each about the axis already turned by those before
 it). Position channels replace the joint's OFFSET, for any joint that has them (Bandai Namco's files give all joints
-six channels). Some exporters (iClone) write the root's position relative to its OFFSET instead; the floor tells: with
-the wrong reading the body walks a leg's length under it.
+six channels). Some exporters write displacements from the OFFSET instead: of the root (iClone), which the floor tells,
+since with the wrong reading the body walks a leg's length under it; of the other joints, which their bones tell.
 
 Tested on files of CMU (two conversions), iClone, MASS, Bandai Namco and a style-transfer network; Mixamo's and LAFAN1's
 names and layout only on files written for the tests.
@@ -53,6 +53,9 @@ def read_bvh(source: Source) -> SkeletonMotion:
         values = _read_frames(source, file, hierarchy, frames)
     fps = source.frame_rate(stated_fps)
     offsets = np.array(hierarchy.offsets)
+    if _displaced(hierarchy, offsets, values):
+        values = _replaced(hierarchy, offsets, values)
+        source.note("position channels are displacements from the OFFSET: read otherwise, the bones have no length")
     rest = rest_positions(hierarchy.parents, offsets)
     positions, quats = forward_kinematics(hierarchy.parents, _local_transforms(hierarchy, offsets, values), frames)
     to_world = up_of_skeleton(source, hierarchy.names, rest, positions)
@@ -239,6 +242,36 @@ def _local_transforms(tree: _Hierarchy, offsets: np.ndarray, values: np.ndarray)
         return translations, rotations
 
     return local
+
+
+def _position_columns(tree: _Hierarchy) -> list[tuple[int, int, int]]:
+    """Joint, axis and column of each position channel below the root."""
+    found, column = [], 0
+    for joint, channels in enumerate(tree.channels):
+        for kind, axis in channels:
+            if kind == "position" and joint > 0:
+                found.append((joint, "xyz".index(axis), column))
+            column += 1
+    return found
+
+
+def _displaced(tree: _Hierarchy, offsets: np.ndarray, values: np.ndarray) -> bool:
+    """Whether position channels below the root make bones of less than half their OFFSETs' length in all."""
+    columns = _position_columns(tree)
+    bones = offsets.copy()
+    for joint, axis, column in columns:
+        bones[joint, axis] = np.median(np.abs(values[:, column]))
+    moved = sorted({joint for joint, _, _ in columns})
+    lengths = [np.linalg.norm(each[moved], axis=-1).sum() for each in (bones, offsets)]
+    return bool(lengths[0] < 0.5 * lengths[1])
+
+
+def _replaced(tree: _Hierarchy, offsets: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """``values`` with displacements from the OFFSET written as positions."""
+    values = values.copy()
+    for joint, axis, column in _position_columns(tree):
+        values[:, column] += offsets[joint, axis]
+    return values
 
 
 def _root_position_is_relative(tree: _Hierarchy, offsets: np.ndarray, positions: np.ndarray, up: np.ndarray) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
-from mjxhuman.data.formats import format_of
-from mjxhuman.data.npz import AnyMotion
+from mjxhuman.data.formats import Format, format_of
+from mjxhuman.data.npz import AnyMotion, QposMotion
+from mjxhuman.data.plausible import question
 from mjxhuman.data.source import Source
 from mjxhuman.options import FileOptions, takes
 
@@ -40,4 +42,20 @@ def read_motion(path: str | os.PathLike[str], **options: Any) -> AnyMotion:
     source = Source(path, FileOptions(**options))
     if Path(path).is_dir():
         raise source.error("file", "a folder", "a file (mjxhuman.data.folders.find_motions lists those of a folder)")
-    return format_of(source).read(source)
+    return _plausible(source, format_of(source))
+
+
+def _plausible(source: Source, fmt: Format) -> AnyMotion:
+    """The motion, read again where the file says one thing and the body in it another."""
+    motion = fmt.read(source)
+    for _ in range(3):
+        if isinstance(motion, QposMotion) or not (found := question(source, motion)):
+            break
+        source = source.again(found)
+        fmt = format_of(source)
+        motion = fmt.read(source)
+    if isinstance(motion, QposMotion):
+        return motion
+    before = motion.provenance
+    conventions = tuple(dict.fromkeys((*before.conventions, *source.sentences)))
+    return dataclasses.replace(motion, provenance=before.with_(conventions=conventions))

@@ -102,7 +102,7 @@ def up_of_skeleton(source: Source, names: Sequence[str], rest: np.ndarray, posit
     Raises:
         MotionFileError: neither tells.
     """
-    if source.options.up is not None:
+    if source.options.up is not None or "up" in source.found:
         return source.up_axis(None)
     joints = smpl_joint_map(names)
     head = next((joints[name] for name in ("Head", "Neck", "Chest", "Spine") if name in joints), None)

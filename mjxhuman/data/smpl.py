@@ -177,7 +177,7 @@ def body_motion(
         licence: what the file states.
     """
     frames = len(parameters.translation)
-    position = parameters.translation
+    position = parameters.translation * (1.0 if "unit" in source.used else source.metres_per_unit(1.0))
     if pelvis is not None:
         position = position + np.array(pelvis)
         listed = ", ".join(f"{value:g}" for value in pelvis)
