@@ -24,7 +24,6 @@ FPS = 60.0
 FRAMES = 151
 TAKE_OFF, LANDING = 1.06, 1.42  # s
 KNOT = 0.05  # s between knots
-GRAVITY = 9.81
 
 SOURCES = (
     "key poses: after Bobbert et al., Med Sci Sports Exerc 28:1402 (1996), and Lees et al., J Biomech 37:1929 (2004)",
@@ -73,14 +72,14 @@ class Jump:
     def start(self) -> np.ndarray:
         """The splines of the key poses, soles on the floor at one place, and a parabola in between."""
         rows = {name: self._fit(values) for name, values in self.targets.items()}
-        height = 100 * float(self.humanoid.model.qpos0[2])
+        height, gravity = 100 * float(self.humanoid.model.qpos0[2]), -float(self.humanoid.model.opt.gravity[2])
         still = {"root_x": np.zeros(FRAMES), "root_z": np.full(FRAMES, height)}
         x = np.concatenate([*rows.values(), *(self._fit(v) for v in still.values())])
         points = jax.jit(lambda y: pose.contact_forces(self.humanoid, self.qpos(y), FPS, slice(None)).touch.point)
         sole = points(jnp.asarray(x))[: pose.SOLE_POINTS]
         t = np.clip(self.time, TAKE_OFF, LANDING)
         still["root_x"] = -100 * np.asarray(sole[4:6, 0].mean(0) - sole[4:6, 0, 0].mean())
-        still["root_z"] = height - 100 * np.asarray(sole[:, 2].min(0)) + 50 * GRAVITY * (t - TAKE_OFF) * (LANDING - t)
+        still["root_z"] = height - 100 * np.asarray(sole[:, 2].min(0)) + 50 * gravity * (t - TAKE_OFF) * (LANDING - t)
         return np.concatenate([*rows.values(), *(self._fit(v) for v in still.values())])
 
     def _fit(self, values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mjxhuman.data.smpl import SMPLX_PELVIS, body_motion, parameters_of, rotations
 from mjxhuman.data.source import Source
+from mjxhuman.runs import optional
 from mjxhuman.types import BodyMotion
 
 _KEYS = ("global_orient", "body_pose", "transl", "betas")
@@ -26,12 +27,7 @@ def read_gvhmr(source: Source) -> BodyMotion:
         ImportError: torch is not installed.
         MotionFileError: not such a file, or one that ``torch.load(weights_only=True)`` refuses.
     """
-    try:
-        import torch
-    except ImportError:
-        raise ImportError(
-            f"{source.path}: a GVHMR .pt file needs torch, which is not installed: pip install 'mjxhuman[torch]'"
-        ) from None
+    torch = optional("torch", "torch", f"{source.path}: a GVHMR .pt file")
     try:
         content = torch.load(source.path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:

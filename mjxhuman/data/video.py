@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mjxhuman.data.errors import MotionFileError
+from mjxhuman.runs import optional
 
 #: Longer side in px that pictures are shrunk to for an encoder: a person of half the height still has 500 px.
 MAX_SIDE = 1920
@@ -268,10 +269,7 @@ def _square(frame: Any, ratio: Any) -> tuple[int, int]:
 
 
 def _pyav(path: Path) -> Any:
-    try:
-        import av
-    except ImportError:
-        raise ImportError(f"{path}: reading a video needs the extra 'video': pip install 'mjxhuman[video]'") from None
+    av = optional("av", "video", f"{path}: reading a video")
     av.logging.set_level(av.logging.PANIC)  # what FFmpeg has to say is said by errors and notes
     return av
 

@@ -16,6 +16,7 @@ from mjxhuman.data.video import Picture
 from mjxhuman.encoders.base import AnyVideo
 from mjxhuman.encoders.crops import cut, cut_affine, framed
 from mjxhuman.encoders.torch_bridge import to_torch
+from mjxhuman.runs import optional
 
 #: Pictures whose crops go through a network together, at most.
 BATCH = 16
@@ -146,13 +147,7 @@ def transformers_module(what: str) -> Any:
     Raises:
       ImportError: it is not installed; the message says what needs it.
     """
-    try:
-        import transformers
-    except ImportError:
-        raise ImportError(
-            f"{what} needs transformers, which is not installed: pip install 'mjxhuman[encoders]'"
-        ) from None
-    return transformers
+    return optional("transformers", "encoders", what)
 
 
 def require_model(folder: Path, what: str) -> None:

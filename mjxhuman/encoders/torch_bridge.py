@@ -15,6 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from mjxhuman.runs import optional
+
 #: Files that make up weights; the rest of a folder (pictures, notes) does not matter.
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pt2", ".pth", ".ckpt", ".json", ".yaml")
 
@@ -25,11 +27,7 @@ def torch_module(what: str) -> Any:
     Raises:
       ImportError: it is not installed; the message says what needs it.
     """
-    try:
-        import torch
-    except ImportError:
-        raise ImportError(f"{what} needs torch, which is not installed: pip install 'mjxhuman[torch]'") from None
-    return torch
+    return optional("torch", "torch", what)
 
 
 def to_torch(array: Any) -> Any:

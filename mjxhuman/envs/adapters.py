@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.envs.env import Env, State
+from mjxhuman.runs import optional
 
 
 class _Driver:
@@ -57,7 +58,7 @@ def gymnasium_env(env: Env) -> Any:
     Raises:
         ImportError: gymnasium is not installed.
     """
-    gymnasium = _require("gymnasium", "gym")
+    gymnasium = optional("gymnasium", "gym", "the adapter")
     driver = _Driver(env, 1)
     interface: Any = gymnasium.Env
 
@@ -101,7 +102,7 @@ def gymnasium_vector_env(env: Env, num_envs: int) -> Any:
     Raises:
         ImportError: gymnasium is not installed.
     """
-    gymnasium = _require("gymnasium", "gym")
+    gymnasium = optional("gymnasium", "gym", "the adapter")
     vector = importlib.import_module("gymnasium.vector")
     batch_space = importlib.import_module("gymnasium.vector.utils").batch_space
     driver, size = _Driver(env, num_envs), num_envs
@@ -151,7 +152,7 @@ def brax_env(env: Env) -> Any:
     Raises:
         ImportError: brax is not installed.
     """
-    base = _require("brax.envs.base", "brax")
+    base = optional("brax.envs.base", "brax", "the adapter")
     sizes = env.observation_sizes
 
     def seen(state: State) -> Any:
@@ -244,13 +245,3 @@ def _box(gymnasium: Any, bound: float, size: int) -> Any:
 def _public(metrics: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Without the quantities that are meant for ``adapt``."""
     return {name: value for name, value in metrics.items() if not name.startswith("_")}
-
-
-def _require(module: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.split(".")[0]
-        raise ImportError(
-            f"{package}: not installed: pip install 'mjxhuman[{extra}]' (missing: {error.name})"
-        ) from None

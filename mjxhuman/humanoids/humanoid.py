@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.math import quaternion
 from mjxhuman.types import SMPL_JOINTS
 
 #: SMPL's 24 joints in SMPL order, under PHC's body names.
@@ -118,6 +119,22 @@ class Humanoid:
         gravity = np.array(self.model.opt.gravity, float)
         strength = float(np.linalg.norm(gravity))
         return -gravity / strength + 0.0 if strength else np.array([0.0, 0.0, 1.0])
+
+    def centre_of_mass(
+        self, body_pos: np.ndarray, body_quat: np.ndarray, bodies: Sequence[int] | None = None, scale: float = 1.0
+    ) -> np.ndarray:
+        """Centre of mass ``(*f, 3)`` m, on the host, of poses ``(*f, B, 3)`` m and ``(*f, B, 4)`` wxyz, world.
+
+        Args:
+            body_pos, body_quat: of the body frames.
+            bodies: MuJoCo ids of those that are given; default all of the model, the world included.
+            scale: factor on the body's size.
+        """
+        ids = slice(None) if bodies is None else np.asarray(bodies)
+        share = self.model.body_mass[ids] / self.model.body_mass[ids].sum()
+        return np.einsum(
+            "b,...bi->...i", share, body_pos + quaternion.rotate(body_quat, scale * self.model.body_ipos[ids])
+        )
 
     def with_gravity(self, gravity: Sequence[float]) -> Humanoid:
         """The same body where gravity is ``(3,)`` m/s^2 in world axes; equal arguments return the same object.

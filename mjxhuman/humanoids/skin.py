@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE, MIRROR, Proportions
+from mjxhuman.humanoids.record import mirrored
 
 #: Geom groups: what is drawn, and what collides.
 SKIN_GROUP, COLLISION_GROUP = 1, 3
@@ -40,7 +41,7 @@ def add_skin(nodes: dict[str, mujoco.MjsBody], shape: Proportions) -> None:
     """Add the drawn shapes to the bodies of a model description, geoms ``<body>_skin``."""
     size = shape.stature / DEFAULT_STATURE
     for body, node in nodes.items():
-        left = "L_" + body[2:] if body.startswith("R_") else body
+        left = mirrored(body) if body.startswith("R_") else body
         flip = MIRROR if body.startswith("R_") else np.ones(3)
         common = {
             "name": f"{body}_skin", "material": material(body), "contype": 0, "conaffinity": 0, "group": SKIN_GROUP,

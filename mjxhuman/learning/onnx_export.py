@@ -16,7 +16,7 @@ import numpy as np
 
 from mjxhuman.learning.normalization import EPSILON
 from mjxhuman.learning.policy import Policy
-from mjxhuman.runs import atomic_write
+from mjxhuman.runs import atomic_write, optional
 from mjxhuman.version import __version__
 
 if TYPE_CHECKING:
@@ -58,13 +58,8 @@ def onnx_model(policy: Policy, about: Mapping[str, Any] | None = None) -> onnx.M
     Raises:
         ModuleNotFoundError: the extra "onnx" is not installed; the message says how to.
     """
-    try:
-        import onnx
-        from onnx import helper
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"ONNX export needs the extra 'onnx': pip install 'mjxhuman[onnx]' (missing: {error.name})"
-        ) from error
+    onnx = optional("onnx", "onnx", "ONNX export")
+    helper = onnx.helper
     n_in, n_out = policy.networks.observation[0], policy.networks.action_size
     graph = _Graph("obs")
     graph.add("Sub", graph.constant("mean", policy.statistics.mean))

@@ -35,7 +35,6 @@ class Anatomy(Contacts):
 
     capsule_bodies: tuple[int, ...]  # (C,)
     pairs: tuple[tuple[int, int], ...]  # (Q,)
-    joint_names: tuple[str, ...]  # (K,) clinical joints
     proximal: tuple[int, ...]  # (K,)
     distal: tuple[int, ...]  # (K,)
     orders: tuple[str, ...]  # (K,) decompositions, see ``mjxhuman.math.clinical``
@@ -112,7 +111,6 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
         **topology,
         capsule_bodies=tuple(int(b) for b in capsules.body_id),
         pairs=tuple((int(a), int(b)) for a, b in capsules.pairs),
-        joint_names=tuple(ranges.names),
         proximal=tuple(int(b) for b in ranges.proximal),
         distal=tuple(int(b) for b in ranges.distal),
         orders=tuple(ranges.order),

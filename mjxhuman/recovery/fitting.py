@@ -130,11 +130,9 @@ class Fit:
     def centre_of_mass(self) -> np.ndarray:
         """``(T, 3)`` m, world."""
         humanoid = self.draft.humanoid
-        ids, model = humanoid.smpl_body_ids, humanoid.model
-        share = model.body_mass[ids] / model.body_mass[ids].sum()
-        centre = self.scale * quaternion.rotate(np.asarray(humanoid.smpl_frame, float), model.body_ipos[ids])
         pos, quat = self.pose()
-        return np.einsum("b,tbi->ti", share, pos + quaternion.rotate(quat, centre))
+        turned = quaternion.multiply(quat, np.asarray(humanoid.smpl_frame, float))
+        return humanoid.centre_of_mass(pos, turned, humanoid.smpl_body_ids, self.scale)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ideal pixels ``(T, V, K, 2)`` of world points ``(T, K, 3)``, and their derivative ``(T, V, K, 2, 3)``."""

@@ -16,7 +16,6 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.math import quaternion
 from mjxhuman.math.timeseries import runs
 from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
@@ -173,13 +172,6 @@ def torque_share(humanoid: Humanoid, joint_torque: np.ndarray) -> tuple[np.ndarr
     return 100.0 * np.max(np.where(tau >= 0, tau / high, tau / low), axis=-1, initial=0.0), bodies
 
 
-def centre_of_mass(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndarray) -> np.ndarray:
-    """Centre of mass (T, 3) m of poses (T, B, 3), (T, B, 4) wxyz."""
-    model = humanoid.model
-    mass = model.body_mass / model.body_mass.sum()
-    return np.einsum("b,tbi->ti", mass, body_pos + quaternion.rotate(body_quat, model.body_ipos))
-
-
 def _pool_worst(values: np.ndarray, stride: int, better: str) -> np.ndarray:
     """One value per ``stride`` frames: the worst where the direction is known, else the frame that is played."""
     if stride == 1 or better not in ("higher", "lower"):
@@ -274,7 +266,7 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "series": series,
         "worst": worst_moments(scores),
         "gaps": invalid_ranges(np.asarray(motion.valid, bool)),
-        "com": encode_array(centre_of_mass(motion.humanoid, pos[::stride], quat[::stride])),
+        "com": encode_array(motion.humanoid.centre_of_mass(pos[::stride], quat[::stride])),
         "dynamics": None,
         "film": film_payload(clip.film, stride) if clip.film is not None else None,
         "ground": ground_payload(clip.surface, pos[:, 1:]),

@@ -22,6 +22,7 @@ import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.report.pack import drawable_geoms, geom_shape, side_of
+from mjxhuman.runs import optional
 from mjxhuman.types import Dynamics
 
 #: RGB of left and right parts, of the others and of the ghost.
@@ -357,14 +358,9 @@ def require_video(path: str | Path) -> Any:
     Raises:
         ModuleNotFoundError: the extra "video" is not installed; the message names ``path`` and says how to.
     """
-    try:
-        import imageio.v2 as imageio
-        import imageio_ffmpeg  # noqa: F401  the reader of the plugin's binary
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: MP4 output needs the extra 'video': pip install 'mjxhuman[video]' (missing: {error.name})"
-        ) from error
-    return imageio
+    what = f"{path}: MP4 output"
+    optional("imageio_ffmpeg", "video", what)  # the plugin's binary
+    return optional("imageio.v2", "video", what)
 
 
 def save_video(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:

@@ -15,6 +15,7 @@ from mjxhuman.report.film import FilmStrip
 from mjxhuman.report.pack import ClipReport, drawable_geoms, geom_shape, side_of
 from mjxhuman.report.page import write_report
 from mjxhuman.report.render import COLOURS
+from mjxhuman.runs import optional
 from mjxhuman.types import Motion, Scores
 
 
@@ -67,12 +68,7 @@ def view_live(motion: Motion, *, port: int = 8080) -> None:
     Raises:
         ModuleNotFoundError: the extra "view" is not installed; the message says how to.
     """
-    try:
-        import viser
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"the live viewer needs the extra 'view': pip install 'mjxhuman[view]' (missing: {error.name})"
-        ) from error
+    viser = optional("viser", "view", "the live viewer")
     server = viser.ViserServer(port=port)
     server.scene.set_up_direction("+z")
     server.scene.add_grid("/floor", width=20.0, height=20.0, plane="xy", cell_size=0.25, section_size=1.0)

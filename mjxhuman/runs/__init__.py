@@ -2,6 +2,7 @@
 
 from mjxhuman.runs.compile_cache import enable_compile_cache
 from mjxhuman.runs.environment import describe
+from mjxhuman.runs.extras import optional
 from mjxhuman.runs.files import JsonLines, atomic_write, json_line, read_json_lines
 from mjxhuman.runs.inputs import expand_inputs
 from mjxhuman.runs.launch import prepare_jax
@@ -16,6 +17,7 @@ __all__ = [
     "enable_compile_cache",
     "expand_inputs",
     "json_line",
+    "optional",
     "prepare_jax",
     "progress",
     "read_json_lines",

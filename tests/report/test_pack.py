@@ -9,7 +9,6 @@ import pytest
 
 from mjxhuman.report import glossary
 from mjxhuman.report.pack import (
-    centre_of_mass,
     decode_array,
     drawable_geoms,
     dynamics_payload,
@@ -102,7 +101,7 @@ def test_centre_of_mass_is_mujocos(make_clip, humanoid):
     data.qpos[:] = motion.qpos[7]
     mujoco.mj_kinematics(humanoid.model, data)
     mujoco.mj_comPos(humanoid.model, data)
-    com = centre_of_mass(humanoid, motion.body_pos[7:8], motion.body_quat[7:8])
+    com = humanoid.centre_of_mass(motion.body_pos[7:8], motion.body_quat[7:8])
     np.testing.assert_allclose(com[0], data.subtree_com[0], atol=1e-9)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -146,8 +145,7 @@ def flights(humanoid: Humanoid, qpos: np.ndarray, fps: float, surface: Surface |
     local = np.broadcast_to(contacts.offset, pos.shape)
     turned = Rotation.from_quat(quat.reshape(-1, 4)[:, [1, 2, 3, 0]]).apply(local.reshape(-1, 3)).reshape(pos.shape)
     lowest = (measure(surface, pos + turned).distance - contacts.radius).min(-1)
-    mass = humanoid.model.body_mass
-    com = np.asarray(jnp.einsum("b,tbi->ti", mass / mass.sum(), motion.body_pos))
+    com = humanoid.centre_of_mass(np.asarray(motion.body_pos), np.asarray(motion.body_quat))
     falling = np.gradient(np.gradient(com @ humanoid.up.astype(com.dtype), 1 / fps), 1 / fps) < -5.0
     free = (lowest > 0.03) & falling
     return [(a, b - 1) for a, b in runs(free) if b - a >= max(2, round(0.08 * fps))]
