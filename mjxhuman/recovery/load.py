@@ -32,9 +32,9 @@ from mjxhuman.options import (
     takes,
 )
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
-from mjxhuman.retarget.motion import retarget_motion
+from mjxhuman.retarget.motion import retarget_motion, retarget_together
 from mjxhuman.runs.progress import busy
-from mjxhuman.types import Camera, Keypoints, Motion
+from mjxhuman.types import BodyMotion, Camera, Keypoints, Motion
 
 if TYPE_CHECKING:
     from mjxhuman.recovery.recover import Recovery
@@ -172,7 +172,7 @@ def recover_all(
     """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
 
     They share one world: vertical, floor and camera are found from all of them, and who stands beside whom in the film
-    does so in the result. Body motion that an encoder gives is grounded person by person.
+    does so in the result.
 
     Raises:
       As ``load_motion``, at the first; nobody in the video.
@@ -228,9 +228,11 @@ def _together(
     humanoid: Humanoid | None,
     ground: str,
 ) -> list[Recovered | ValueError]:
-    """People, each with the sentence that says who it is: those of whom there are keypoints in one world."""
+    """People, each with the sentence that says who it is, in one world."""
     people = [person.keypoints for person, _ in chosen if _by_fit(person) and person.keypoints is not None]
+    bodies = [person.body for person, _ in chosen if person.body is not None]
     fits = iter(_fitted(people, path, camera, humanoid, ground) if people else ())
+    given = iter(_retargeted(bodies, humanoid, ground) if bodies else ())
     results: list[Recovered | ValueError] = []
     for person, said in chosen:
         try:
@@ -241,7 +243,10 @@ def _together(
                     raise found
                 motion, recovery = found
             elif person.body is not None:
-                motion = retarget_motion(person.body, humanoid, ground=ground)
+                own = next(given)
+                if isinstance(own, ValueError):
+                    raise own
+                motion = own
             else:
                 raise ValueError(f"the encoder {encoding.encoder} gives neither keypoints nor body motion")
         except ValueError as error:
@@ -260,6 +265,13 @@ def _together(
 
 def _by_fit(person: Person) -> bool:
     return person.body is None and person.keypoints is not None
+
+
+def _retargeted(bodies: list[BodyMotion], humanoid: Humanoid | None, ground: str) -> list[Motion | ValueError]:
+    try:
+        return retarget_together(bodies, humanoid, ground=ground)
+    except ValueError as error:
+        return [error] * len(bodies)
 
 
 def _fitted(

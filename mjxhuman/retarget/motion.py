@@ -86,6 +86,57 @@ def retarget_with_report(
     return place(humanoid, placed, valid, source, scale, found)
 
 
+def retarget_together(
+    sources: Sequence[BodyMotion], humanoid: Humanoid | None = None, *, ground: str = "stance"
+) -> list[Motion | ValueError]:
+    """Put people of one world on a humanoid each, in that world: the floor that levels it is found from all of them.
+
+    Each is then let down or lifted onto the floor: whoever says how far people are from a camera says it less well than
+    how they are turned. Alone it is ``retarget_motion``.
+
+    Args:
+      sources: the same frames of everyone. humanoid, ground: as ``retarget_motion`` takes them.
+
+    Returns:
+      Of each the motion, or why there is none.
+
+    Raises:
+      ValueError: as ``retarget_motion`` for the humanoid and the policy.
+    """
+    if ground not in POLICIES:
+        raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
+    results: list[Motion | ValueError | None] = [None] * len(sources)
+    people = []
+    for k, source in enumerate(sources):
+        try:
+            valid = _checked(source, source.provenance.path or "the given BodyMotion")
+        except ValueError as error:
+            results[k] = error
+        else:
+            people.append((k, *_direct(source, humanoid), valid))
+    level = _common_level([(body, placed, valid) for _, body, placed, _, valid in people], sources[0].fps, ground)
+    for k, body, placed, scale, valid in people:
+        (found,) = find_grounds([(body, placed, valid)], sources[k].fps, ground, level)
+        if level is not None and (tilt := np.rad2deg(quaternion.angle(level))) > 0.05:
+            said = f"floor that {len(people)} people share slopes by {tilt:.1f} deg: levelled; {found.sentence}"
+            found = dataclasses.replace(found, sentence=said)
+        results[k] = place(body, placed, valid, sources[k], scale, found)[0]
+    return [found for found in results if found is not None]
+
+
+def _common_level(people: Sequence[tuple[Humanoid, Placed, np.ndarray]], fps: float, policy: str) -> np.ndarray | None:
+    """The turn (4,) that levels the floor of several people, each of whom shows how it slopes, not how high it is where
+    the others are; None of fewer than two."""
+    if len(people) < 2:
+        return None
+    in_place = []
+    for body, placed, valid in people:
+        (own,) = find_grounds([(body, placed, valid)], fps, policy, np.array([1.0, 0.0, 0.0, 0.0]))
+        middle = np.array([*placed.root[valid, :2].mean(0), -own.offset])
+        in_place.append((body, dataclasses.replace(placed, root=placed.root - middle), valid))
+    return find_grounds(in_place, fps, policy)[0].quat
+
+
 def place(
     humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, found: Ground
 ) -> tuple[Motion, dict[str, Any]]:
