@@ -21,6 +21,8 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "asf": 0.0254 / 0.45
 UP_AXES = ("x", "y", "z", "-x", "-y", "-z")
 #: What brings a motion to the floor; ``mjxhuman.retarget.ground`` explains each.
 GROUNDS = ("none", "lowest", "stance", "plane")
+#: Whether a clip's speed is set by how its body falls; ``mjxhuman.physics.flight`` explains it.
+RETIMES = ("none", "auto")
 REWARDS = ("feasibility", "phymotion")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -120,6 +122,7 @@ class ReadOptions(FileOptions):
     """What is done with any motion."""
 
     ground: str = option("stance", "how the motion is put on the floor", choices=GROUNDS)
+    retime: str = option("none", "auto: the speed at which flights fall as gravity wants", choices=RETIMES)
 
 
 @dataclasses.dataclass(frozen=True)

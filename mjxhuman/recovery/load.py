@@ -31,6 +31,7 @@ from mjxhuman.options import (
     record_of,
     takes,
 )
+from mjxhuman.physics.flight import timed
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget.motion import retarget_motion, retarget_together
 from mjxhuman.runs.progress import busy
@@ -74,8 +75,8 @@ def load_motion(
       video: of videos and keypoints: encoder, person, camera.
       reading: the options of ``mjxhuman.options.ReadOptions``. ``fps``: frames per second, where the file does not say
         or says it wrong (slow motion); ``up``, ``unit``, ``skeleton`` of motion files, see ``read_motion``; ``ground``:
-        "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``). Files of joint coordinates are taken as
-        they are.
+        "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``); ``retime``: "auto" sets the speed by how
+        the body falls (``mjxhuman.physics.flight``). Files of joint coordinates are not moved.
 
     Raises:
       FileNotFoundError, MotionFileError, ImportError: as ``read_motion``, ``Video`` and ``read_detections``.
@@ -87,8 +88,8 @@ def load_motion(
         return recover(path, humanoid, options=video, **reading).motion
     motion = read_motion(path, **keywords(FileOptions, options))
     if isinstance(motion, QposMotion):
-        return _from_coordinates(motion, humanoid, str(path))
-    return retarget_motion(motion, humanoid, ground=options.ground)
+        return timed(_from_coordinates(motion, humanoid, str(path)), options.retime)
+    return timed(retarget_motion(motion, humanoid, ground=options.ground), options.retime)
 
 
 def load_clip(path: str | os.PathLike[str], humanoid: Humanoid | None, options: ClipOptions) -> Motion:
@@ -207,7 +208,7 @@ def _recoveries(
     camera = _fitting(given, options, encoding, path)
     wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
     chosen = [choose(encoding, person, path) for person in wanted]
-    return _together(path, film, encoding, chosen, camera, humanoid, reading.ground)
+    return _together(path, film, encoding, chosen, camera, humanoid, reading)
 
 
 def from_encoding(
@@ -215,7 +216,8 @@ def from_encoding(
 ) -> Recovered:
     """The motion of the largest person of an encoding, seen by a level camera."""
     camera = _fitting(None, VideoOptions(), encoding, Path(path))
-    (found,) = _together(Path(path), True, encoding, [choose(encoding, "largest", path)], camera, humanoid, ground)
+    chosen, reading = [choose(encoding, "largest", path)], ReadOptions(ground=ground)
+    (found,) = _together(Path(path), True, encoding, chosen, camera, humanoid, reading)
     return _or_raise(found)
 
 
@@ -226,13 +228,13 @@ def _together(
     chosen: Sequence[tuple[Person, str]],
     camera: Camera,
     humanoid: Humanoid | None,
-    ground: str,
+    reading: ReadOptions,
 ) -> list[Recovered | ValueError]:
     """People, each with the sentence that says who it is, in one world."""
     people = [person.keypoints for person, _ in chosen if _by_fit(person) and person.keypoints is not None]
     bodies = [person.body for person, _ in chosen if person.body is not None]
-    fits = iter(_fitted(people, path, camera, humanoid, ground) if people else ())
-    given = iter(_retargeted(bodies, humanoid, ground) if bodies else ())
+    fits = iter(_fitted(people, path, camera, humanoid, reading.ground) if people else ())
+    given = iter(_retargeted(bodies, humanoid, reading.ground) if bodies else ())
     results: list[Recovered | ValueError] = []
     for person, said in chosen:
         try:
@@ -258,7 +260,7 @@ def _together(
         conventions = tuple(dict.fromkeys((*before.conventions, *encoding.notes, said, *assumed)))
         kind = f"video, {encoding.encoder}" if film else "keypoints"
         provenance = before.with_(path=str(path), format=kind, conventions=conventions)
-        motion = dataclasses.replace(motion, provenance=provenance)
+        motion = timed(dataclasses.replace(motion, provenance=provenance), reading.retime)
         results.append(Recovered(motion, encoding, person, camera, recovery, path, film))
     return results
 
