@@ -14,7 +14,7 @@ import pytest
 import mjxhuman
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "optimistix", "jaxlie", "matplotlib", "viser", "brax", "smplx", "imageio")
+HEAVY = ("torch", "jaxlie", "matplotlib", "viser", "brax", "smplx", "imageio")
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(mjxhuman.__path__, "mjxhuman.")

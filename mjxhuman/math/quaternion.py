@@ -12,10 +12,17 @@ from scipy.spatial.transform import Rotation
 _AXES = {"x": 1, "y": 2, "z": 3}
 
 
+def _first(x: np.ndarray, axis: int) -> np.ndarray:
+    """The array with an axis moved to the front; ``np.moveaxis`` spends most of its time on checks."""
+    x = np.asarray(x)
+    axis %= x.ndim
+    return x.transpose(axis, *(k for k in range(x.ndim) if k != axis))
+
+
 def multiply(p: np.ndarray, q: np.ndarray, axis: int = -1) -> np.ndarray:
     """Hamilton product: rotate by ``q``, then by ``p``."""
-    pw, px, py, pz = np.moveaxis(p, axis, 0)
-    qw, qx, qy, qz = np.moveaxis(q, axis, 0)
+    pw, px, py, pz = _first(p, axis)
+    qw, qx, qy, qz = _first(q, axis)
     parts = [
         pw * qw - px * qx - py * qy - pz * qz,
         pw * qx + px * qw + py * qz - pz * qy,
@@ -27,14 +34,14 @@ def multiply(p: np.ndarray, q: np.ndarray, axis: int = -1) -> np.ndarray:
 
 def conjugate(q: np.ndarray, axis: int = -1) -> np.ndarray:
     """Inverse of unit quaternions."""
-    w, x, y, z = np.moveaxis(q, axis, 0)
+    w, x, y, z = _first(q, axis)
     return np.stack([w, -x, -y, -z], axis)
 
 
 def rotate(q: np.ndarray, v: np.ndarray, axis: int = -1) -> np.ndarray:
     """Vectors ``v`` turned by unit quaternions."""
-    w, x, y, z = np.moveaxis(q, axis, 0)
-    v0, v1, v2 = np.moveaxis(v, axis, 0)
+    w, x, y, z = _first(q, axis)
+    v0, v1, v2 = _first(v, axis)
     t0, t1, t2 = 2 * (y * v2 - z * v1), 2 * (z * v0 - x * v2), 2 * (x * v1 - y * v0)
     return np.stack([v0 + w * t0 + y * t2 - z * t1, v1 + w * t1 + z * t0 - x * t2, v2 + w * t2 + x * t1 - y * t0], axis)
 

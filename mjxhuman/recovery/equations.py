@@ -23,7 +23,8 @@ import numpy as np
 from jax import Array
 
 from mjxhuman.math import banded
-from mjxhuman.retarget.chain import ANCESTOR, JOINTS, forward, skew
+from mjxhuman.retarget.chain import ANCESTOR, JOINTS
+from mjxhuman.retarget.pose import forward, skew
 
 #: Unknowns of a frame: root, then one rotation vector per joint.
 UNKNOWNS = 3 + 3 * JOINTS

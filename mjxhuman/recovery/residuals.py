@@ -36,8 +36,8 @@ from mjxhuman.retarget.chain import (
     RANGE_INDEX,
     RANGE_LOW,
     RANGE_SIGMA,
-    chord,
 )
+from mjxhuman.retarget.pose import chord
 
 #: Standard deviations at which a sole's height or step loses its say.
 _SOLE_SCALE = 3.0

@@ -8,10 +8,12 @@ import numpy as np
 
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import forward_clip
-from mjxhuman.retarget.optimize import FittedPoses, Problem, solve
+from mjxhuman.retarget.optimize import FittedPoses, Problem, solve, started
 
-#: Frames the offsets are estimated on, spread evenly over the clip: enough for a mean, and one or two blocks of work.
-FRAMES = 256
+#: Frames the offsets are estimated on, spread evenly over the clip: enough for a mean.
+FRAMES = 96
+#: Steps (rad, m) after which the poses of a round are good enough; Gauss-Newton leaves about their square.
+_TOLERANCE = 1e-2
 
 
 def points_in_bodies(problem: Problem, poses: FittedPoses) -> tuple[np.ndarray, np.ndarray]:
@@ -23,12 +25,12 @@ def points_in_bodies(problem: Problem, poses: FittedPoses) -> tuple[np.ndarray, 
 
 
 def calibrate(problem: Problem, seen: np.ndarray, rounds: int, prior: np.ndarray | float) -> Problem:
-    """The problem with the offset of every point moved to where its target is on average.
+    """The problem with the offset of every point moved to where its target is on average, started near its solution.
 
     Args:
       problem: points at their nominal place; a point without weight takes no part in the poses and is placed by them.
       seen: ``(T, K)`` bool, which targets exist.
-      rounds: of solving poses and re-estimating offsets.
+      rounds: one or more, of solving poses and re-estimating offsets.
       prior: standard deviation (m) of an offset about its nominal place, scalar or ``(K,)``; the mean is drawn towards
         the nominal place as much as one observation of 1 cm per ten frames would draw it.
     """
@@ -39,10 +41,10 @@ def calibrate(problem: Problem, seen: np.ndarray, rounds: int, prior: np.ndarray
     seen_weight = seen[index].astype(float)
     count = seen_weight.sum(0)[:, None]
     pull = 0.1 * len(index) * (0.01 / np.broadcast_to(np.asarray(prior, float), (len(nominal),)))[:, None] ** 2
-    for _ in range(rounds):
-        poses = solve(part, tolerance=3e-3)
+    for k in range(rounds):
+        poses = solve(part, tolerance=_TOLERANCE, warm=k > 0)
         places, _ = points_in_bodies(part, poses)
         total = np.einsum("tk,tki->ki", seen_weight, places)
         point = (total + pull * nominal) / np.maximum(count + pull, 1e-9)
         part = dataclasses.replace(part, point=point, base=poses.local, origin=poses.root)
-    return dataclasses.replace(problem, point=part.point)
+    return dataclasses.replace(started(problem, index, poses), point=part.point)

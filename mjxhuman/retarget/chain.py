@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax.numpy as jnp
-import jaxlie
 import numpy as np
-from jax import Array
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math.quaternion import conjugate, multiply, rotate
@@ -60,15 +57,13 @@ def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
 
 
-def _levels() -> tuple[tuple[int, ...], ...]:
-    depth = [0] * len(PARENTS)
-    for j in range(1, len(PARENTS)):
-        depth[j] = depth[PARENTS[j]] + 1
-    return tuple(tuple(j for j in range(len(PARENTS)) if depth[j] == d) for d in range(1, max(depth) + 1))
+def _levels() -> tuple[np.ndarray, ...]:
+    depth = ANCESTOR.sum(1) - 1
+    return tuple(np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1))
 
 
 #: Joints of equal depth, from the pelvis' children down: each level is one vectorised step.
-_LEVELS = _levels()
+LEVELS = _levels()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,38 +128,3 @@ def local_rotations(quat: np.ndarray) -> np.ndarray:
     local[:, 0] = quat[:, 0]
     local[:, 1:] = multiply(conjugate(quat[:, PARENTS[1:]]), quat[:, 1:22])
     return local
-
-
-def forward(offsets: Array, root: Array, local: Array) -> tuple[Array, Array]:
-    """Joint positions ``(22, 3)`` and global rotations ``(22, 4)`` of one frame.
-
-    Args:
-      offsets: ``(22, 3)`` m. root: ``(3,)`` m, pelvis. local: ``(22, 4)``; the first is the root's global rotation.
-    """
-    pos: list[Array] = [root] + [root] * (len(PARENTS) - 1)
-    quat: list[Array] = [local[0]] + [local[0]] * (len(PARENTS) - 1)
-    for level in _LEVELS:
-        index = np.asarray(level)
-        parent_quat = jaxlie.SO3(jnp.stack([quat[PARENTS[j]] for j in level]))
-        parent_pos = jnp.stack([pos[PARENTS[j]] for j in level])
-        level_quat = (parent_quat @ jaxlie.SO3(local[index])).wxyz
-        level_pos = parent_pos + parent_quat.apply(offsets[index])
-        for k, j in enumerate(level):
-            pos[j], quat[j] = level_pos[k], level_quat[k]
-    return jnp.stack(pos), jnp.stack(quat)
-
-
-def chord(reference: jaxlie.SO3, rotation: jaxlie.SO3) -> tuple[Array, Array]:
-    """``2 sin(angle / 2) axis`` (..., 3) from reference to rotation in the rotation's body frame, and its derivative
-    (..., 3, 3) with respect to a body-frame rotation."""
-    q = (reference.inverse() @ rotation).wxyz
-    q = jnp.where(q[..., :1] < 0, -q, q)
-    w, v = q[..., 0, None, None], q[..., 1:]
-    return 2.0 * v, w * jnp.eye(3, dtype=q.dtype) + skew(v)
-
-
-def skew(v: Array) -> Array:
-    """Matrix (..., 3, 3) of the cross product with ``v`` (..., 3)."""
-    x, y, z = v[..., 0], v[..., 1], v[..., 2]
-    zero = jnp.zeros_like(x)
-    return jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape[:-1], 3, 3)

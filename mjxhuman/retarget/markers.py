@@ -22,6 +22,7 @@ from mjxhuman.retarget.chain import BODIES, INDEX, Chain, chain_from_offsets, fo
 from mjxhuman.retarget.extremities import flatten_feet, settle
 from mjxhuman.retarget.landmarks import MarkerSet, marker_set
 from mjxhuman.retarget.optimize import Problem, solve
+from mjxhuman.retarget.residuals import neutral_residual, ranges_residual
 from mjxhuman.retarget.skeleton import POINTS, ChainMotion
 from mjxhuman.types import PointMotion
 
@@ -133,8 +134,8 @@ def fit_markers(motion: PointMotion, joints: Joints, chain: Chain) -> tuple[Chai
     known = np.array([bool(place.joint) for place in markers.places])
     spread = np.where(known, np.hypot(markers.prior, _POINT_SIGMA), np.inf)
     first = calibrate(dataclasses.replace(full, weight=seen / spread), seen, 1, markers.prior)
-    problem = calibrate(dataclasses.replace(full, point=first.point), seen, 3, markers.prior)
-    poses = solve(problem)
+    problem = calibrate(dataclasses.replace(first, weight=full.weight), seen, 3, markers.prior)
+    poses = solve(problem, warm=True)
     pos, quat = forward_clip(own, poses.root, poses.local)
     found = {name: pos[:, INDEX[name]] for name in BODIES if name.split("_")[-1] in POINTS}
     sentences = (*flatten_feet(quat, found, motion.fps), *settle(quat, found, chain, motion.fps))
@@ -172,6 +173,5 @@ def _build_problem(motion: PointMotion, joints: Joints, markers: MarkerSet, chai
         chain=chain, body=markers.body, point=markers.point, target=np.where(valid[..., None], pos, 0.0),
         weight=valid * np.where(foot, 1.0 / _FOOT_SIGMA, 1.0 / _POINT_SIGMA),
         origin=hips - quaternion.rotate(quat[:, 0], rest_hips), base=local_rotations(quat),
-        reference=np.tile([1.0, 0.0, 0.0, 0.0], (len(pos), len(BODIES), 1)),
-        reference_weight=1.0 / neutral, reference_is_local=np.ones(len(BODIES), bool),
+        residuals=(neutral_residual(len(pos), 1.0 / neutral), ranges_residual(len(pos))),
     )  # fmt: skip

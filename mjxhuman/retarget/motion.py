@@ -16,7 +16,8 @@ from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
-from mjxhuman.runs.progress import busy, compiling
+from mjxhuman.retarget.residuals import Residual
+from mjxhuman.runs.progress import busy
 from mjxhuman.types import BodyMotion, Motion, PointMotion, SkeletonMotion
 
 #: A given body within this share of the estimated stature is taken as the subject's own: nothing is scaled.
@@ -37,13 +38,14 @@ class Placed:
     feet: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)  # source and fitted (T, 3)
 
 
-def retarget_motion(source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance") -> Motion:
+def retarget_motion(
+    source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance", residuals: Sequence[Residual] = ()
+) -> Motion:
     """Put a motion on a humanoid of SMPL topology.
 
     The same skeleton (``BodyMotion``) is mapped directly. Other skeletons (``SkeletonMotion``) and markers or joint
     positions (``PointMotion``) are fitted by batched least squares (``mjxhuman.retarget.optimize``); every frame on its
-    own, the source's frame rate kept, nothing filtered. The first call for a number of points compiles, later ones of
-    any length do not.
+    own, the source's frame rate kept, nothing filtered.
 
     Args:
       source: one clip, no batch axes, z up, metres; at least 3 frames.
@@ -51,19 +53,21 @@ def retarget_motion(source: FileMotion, humanoid: Humanoid | None = None, *, gro
         source's segments to 1 cm (SMPL parameters: the default body). On a body more than 2 % taller or shorter than
         the subject, positions are scaled about the floor's origin by the ratio of statures, and the provenance says so.
       ground: "none", "lowest", "stance" or "plane", see ``mjxhuman.retarget.ground``.
+      residuals: what else is known about the poses of the fit, in the source's world.
 
     Returns:
       The motion; ``provenance.retarget`` holds the residual report in sentences, ``provenance.ground`` and
       ``ground_offset`` the grounding.
 
     Raises:
-      ValueError: too few frames, missing, unknown or mirrored joints, a humanoid of another topology, unknown policy.
+      ValueError: too few frames, missing, unknown or mirrored joints, a humanoid of another topology, unknown policy,
+        residuals for a motion that is not fitted.
     """
-    return retarget_with_report(source, humanoid, ground=ground)[0]
+    return retarget_with_report(source, humanoid, ground=ground, residuals=residuals)[0]
 
 
 def retarget_with_report(
-    source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance"
+    source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance", residuals: Sequence[Residual] = ()
 ) -> tuple[Motion, dict[str, Any]]:
     """As ``retarget_motion``, with the full report.
 
@@ -76,10 +80,12 @@ def retarget_with_report(
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
     valid = _checked(source, what)
     if isinstance(source, BodyMotion):
+        if residuals:
+            raise ValueError(f"{what}: residuals: expected none for SMPL parameters, which are not fitted")
         humanoid, placed, scale = _direct(source, humanoid)
     elif isinstance(source, SkeletonMotion | PointMotion):
         with busy(f"fitting a body to {what}"):
-            humanoid, placed, scale = _fitted(source, humanoid, what)
+            humanoid, placed, scale = _fitted(source, humanoid, what, residuals)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
     (found,) = find_grounds([(humanoid, placed, valid)], source.fps, ground)
@@ -198,37 +204,35 @@ def _scale(stature: float, humanoid: Humanoid) -> float:
 
 
 def _fitted(
-    source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str
+    source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str, residuals: Sequence[Residual]
 ) -> tuple[Humanoid, Placed, float]:
-    # optimistix, lineax and jaxlie take a second to import, and direct retargeting does not need them
     from mjxhuman.retarget import calibrate, markers, optimize, skeleton, stature
 
     default = chain_of(load_humanoid("smpl"))
     source = _without_gaps(source)
     marker_set = None
     is_markers = isinstance(source, PointMotion) and not skeleton.is_smpl_array(source)
-    if isinstance(source, SkeletonMotion):
-        joints = skeleton.read_skeleton(source, default, what).joints
-    elif is_markers:
-        joints, _ = markers.read_markers(source, default, what)
+    if is_markers:
+        joints, _ = markers.read_markers(cast(PointMotion, source), default, what)
     else:
-        joints = skeleton.read_points(source, default, what).joints
+        joints = skeleton.read_joints(source, what)
     estimate = stature.estimate(joints, default)
     humanoid = load_humanoid("smpl", stature=round(estimate, 2)) if humanoid is None else humanoid
     scale = _scale(round(estimate, 2), humanoid)
     chain = chain_of(humanoid)
     source = _scaled(source, scale)
+    joints = {name: x * scale for name, x in joints.items()}
     if isinstance(source, SkeletonMotion):
-        fit = skeleton.read_skeleton(source, chain, what)
+        fit = skeleton.read_skeleton(source, joints, chain)
     elif is_markers:
         joints, _ = markers.read_markers(source, chain, what)
         fit, marker_set = markers.fit_markers(source, joints, chain)
     else:
-        fit = skeleton.read_points(source, chain, what)
+        fit = skeleton.read_points(joints, chain)
     problem, names = skeleton.build_problem(fit, chain)
     problem = calibrate.calibrate(problem, problem.weight > 0, 3, skeleton.OFFSET_PRIOR)
-    with compiling("the fit of a body"):
-        poses = optimize.solve(problem)
+    problem = dataclasses.replace(problem, residuals=(*problem.residuals, *residuals))
+    poses = optimize.solve(problem, warm=not residuals)
     placed = Placed(poses.root, poses.local, [f"subject's stature estimated at {estimate:.2f} m", *fit.sentences])
     own, fitted = calibrate.points_in_bodies(problem, poses)
     placed.feet = {n: (problem.target[:, k], fitted[:, k]) for k, n in enumerate(names) if n.endswith(("Ankle", "Toe"))}

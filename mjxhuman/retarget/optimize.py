@@ -1,245 +1,196 @@
-"""Batched inverse kinematics: per frame, the pose of the SMPL chain that best explains points and orientations.
+"""Batched inverse kinematics: per frame, the pose of the SMPL chain that best explains a list of residuals.
 
-Every frame is its own nonlinear least-squares problem in 69 unknowns (root shift, one rotation vector per joint about
-its starting rotation: jaxlie's exponential map is the retraction), solved by optimistix' Levenberg-Marquardt under
-``vmap``. Frames are cut into blocks of a fixed number, the last one padded by repeating its last frame, so that one
-compiled program per point count (a multiple of 32) serves clips of every length, in bounded memory. Frames do not see
-each other: nothing is filtered in time, and padding cannot change a result.
+Every frame is its own nonlinear least-squares problem in 69 unknowns (root shift, one turn per joint in body axes about
+its current rotation), solved by Levenberg-Marquardt. Frames do not see each other: nothing is filtered in time. The
+tree makes the normal equations cheap: what is fixed to a body adds a 6 x 6 matrix by its turn and shift, these are
+summed over the bodies beyond each joint, and a pair of joints of which one carries the other gets one product (the
+composite-rigid-body algorithm, Featherstone 2008, chapter 6, with information in place of inertia). It runs in float64
+on the host, where nothing has to be compiled; frames that are done leave the block.
 
-Residuals are in units of their standard deviation: points (m), each joint's rotation against a reference (global, the
-source's; or local, a neutral pose), and soft ranges of the hinge-like joints. A rotation error is the chord
-``2 sin(angle / 2) * axis``, smooth up to half a turn. The derivative is written out as a tree sum: forward mode through
-the kinematics costs ten times as much on a CPU. It all runs in float64: in float32 rounding hides the last decreases
-from the step control, which then takes four times the iterations and leaves noise that accelerations would show.
+Where to start: every eighth frame is solved first, and what had to be changed there, interpolated in time, is where
+the others begin.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import jaxlie
-import lineax
 import numpy as np
-import optimistix
-from jax import Array
+import threadpoolctl
+from scipy.linalg.lapack import dposv as posv
+from scipy.spatial.transform import Rotation
 
-from mjxhuman.physics.batching import CPU_OPTIONS, exclusive
-from mjxhuman.retarget.chain import (
-    ANCESTOR,
-    JOINTS,
-    POINT_BUCKET,
-    RANGE_HIGH,
-    RANGE_INDEX,
-    RANGE_LOW,
-    RANGE_SIGMA,
-    Chain,
-    chord,
-    forward,
-    skew,
-)
+from mjxhuman.math import quaternion
+from mjxhuman.retarget.chain import ANCESTOR, JOINTS, Chain
+from mjxhuman.retarget.residuals import Part, Posed, Residual, cross, points_residual
 
-#: Frames per call of the compiled program, on a CPU and on an accelerator.
-CPU_BLOCK, DEVICE_BLOCK = 128, 4096
+#: Frames that are solved together: their temporaries stay in the cache.
+_BLOCK = 48
 MAX_STEPS = 30
-
-
-class Frame(NamedTuple):
-    """What one frame asks for; a leading frame axis in a batch."""
-
-    base: Array  # (22, 4) local rotations the unknown rotation vectors are relative to
-    target: Array  # (K, 3) m, relative to the frame's origin
-    weight: Array  # (K,) 1/m; 0 where a point is missing
-    reference: Array  # (22, 4) wanted rotations, global or local
-
-
-class Shared(NamedTuple):
-    """What all frames have in common: runtime arrays, so that a new body or marker set compiles nothing."""
-
-    offsets: Array  # (22, 3) m
-    body: Array  # (K,) int, body each point is fixed to
-    point: Array  # (K, 3) m, in that body's frame
-    reference_weight: Array  # (22, 3) 1/rad, about the body's own axes
-    reference_is_local: Array  # (22,) bool: relative to the parent instead of the world
+#: Every so many frames are solved first, until a step is smaller than this (rad, m).
+_STRIDE, _ROUGHLY = 8, 0.1
+#: Damping (1/rad^2, 1/m^2): at first and at least, and its factor after a step that helped or did not.
+_DAMPING, _LEAST, _BETTER, _WORSE = 1e-2, 1e-6, 0.1, 10.0
+UNKNOWNS = 3 + 3 * JOINTS
+_DIAGONAL = np.arange(UNKNOWNS)
+#: Which joint carries which, or is it: (66, 66) by their turns.
+_CARRIES = np.kron(ANCESTOR.T, np.ones((3, 3)))
+#: Rows and columns of the joints' own 3 x 3 blocks, flat.
+_BLOCK_ROWS, _BLOCK_COLUMNS = (
+    x.ravel() for x in np.broadcast_arrays(*(3 + 3 * np.arange(JOINTS)[:, None, None] + y for y in np.ogrid[:3, :3]))
+)
 
 
 @dataclasses.dataclass
 class Problem:
-    """A clip's inverse kinematics problem, NumPy; T frames, K points.
-
-    ``origin`` ``(T, 3)`` m is subtracted from the targets and is where the pelvis starts.
-    """
+    """A clip's inverse kinematics problem, NumPy; T frames, K points."""
 
     chain: Chain
     body: np.ndarray  # (K,) int, index into BODIES
     point: np.ndarray  # (K, 3) m, body frame
     target: np.ndarray  # (T, K, 3) m
     weight: np.ndarray  # (T, K) 1/m
-    origin: np.ndarray  # (T, 3) m
-    base: np.ndarray  # (T, 22, 4)
-    reference: np.ndarray  # (T, 22, 4)
-    reference_weight: np.ndarray  # (22, 3) 1/rad
-    reference_is_local: np.ndarray  # (22,) bool
+    origin: np.ndarray  # (T, 3) m, where the pelvis starts
+    base: np.ndarray  # (T, 22, 4) local rotations to start from
+    residuals: tuple[Residual, ...]  # besides the points
 
     def frames(self, index: np.ndarray) -> Problem:
         """The same problem on some of the frames."""
-        cut = {name: getattr(self, name)[index] for name in ("target", "weight", "origin", "base", "reference")}
-        return dataclasses.replace(self, **cut)
+        cut = {name: getattr(self, name)[index] for name in ("target", "weight", "origin", "base")}
+        return dataclasses.replace(self, **cut, residuals=tuple(r.frames(index) for r in self.residuals))
+
+    def listed(self) -> tuple[Residual, ...]:
+        """All residuals, the points first."""
+        return points_residual(self.body, self.point, self.target, self.weight), *self.residuals
 
 
 @dataclasses.dataclass
 class FittedPoses:
-    """Solution: pelvis position and local rotations, and the cost in squared standard deviations."""
+    """Solution: pelvis position and local rotations."""
 
     root: np.ndarray  # (T, 3) m
     local: np.ndarray  # (T, 22, 4)
-    cost: np.ndarray  # (T,)
     steps: np.ndarray  # (T,) iterations used
 
 
-def solve(problem: Problem, tolerance: float = 1e-4) -> FittedPoses:
-    """Solve every frame of a problem, starting each at ``base`` and ``origin``.
+def solve(problem: Problem, tolerance: float = 1e-4, *, warm: bool = False) -> FittedPoses:
+    """Solve every frame of a problem.
 
     Args:
-      problem: at least one frame.
-      tolerance: rad and standard deviations; a frame is done when neither pose nor residuals change by more.
+      problem: at least one frame; ``base`` and ``origin`` say where to start.
+      tolerance: rad and m; a frame is done when a step is smaller.
+      warm: the start is near the solution.
     """
-    frames, points = problem.weight.shape
+    frames = len(problem.weight)
     if frames == 0:
         raise ValueError("retargeting needs at least one frame, found 0")
-    padded = POINT_BUCKET * max(1, -(-points // POINT_BUCKET))
-    shared = _shared(problem, padded - points)
-    block = CPU_BLOCK if jax.default_backend() == "cpu" else DEVICE_BLOCK
-    relative = problem.target - problem.origin[:, None]
-
-    def run(start: int) -> tuple[np.ndarray, ...]:
-        index = np.minimum(np.arange(start, start + block), frames - 1)
-        pad = ((0, 0), (0, padded - points))
-        frame = Frame(
-            base=problem.base[index],
-            target=np.pad(relative[index], (*pad, (0, 0))),
-            weight=np.pad(problem.weight[index], pad),
-            reference=problem.reference[index],
-        )
-        count = min(block, frames - start)
-        with exclusive():
-            return tuple(np.asarray(x)[:count] for x in _solve_block(frame, shared, np.asarray(tolerance)))
-
-    parts = [run(start) for start in range(0, frames, block)]
-    shift, local, cost, steps = (np.concatenate(x) for x in zip(*parts, strict=True))
-    local /= np.linalg.norm(local, axis=-1, keepdims=True)
-    return FittedPoses(root=problem.origin + shift, local=local, cost=cost, steps=steps)
+    # on a busy machine BLAS threads wait for one another
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        if not warm and frames >= 2 * _STRIDE:
+            few = np.unique(np.r_[np.arange(0, frames, _STRIDE), frames - 1])
+            problem = started(problem, few, _solve_blocks(problem.frames(few), _ROUGHLY))
+        return _solve_blocks(problem, tolerance)
 
 
-def _shared(problem: Problem, extra: int) -> Shared:
-    return Shared(
-        offsets=problem.chain.offsets[:JOINTS],
-        body=np.pad(problem.body.astype(np.int32), (0, extra)),
-        point=np.pad(problem.point, ((0, extra), (0, 0))),
-        reference_weight=problem.reference_weight,
-        reference_is_local=problem.reference_is_local,
-    )
+def started(problem: Problem, index: np.ndarray, poses: FittedPoses) -> Problem:
+    """The problem with its start moved by what had to be changed in the frames ``index``, interpolated in time."""
+    change = quaternion.multiply(quaternion.conjugate(problem.base[index]), poses.local)
+    change = Rotation.from_quat(change.reshape(-1, 4), scalar_first=True).as_rotvec().reshape(len(index), -1)
+    change = np.concatenate([poses.root - problem.origin[index], change], 1)
+    frames = np.arange(len(problem.base))
+    after = np.clip(np.searchsorted(index, frames), min(1, len(index) - 1), len(index) - 1)
+    before = np.maximum(after - 1, 0)
+    share = np.clip((frames - index[before]) / np.maximum(index[after] - index[before], 1), 0.0, 1.0)[:, None]
+    change = (1.0 - share) * change[before] + share * change[after]
+    return dataclasses.replace(problem, origin=problem.origin + change[:, :3], base=_turned(problem.base, change))
 
 
-class _Solver(optimistix.AbstractGaussNewton):
-    """Levenberg-Marquardt as in optimistix, with a step rule for problems that start close to the solution.
-
-    The stock rule needs 99 % of the predicted decrease before it weakens the damping, which keeps the soft directions
-    (references) creeping; half is enough here. Normal equations instead of QR: half the time, and the references keep
-    them well conditioned.
-    """
-
-    rtol: Any
-    atol: Any
-    norm: Callable = optimistix.max_norm
-    descent: optimistix.AbstractDescent = optimistix.DampedNewtonDescent(lineax.Normal(lineax.Cholesky()))
-    search: optimistix.AbstractSearch = optimistix.ClassicalTrustRegion(high_cutoff=0.5, high_constant=10.0)
-    verbose: Callable = lambda **_: None
+def _turned(local: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Local rotations ``(T, 22, 4)`` after the turns in a change ``(T, 69)`` of the unknowns."""
+    half = 0.5 * change[:, 3:].reshape(-1, JOINTS, 3)
+    angle = np.sqrt(np.sum(half * half, -1, keepdims=True))
+    turn = np.concatenate([np.cos(angle), np.sinc(angle / np.pi) * half], -1)
+    local = quaternion.multiply(local, turn)
+    return local / np.sqrt(np.sum(local * local, -1, keepdims=True))
 
 
-@functools.partial(jax.jit, compiler_options=CPU_OPTIONS)
-def _solve_block(frame: Frame, shared: Shared, tolerance: Array) -> tuple[Array, Array, Array, Array]:
-    return jax.vmap(_solve_frame, in_axes=(0, None, None))(frame, shared, tolerance)
+def _solve_blocks(problem: Problem, tolerance: float) -> FittedPoses:
+    frames = len(problem.weight)
+    blocks = [np.arange(start, min(start + _BLOCK, frames)) for start in range(0, frames, _BLOCK)]
+    found = [_solve_block(problem.frames(index), tolerance) for index in blocks]
+    return FittedPoses(*(np.concatenate(x) for x in zip(*found, strict=True)))
 
 
-def _solve_frame(frame: Frame, shared: Shared, tolerance: Array) -> tuple[Array, Array, Array, Array]:
-    solver = _Solver(rtol=tolerance, atol=tolerance)
-    start = jnp.zeros(3 + 3 * JOINTS, frame.target.dtype)
-    found = optimistix.least_squares(
-        lambda y, args: _residual(y, *args), solver, start, args=(frame, shared), max_steps=MAX_STEPS, throw=False
-    )
-    y = found.value
-    local = (jaxlie.SO3(frame.base) @ jaxlie.SO3.exp(y[3:].reshape(JOINTS, 3))).wxyz
-    return y[:3], local, jnp.sum(jnp.square(_residual(y, frame, shared))), found.stats["num_steps"]
+def _solve_block(problem: Problem, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    root, local = problem.origin.copy(), problem.base.copy()
+    residuals = problem.listed()
+    cost, matrix, gradient = normal_equations(Posed(problem.chain, root, local), residuals)
+    damping, steps = np.full(len(root), _DAMPING), np.zeros(len(root), int)
+    todo = np.arange(len(root))
+    for _ in range(MAX_STEPS):
+        steps[todo] += 1
+        change = _step(matrix[todo], damping[todo], gradient[todo])
+        new_root, new_local = root[todo] + change[:, :3], _turned(local[todo], change)
+        last = np.abs(change).max(1) < tolerance
+        root[todo[last]], local[todo[last]] = new_root[last], new_local[last]
+        todo, new_root, new_local = todo[~last], new_root[~last], new_local[~last]
+        if not todo.size:
+            break
+        new = normal_equations(Posed(problem.chain, new_root, new_local), [r.frames(todo) for r in residuals])
+        better = new[0] <= cost[todo]
+        taken = todo[better]
+        root[taken], local[taken] = new_root[better], new_local[better]
+        cost[taken], matrix[taken], gradient[taken] = (x[better] for x in new)
+        damping[todo] = np.maximum(damping[todo] * np.where(better, _BETTER, _WORSE), _LEAST)
+    return root, local, steps
 
 
-@jax.custom_jvp
-def _residual(y: Array, frame: Frame, shared: Shared) -> Array:
-    """Residual vector (3 K + 66 + 3 per hinge,), in standard deviations."""
-    return _evaluate(y, frame, shared)[0]
+def _step(matrix: np.ndarray, damping: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Damped Gauss-Newton steps ``(T, 69)``; of the matrices the upper triangle is read. Overwrites them."""
+    matrix[:, _DIAGONAL, _DIAGONAL] += damping[:, None]
+    change = np.empty_like(gradient)
+    for k in range(len(matrix)):
+        _, change[k], failed = posv(matrix[k].T, -gradient[k], lower=1, overwrite_a=1)
+        if failed:
+            raise ValueError("retargeting: a point or weight is not finite")
+    return change
 
 
-@_residual.defjvp
-def _residual_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    value, tangent_map = _evaluate(*primals)
-    return value, tangent_map(tangents[0])  # only y is ever differentiated
+def normal_equations(
+    posed: Posed, residuals: tuple[Residual, ...] | list[Residual]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cost ``(T,)``, matrix ``(T, 69, 69)`` (its upper triangle) and gradient ``(T, 69)`` of some frames: each residual
+    by its block or automatically."""
+    parts = [_part(posed, residual) for residual in residuals]
+    frames = len(posed.root)
+    bodies = [part.bodies for part in parts if part.bodies is not None]
+    below = ANCESTOR.T
+    information = (below @ sum(x for x, _ in bodies).reshape(frames, JOINTS, 36)).reshape(frames, JOINTS, 6, 6)
+    force = below @ sum(x for _, x in bodies)
+    # a joint turns what is beyond it about its own place: turn and shift (6) by its turn in body axes (3)
+    motion = np.concatenate([posed.world, cross(posed.pos[..., None], posed.world, 2)], 2)
+    load = information @ motion
+    matrix = np.zeros((frames, UNKNOWNS, UNKNOWNS))
+    flat = lambda x: np.swapaxes(x, 1, 2).reshape(frames, -1, 3 * JOINTS)  # noqa: E731
+    turns = matrix[:, 3:, 3:]
+    np.matmul(np.swapaxes(flat(motion), 1, 2), flat(load), out=turns)
+    turns *= _CARRIES
+    matrix[:, :3, 3:] = flat(load[:, :, 3:])
+    matrix[:, :3, :3] = information[:, 0, 3:, 3:]
+    gradient = np.concatenate([force[:, 0, 3:], np.einsum("tjxa,tjx->tja", motion, force).reshape(frames, -1)], 1)
+    for part in parts:
+        if part.joints is not None:
+            own, force = part.joints
+            matrix[:, _BLOCK_ROWS, _BLOCK_COLUMNS] += own.reshape(frames, -1)
+            gradient[:, 3:] += force.reshape(frames, -1)
+        if part.dense is not None:
+            matrix, gradient = matrix + part.dense[0], gradient + part.dense[1]
+    return sum(part.cost for part in parts), matrix, gradient
 
 
-def _evaluate(y: Array, frame: Frame, shared: Shared) -> tuple[Array, Callable[[Array], Array]]:
-    """Residual, and its directional derivative as a function of a change of ``y``."""
-    delta = y[3:].reshape(JOINTS, 3)
-    local = jaxlie.SO3(frame.base) @ jaxlie.SO3.exp(delta)
-    pos, quat = forward(shared.offsets, y[:3], local.wxyz)
-    arm = jaxlie.SO3(quat[shared.body]).apply(shared.point)
-    points = pos[shared.body] + arm
-    by_local = shared.reference_is_local[:, None]
-    turn, turn_map = chord(jaxlie.SO3(frame.reference), jaxlie.SO3(jnp.where(by_local, local.wxyz, quat)))
-    hinge, hinge_map = chord(jaxlie.SO3.identity(), jaxlie.SO3(local.wxyz[RANGE_INDEX]))
-    above, below = hinge > RANGE_HIGH, hinge < RANGE_LOW
-    beyond = jnp.where(above, hinge - RANGE_HIGH, 0.0) + jnp.where(below, hinge - RANGE_LOW, 0.0)
-    value = jnp.concatenate(
-        [
-            (frame.weight[:, None] * (points - frame.target)).ravel(),
-            (shared.reference_weight * turn).ravel(),
-            (beyond / RANGE_SIGMA).ravel(),
-        ]
-    )
-    world = jaxlie.SO3(quat).as_matrix()
-    spin = right_jacobian(delta)
-    inner_map = shared.reference_weight[:, :, None] * turn_map
-    active = jnp.where(above | below, 1.0 / RANGE_SIGMA, 0.0)
-    ancestor = jnp.asarray(ANCESTOR, y.dtype)
+def _part(posed: Posed, residual: Residual) -> Part:
+    if residual.block is not None:
+        return residual.block(posed, residual)
+    from mjxhuman.retarget.automatic import automatic
 
-    def tangent_map(dy: Array) -> Array:
-        own = jnp.einsum("jab,jb->ja", spin, dy[3:].reshape(JOINTS, 3))  # turn of each joint, body axes
-        axes = jnp.einsum("jab,jb->ja", world, own)  # the same in world axes
-        # a body turns with the sum of its ancestors' turns, and moves as a rigid body about each of them
-        total = ancestor @ jnp.concatenate([axes, jnp.cross(axes, pos)], -1)
-        turning, shift = total[:, :3], total[:, 3:]
-        moved = dy[:3] + jnp.cross(turning[shared.body], points) - shift[shared.body]
-        turned = jnp.where(by_local, own, jnp.einsum("jba,jb->ja", world, turning))
-        bent = jnp.einsum("jab,jb->ja", hinge_map, own[RANGE_INDEX])
-        return jnp.concatenate(
-            [
-                (frame.weight[:, None] * moved).ravel(),
-                jnp.einsum("jab,jb->ja", inner_map, turned).ravel(),
-                (active * bent).ravel(),
-            ]
-        )
-
-    return value, tangent_map
-
-
-def right_jacobian(delta: Array) -> Array:
-    """d exp(delta) as body-frame rotation; Sola et al., "A micro Lie theory", 2018, equation 143."""
-    square = jnp.sum(delta * delta, -1)[..., None, None]
-    small = square < 1e-4
-    angle = jnp.sqrt(jnp.where(small, 1.0, square))
-    first = jnp.where(small, 0.5 - square / 24.0, (1.0 - jnp.cos(angle)) / (angle * angle))
-    second = jnp.where(small, 1.0 / 6.0 - square / 120.0, (angle - jnp.sin(angle)) / (angle * angle * angle))
-    cross = skew(delta)
-    return jnp.eye(3, dtype=delta.dtype) - first * cross + second * (cross @ cross)
+    return automatic(posed, residual)

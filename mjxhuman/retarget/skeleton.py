@@ -20,6 +20,7 @@ from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_pos
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, local_rotations
 from mjxhuman.retarget.extremities import flatten_feet, floor_height, settle
 from mjxhuman.retarget.optimize import Problem
+from mjxhuman.retarget.residuals import ranges_residual, turned_residual
 from mjxhuman.types import PointMotion, SkeletonMotion
 
 #: Joint -> body it is fixed to, standard deviation of its position (m). A joint ends its parent's bone; the ankle is a
@@ -54,17 +55,23 @@ class ChainMotion:
     sentences: tuple[str, ...]
 
 
-def read_skeleton(motion: SkeletonMotion, chain: Chain, what: str) -> ChainMotion:
-    """Joints and rotations of a skeleton motion.
+def read_joints(motion: SkeletonMotion | PointMotion, what: str) -> Joints:
+    """The joints of SMPL that a skeleton or labelled joint positions have, ``(T, 3)`` m each.
 
     Raises:
       ValueError: joints are missing, unknown or mirrored.
     """
-    index = smpl_joint_map(motion.names)
-    joints = {name: np.asarray(motion.joint_pos[:, i], np.float64) for name, i in index.items()}
+    pos = motion.joint_pos if isinstance(motion, SkeletonMotion) else motion.pos
+    joints = {name: np.asarray(pos[:, i], np.float64) for name, i in smpl_joint_map(motion.names).items()}
     check_joints(joints, what)
     if "Pelvis" not in joints:
         raise ValueError(f"{what}: cannot be retargeted without the joint Pelvis; found {', '.join(joints)}")
+    return joints
+
+
+def read_skeleton(motion: SkeletonMotion, joints: Joints, chain: Chain) -> ChainMotion:
+    """Joints and rotations of a skeleton motion; ``joints`` from ``read_joints``."""
+    index = smpl_joint_map(motion.names)
     rest = {name: np.asarray(motion.rest_pos[i], np.float64)[None] for name, i in index.items()}
     turns = {name: np.asarray(motion.joint_quat[:, i], np.float64) for name, i in index.items()}
     quat, sentence = skeleton_rotations(turns, rest, joints, chain)
@@ -77,15 +84,8 @@ def is_smpl_array(motion: PointMotion) -> bool:
     return motion.kind == "joints" and set(BODIES) <= set(smpl_joint_map(motion.names))
 
 
-def read_points(motion: PointMotion, chain: Chain, what: str) -> ChainMotion:
-    """Joints of SMPL's own joint positions; rotations in closed form from them.
-
-    Raises:
-      ValueError: joints are missing, unknown or mirrored.
-    """
-    index = smpl_joint_map(motion.names)
-    joints = {name: np.asarray(motion.pos[:, i], np.float64) for name, i in index.items()}
-    check_joints(joints, what)
+def read_points(joints: Joints, chain: Chain) -> ChainMotion:
+    """Joints of SMPL's own joint positions; rotations in closed form from them."""
     quat = rotations_from_positions(joints, chain)
     return ChainMotion(
         joints, quat, False, ("no rotations in the source: twist of bones from bend planes, else neutral",)
@@ -125,8 +125,8 @@ def build_problem(
     rest_hips = 0.5 * (chain.rest[INDEX["L_Hip"]] + chain.rest[INDEX["R_Hip"]])
     return Problem(
         chain=chain, body=np.asarray(body), point=np.asarray(point), target=target, weight=weight,
-        origin=hips - quaternion.rotate(quat[:, 0], rest_hips), base=local_rotations(source.quat), reference=quat,
-        reference_weight=np.repeat(1.0 / turn[:, None], 3, 1), reference_is_local=np.zeros(len(BODIES), bool),
+        origin=hips - quaternion.rotate(quat[:, 0], rest_hips), base=local_rotations(source.quat),
+        residuals=(turned_residual(quat, np.repeat(1.0 / turn[:, None], 3, 1)), ranges_residual(frames)),
     ), names  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mjxhuman.version import __version__
 
-PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "numpy", "scipy", "flax", "jaxlie", "optimistix")
+PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "numpy", "scipy", "flax", "jaxlie")
 
 
 def describe(devices: bool = True) -> dict[str, Any]:
