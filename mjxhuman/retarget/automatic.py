@@ -15,13 +15,13 @@ from mjxhuman.math import rotation
 from mjxhuman.physics.batching import CPU_OPTIONS, exclusive
 from mjxhuman.retarget.chain import JOINTS
 from mjxhuman.retarget.pose import Pose, forward
-from mjxhuman.retarget.residuals import Part, Posed, Residual
+from mjxhuman.retarget.residuals import PosedFrames, PosePart, PoseResidual
 
 #: Frames are padded to a multiple of this, so that one program serves blocks of all sizes.
 _BUCKET = 32
 
 
-def automatic(posed: Posed, residual: Residual) -> Part:
+def automatic(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     """What a residual adds, differentiated by JAX in float64."""
     frames = len(posed.root)
     index = np.minimum(np.arange(-(-frames // _BUCKET) * _BUCKET), frames - 1)
@@ -32,7 +32,7 @@ def automatic(posed: Posed, residual: Residual) -> Part:
         offsets = posed.chain.offsets[:JOINTS]
         found = run(cut(posed.root), cut(posed.local), cut(residual.weight), rows, residual.common, offsets)
         cost, gradient, information = (np.asarray(x)[:frames] for x in found)
-    return Part(cost, dense=(information, gradient))
+    return PosePart(cost, dense=(information, gradient))
 
 
 @functools.lru_cache(maxsize=32)

@@ -16,7 +16,7 @@ from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
 from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
-from mjxhuman.retarget.residuals import Residual
+from mjxhuman.retarget.residuals import PoseResidual
 from mjxhuman.runs.progress import busy
 from mjxhuman.types import BodyMotion, Motion, PointMotion, SkeletonMotion
 
@@ -39,7 +39,11 @@ class Placed:
 
 
 def retarget_motion(
-    source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance", residuals: Sequence[Residual] = ()
+    source: FileMotion,
+    humanoid: Humanoid | None = None,
+    *,
+    ground: str = "stance",
+    residuals: Sequence[PoseResidual] = (),
 ) -> Motion:
     """Put a motion on a humanoid of SMPL topology.
 
@@ -67,7 +71,11 @@ def retarget_motion(
 
 
 def retarget_with_report(
-    source: FileMotion, humanoid: Humanoid | None = None, *, ground: str = "stance", residuals: Sequence[Residual] = ()
+    source: FileMotion,
+    humanoid: Humanoid | None = None,
+    *,
+    ground: str = "stance",
+    residuals: Sequence[PoseResidual] = (),
 ) -> tuple[Motion, dict[str, Any]]:
     """As ``retarget_motion``, with the full report.
 
@@ -204,7 +212,7 @@ def _scale(stature: float, humanoid: Humanoid) -> float:
 
 
 def _fitted(
-    source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str, residuals: Sequence[Residual]
+    source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str, residuals: Sequence[PoseResidual]
 ) -> tuple[Humanoid, Placed, float]:
     from mjxhuman.retarget import calibrate, markers, optimize, skeleton, stature
 

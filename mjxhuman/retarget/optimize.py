@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import ANCESTOR, JOINTS, Chain
-from mjxhuman.retarget.residuals import Part, Posed, Residual, cross, points_residual
+from mjxhuman.retarget.residuals import PosedFrames, PosePart, PoseResidual, cross, points_residual
 
 #: Frames that are solved together: their temporaries stay in the cache.
 _BLOCK = 48
@@ -52,14 +52,14 @@ class Problem:
     weight: np.ndarray  # (T, K) 1/m
     origin: np.ndarray  # (T, 3) m, where the pelvis starts
     base: np.ndarray  # (T, 22, 4) local rotations to start from
-    residuals: tuple[Residual, ...]  # besides the points
+    residuals: tuple[PoseResidual, ...]  # besides the points
 
     def frames(self, index: np.ndarray) -> Problem:
         """The same problem on some of the frames."""
         cut = {name: getattr(self, name)[index] for name in ("target", "weight", "origin", "base")}
         return dataclasses.replace(self, **cut, residuals=tuple(r.frames(index) for r in self.residuals))
 
-    def listed(self) -> tuple[Residual, ...]:
+    def listed(self) -> tuple[PoseResidual, ...]:
         """All residuals, the points first."""
         return points_residual(self.body, self.point, self.target, self.weight), *self.residuals
 
@@ -124,7 +124,7 @@ def _solve_blocks(problem: Problem, tolerance: float) -> FittedPoses:
 def _solve_block(problem: Problem, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     root, local = problem.origin.copy(), problem.base.copy()
     residuals = problem.listed()
-    cost, matrix, gradient = normal_equations(Posed(problem.chain, root, local), residuals)
+    cost, matrix, gradient = normal_equations(PosedFrames(problem.chain, root, local), residuals)
     damping, steps = np.full(len(root), _DAMPING), np.zeros(len(root), int)
     todo = np.arange(len(root))
     for _ in range(MAX_STEPS):
@@ -136,7 +136,7 @@ def _solve_block(problem: Problem, tolerance: float) -> tuple[np.ndarray, np.nda
         todo, new_root, new_local = todo[~last], new_root[~last], new_local[~last]
         if not todo.size:
             break
-        new = normal_equations(Posed(problem.chain, new_root, new_local), [r.frames(todo) for r in residuals])
+        new = normal_equations(PosedFrames(problem.chain, new_root, new_local), [r.frames(todo) for r in residuals])
         better = new[0] <= cost[todo]
         taken = todo[better]
         root[taken], local[taken] = new_root[better], new_local[better]
@@ -157,7 +157,7 @@ def _step(matrix: np.ndarray, damping: np.ndarray, gradient: np.ndarray) -> np.n
 
 
 def normal_equations(
-    posed: Posed, residuals: tuple[Residual, ...] | list[Residual]
+    posed: PosedFrames, residuals: tuple[PoseResidual, ...] | list[PoseResidual]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cost ``(T,)``, matrix ``(T, 69, 69)`` (its upper triangle) and gradient ``(T, 69)`` of some frames: each residual
     by its block or automatically."""
@@ -188,7 +188,7 @@ def normal_equations(
     return sum(part.cost for part in parts), matrix, gradient
 
 
-def _part(posed: Posed, residual: Residual) -> Part:
+def _part(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     if residual.block is not None:
         return residual.block(posed, residual)
     from mjxhuman.retarget.automatic import automatic

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # JAX's kinematics take a second to import, and only residual
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Residual:
+class PoseResidual:
     """One kind of residual; T frames.
 
     Attributes:
@@ -51,15 +51,15 @@ class Residual:
     weight: np.ndarray
     rows: Any = None
     common: Any = None
-    block: Callable[[Posed, Residual], Part] | None = None
+    block: Callable[[PosedFrames, PoseResidual], PosePart] | None = None
 
-    def frames(self, index: np.ndarray) -> Residual:
+    def frames(self, index: np.ndarray) -> PoseResidual:
         """The same on some of the frames."""
         cut = lambda x: np.asarray(x)[index]  # noqa: E731
         return dataclasses.replace(self, weight=cut(self.weight), rows=jax.tree.map(cut, self.rows))
 
 
-class Part(NamedTuple):
+class PosePart(NamedTuple):
     """What a residual adds to the normal equations; the gradient has the sign of a residual. None adds nothing.
 
     ``bodies`` is for what is fixed to a body: information (T, 22, 6, 6) and gradient (T, 22, 6) by its turn and shift,
@@ -73,7 +73,7 @@ class Part(NamedTuple):
     dense: tuple[np.ndarray, np.ndarray] | None = None
 
 
-class Posed:
+class PosedFrames:
     """Kinematics of some frames, for blocks."""
 
     def __init__(self, chain: Chain, root: np.ndarray, local: np.ndarray) -> None:
@@ -92,12 +92,12 @@ def points(pose: Pose, target: Array, common: tuple[Array, Array]) -> Array:
     return pose.place(*common) - target
 
 
-def points_residual(body: np.ndarray, point: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Residual:
+def points_residual(body: np.ndarray, point: np.ndarray, target: np.ndarray, weight: np.ndarray) -> PoseResidual:
     """Points ``point`` (K, 3) m of bodies ``body`` (K,) that were seen at ``target`` (T, K, 3)."""
-    return Residual(points, weight, target, (body, point), _points)
+    return PoseResidual(points, weight, target, (body, point), _points)
 
 
-def _points(posed: Posed, residual: Residual) -> Part:
+def _points(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     body, point = residual.common
     place = posed.pos[:, body] + np.einsum("tkab,kb->tka", posed.world[:, body], point)
     strength = residual.weight * residual.weight
@@ -115,7 +115,7 @@ def _points(posed: Posed, residual: Residual) -> Part:
     information[..., :3, 3:] = skew(total[..., 1:4])
     information[..., 3:, :3] = -information[..., :3, 3:]
     information[..., 3:, 3:] = total[..., :1, None] * np.eye(3)
-    return Part(np.einsum("tka,tka->t", force, error), bodies=(information, total[..., 13:]))
+    return PosePart(np.einsum("tka,tka->t", force, error), bodies=(information, total[..., 13:]))
 
 
 def turned(pose: Pose, reference: Array, weight: Array) -> Array:
@@ -123,12 +123,12 @@ def turned(pose: Pose, reference: Array, weight: Array) -> Array:
     return weight * _chord(rotation.multiply(rotation.conjugate(reference), pose.quat))
 
 
-def turned_residual(reference: np.ndarray, weight: np.ndarray) -> Residual:
+def turned_residual(reference: np.ndarray, weight: np.ndarray) -> PoseResidual:
     """World rotations against ``reference`` (T, 22, 4), with ``weight`` (22, 3) 1/rad about the body's own axes."""
-    return Residual(turned, np.ones(len(reference)), reference, weight, _turned)
+    return PoseResidual(turned, np.ones(len(reference)), reference, weight, _turned)
 
 
-def _turned(posed: Posed, residual: Residual) -> Part:
+def _turned(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     turn, slope = chord(quaternion.multiply(quaternion.conjugate(residual.rows), posed.quat))
     weight = residual.weight[:, None, None] * residual.common
     error = weight * turn
@@ -136,7 +136,7 @@ def _turned(posed: Posed, residual: Residual) -> Part:
     information, gradient = np.zeros((*turn.shape[:2], 6, 6)), np.zeros((*turn.shape[:2], 6))
     information[..., :3, :3] = np.swapaxes(by_world, -1, -2) @ by_world
     gradient[..., :3] = np.einsum("tjxa,tjx->tja", by_world, error)
-    return Part(np.einsum("tja,tja->t", error, error), bodies=(information, gradient))
+    return PosePart(np.einsum("tja,tja->t", error, error), bodies=(information, gradient))
 
 
 def neutral(pose: Pose, row: None, weight: Array) -> Array:
@@ -144,12 +144,12 @@ def neutral(pose: Pose, row: None, weight: Array) -> Array:
     return weight * _chord(pose.local)
 
 
-def neutral_residual(frames: int, weight: np.ndarray) -> Residual:
+def neutral_residual(frames: int, weight: np.ndarray) -> PoseResidual:
     """Joints held at the T-pose, with ``weight`` (22, 3) 1/rad."""
-    return Residual(neutral, np.ones(frames), common=weight, block=_neutral)
+    return PoseResidual(neutral, np.ones(frames), common=weight, block=_neutral)
 
 
-def _neutral(posed: Posed, residual: Residual) -> Part:
+def _neutral(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     turn, slope = chord(posed.local)
     weight = residual.weight[:, None, None] * residual.common
     return _by_joint(weight * turn, weight[..., None] * slope)
@@ -161,24 +161,24 @@ def ranges(pose: Pose, row: None) -> Array:
     return jnp.maximum(turn - RANGE_HIGH, 0.0) + jnp.minimum(turn - RANGE_LOW, 0.0)
 
 
-def ranges_residual(frames: int) -> Residual:
+def ranges_residual(frames: int) -> PoseResidual:
     """The soft ranges of knees, ankles, toes and elbows."""
-    return Residual(ranges, np.full(frames, 1.0 / RANGE_SIGMA), block=_ranges)
+    return PoseResidual(ranges, np.full(frames, 1.0 / RANGE_SIGMA), block=_ranges)
 
 
-def _ranges(posed: Posed, residual: Residual) -> Part:
+def _ranges(posed: PosedFrames, residual: PoseResidual) -> PosePart:
     turn, slope = chord(posed.local[:, RANGE_INDEX])
     beyond = np.maximum(turn - RANGE_HIGH, 0.0) + np.minimum(turn - RANGE_LOW, 0.0)
     ahead = residual.weight[:, None, None]
     return _by_joint(ahead * beyond, np.where(beyond != 0, ahead, 0.0)[..., None] * slope, RANGE_INDEX)
 
 
-def _by_joint(error: np.ndarray, slope: np.ndarray, joints: np.ndarray | slice = slice(None)) -> Part:
+def _by_joint(error: np.ndarray, slope: np.ndarray, joints: np.ndarray | slice = slice(None)) -> PosePart:
     """Errors ``(T, J, 3)`` of single joints and their derivatives ``(T, J, 3, 3)`` by the joints' turns."""
     information, gradient = np.zeros((len(error), JOINTS, 3, 3)), np.zeros((len(error), JOINTS, 3))
     information[:, joints] = np.swapaxes(slope, -1, -2) @ slope
     gradient[:, joints] = np.einsum("tjxa,tjx->tja", slope, error)
-    return Part(np.einsum("tja,tja->t", error, error), joints=(information, gradient))
+    return PosePart(np.einsum("tja,tja->t", error, error), joints=(information, gradient))
 
 
 def chord(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from synthetic_sources import as_skeleton, moving_pose
 
 from mjxhuman.retarget import retarget_motion
 from mjxhuman.retarget.chain import BODIES, chain_of
-from mjxhuman.retarget.residuals import Residual
+from mjxhuman.retarget.residuals import PoseResidual
 
 HAND = BODIES.index("L_Wrist")
 HELD = [20, 60]
@@ -31,7 +31,7 @@ def test_the_hand_holds_the_rail(humanoid):
     weight = np.zeros(frames)
     weight[HELD] = 1.0 / 0.001  # 1 / m: good to a millimetre; 0 where nothing was held
 
-    after = retarget_motion(source, humanoid, ground="none", residuals=[Residual(near, weight, rows=rail)])
+    after = retarget_motion(source, humanoid, ground="none", residuals=[PoseResidual(near, weight, rows=rail)])
 
     found = np.asarray(after.body_pos, float)[:, humanoid.smpl_body_ids[HAND]]
     assert np.linalg.norm(found - rail, axis=-1)[HELD].max() < 0.005

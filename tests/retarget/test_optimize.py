@@ -43,7 +43,7 @@ def test_a_block_is_what_automatic_differentiation_gives(chain, kind):
     problem, _, _ = make_problem(chain, 3, spread=0.5)
     listed = {r.value.__name__: r for r in (*problem.listed(), residuals.neutral_residual(3, np.full((22, 3), 2.0)))}
     assert np.abs(listed["points"].common[1]).max() > 0.01
-    posed = residuals.Posed(chain, problem.origin, problem.base)
+    posed = residuals.PosedFrames(chain, problem.origin, problem.base)
     without = dataclasses.replace(listed["points"], weight=0.0 * problem.weight)
     plain = dataclasses.replace(listed[kind], block=None)
     own, automatic = (optimize.normal_equations(posed, [without, r]) for r in (listed[kind], plain))
