@@ -5,13 +5,17 @@
     python -m experiments.evaluate --policy=reference --motions='mocap/*.amc'
     python -m experiments.evaluate --policy=reference --humanoid=g1.xml --motions='g1/*.csv' --fps=30
     python -m experiments.evaluate --policy=planner:fast --motions='mocap/*.amc'
+    python -m experiments.evaluate --policy=mpc --motions='mocap/*.amc' --push=0.5 --perturbed
 
 Every clip is simulated from its first frame to its last with the policy's mean action; with ``--phases=20`` from twenty
 random frames instead. ``--policy=zero``, ``random`` and ``reference`` are agents without training: servos that hold the
 T-pose, servos with random targets, and feed-forward playback of the clip; ``planner`` searches controls for each clip
-in the simulator (``mjxhuman.planning``); ``--humanoid`` says of which body, a robot's MJCF for example. A clip fails
-where the mean distance of the body's evaluated parts (of people 20: all but toes and hands) exceeds 0.5 m in any frame
-(PHC's criterion).
+in the simulator (``mjxhuman.planning``) and ``mpc`` does so in closed loop, from wherever the body is; ``--humanoid``
+says of which body, a robot's MJCF for example. A clip fails where the mean distance of the body's evaluated parts (of
+people 20: all but toes and hands) exceeds 0.5 m in any frame (PHC's criterion).
+
+``--push`` and ``--perturbed`` disturb every policy in the same way (``tracking.disturbance``); a plan's controls are
+found without and then carried out with the disturbance, open loop.
 
 Prints a table; writes ``clips.jsonl`` (one object per clip), ``summary.json`` and pictures of the clips that were
 tracked worst. The last line on stdout is one JSON object: clips, success_rate, mpjpe_global_mm and mpjpe_local_mm
@@ -51,6 +55,7 @@ class Evaluation:
 
     draw: int
     options: ClipOptions = ClipOptions()
+    disturbance: Any = None
     results: list[Any] = dataclasses.field(default_factory=list)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
     worst: list[Any] = dataclasses.field(default_factory=list)
@@ -79,13 +84,14 @@ def run(
 
 
 def performer(policy: str, engine: str, body: Any) -> Any:
-    """A tracker, or a planner for "planner" and "planner:PRESET"."""
+    """A tracker, or a planner for "planner" and "mpc", with ":PRESET" another than "default" and "fast"."""
     from mjxhuman.planning import default_planner
     from mjxhuman.tracking.tracker import load_tracker
 
     kind, _, preset = policy.partition(":")
-    if kind == "planner":
-        return default_planner(preset or "default", engine or None, body)
+    if kind in ("planner", "mpc"):
+        closed = kind == "mpc"
+        return default_planner(preset or ("fast" if closed else "default"), engine or None, body, closed)
     return load_tracker(policy or None, engine or None, body)
 
 
@@ -113,7 +119,7 @@ def track(motions: dict[str, Any], tracker: Any, evaluation: Evaluation, log: Js
     from mjxhuman.tracking.evaluate import evaluate
 
     judge = tracker.evaluate if isinstance(tracker, Planner) else functools.partial(evaluate, tracker)
-    for tracked in judge(list(motions.values()), list(motions), score=score):
+    for tracked in judge(list(motions.values()), list(motions), score=score, disturbance=evaluation.disturbance):
         log.append(tracked.result.record())
         evaluation.add(tracked)
         bar.update()
@@ -145,6 +151,7 @@ def conclude(evaluation: Evaluation, tracker: Any, out: pathlib.Path) -> None:
         print(f"not loaded: {path}")
     print(f"results: {out}")
     facts = {"policy": str(tracker.path), "facts": tracker.facts, "engine": tracker.simulator.engine}
+    facts["disturbance"] = dataclasses.asdict(evaluation.disturbance)
     with atomic_write(out / "summary.json") as file:
         file.write(json_line({**numbers, "failed_files": evaluation.failed, **facts, "environment": describe()}) + "\n")
     line = {k: numbers[k] for k in ("clips", "success_rate", "mpjpe_global_mm", "mpjpe_local_mm")}
@@ -174,13 +181,15 @@ def main(argv: Sequence[str]) -> int:
             require_video(out)
         prepare_jax()
         from mjxhuman.humanoids import load_humanoid
+        from mjxhuman.tracking.disturbance import Disturbance
 
+        disturbance = Disturbance(values.push, values.perturbed, values.seed)
         body = load_humanoid(values.humanoid) if values.humanoid else None
         tracker = performer(values.policy, values.engine, body)
     except (ValueError, OSError, ImportError) as error:
         print(f"evaluate: {spelt(str(error), '--{}')}", file=sys.stderr)
         return NOTHING_TO_DO
-    evaluation = Evaluation(values.draw, options)
+    evaluation = Evaluation(values.draw, options, disturbance)
     (out / "clips.jsonl").unlink(missing_ok=True)
     with JsonLines(out / "clips.jsonl") as log:
         run(paths, tracker, evaluation, log, values.score, values.phases)
@@ -193,7 +202,8 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "policy",
         "",
-        "Policy file, run folder, zero, random, reference, or planner[:PRESET]; default: the shipped tracker.",
+        "Policy file, run folder, zero, random, reference, planner[:PRESET] or mpc[:PRESET]; default: the shipped "
+        "tracker.",
     )
     flags.DEFINE_string(
         "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True
@@ -202,6 +212,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("humanoid", "", "The body: smpl, or an MJCF file; default: that of the policy, or smpl.")
     flags.DEFINE_string("engine", "", "Simulation engine: c, jax or warp; default the fastest here.")
     flags.DEFINE_integer("phases", 0, "Start so many times at random frames of each clip; 0: once at the first.")
+    flags.DEFINE_float("push", 0.0, "Push the body once a second: change its horizontal velocity by so much, m/s.")
+    flags.DEFINE_bool("perturbed", False, "Start off the clip's state.")
+    flags.DEFINE_integer("seed", 0, "Of pushes and perturbed starts.")
     flags.DEFINE_integer("draw", 6, "How many clips to draw, those with the largest errors.", lower_bound=0)
     flags.DEFINE_bool("film", False, "Draw films (.mp4) instead of sheets (.png).")
     flags.DEFINE_bool("score", True, "Score the feasibility of both motions, which takes longer than the simulation.")

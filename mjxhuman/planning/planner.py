@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning.reference import Reference, make_reference
 from mjxhuman.planning.result import Plan
-from mjxhuman.planning.search import Search, Settings, Trail
+from mjxhuman.planning.search import Search, Settings, Snapshot, Trail
 from mjxhuman.planning.terms import Term
 from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import progress as progress_bar
+from mjxhuman.tracking.disturbance import Disturbance
 from mjxhuman.tracking.evaluate import Tracked, effort_of, judge, usable
 from mjxhuman.types import Motion
 
@@ -67,7 +68,10 @@ def plan(
 
 
 def default_planner(
-    preset: str | Settings = "default", engine: str | None = None, humanoid: Humanoid | None = None
+    preset: str | Settings = "default",
+    engine: str | None = None,
+    humanoid: Humanoid | None = None,
+    closed_loop: bool = False,
 ) -> Planner:
     """The planner of a body, by default the built-in one; people's joints with ``LIGHT_DAMPING``.
 
@@ -75,7 +79,7 @@ def default_planner(
         ValueError: no such preset, or a body that the registry does not know.
     """
     body = humanoid or load_humanoid("smpl")
-    return Planner(_actuated(body), preset, engine=engine)
+    return Planner(_actuated(body), preset, engine=engine, closed_loop=closed_loop)
 
 
 def _actuated(humanoid: Humanoid) -> Actuated:
@@ -83,7 +87,12 @@ def _actuated(humanoid: Humanoid) -> Actuated:
 
 
 class Planner:
-    """``plan`` for many motions of one body: programs are compiled once."""
+    """``plan`` for many motions of one body: programs are compiled once.
+
+    With ``closed_loop`` it is a controller (model predictive control): it plans from wherever the body is and never
+    goes back, so a disturbance is met as a policy has to meet it. Without, a disturbance happens to the finished plan,
+    whose controls know nothing of it.
+    """
 
     def __init__(
         self,
@@ -91,11 +100,14 @@ class Planner:
         preset: str | Settings = "default",
         terms: Mapping[str, Term] | None = None,
         engine: str | None = None,
+        closed_loop: bool = False,
     ) -> None:
         if isinstance(preset, str) and preset not in PRESETS:
             raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {preset!r}")
         self.preset = preset if isinstance(preset, str) else "custom"
-        self.path = Path(f"planner:{self.preset}")
+        self.closed_loop = closed_loop
+        self.spent = self.performed = 0.0
+        self.path = Path(f"{self.kind}:{self.preset}")
         self.simulator = make_simulator(body, engine)
         self.search = Search(self.simulator, PRESETS[preset] if isinstance(preset, str) else preset, terms)
 
@@ -110,33 +122,58 @@ class Planner:
         return 1.0 / self.simulator.dt
 
     @property
+    def kind(self) -> str:
+        """What it goes by among policies."""
+        return "mpc" if self.closed_loop else "planner"
+
+    @property
     def facts(self) -> dict[str, Any]:
-        """JSON-ready settings."""
-        return {"kind": "planner", "preset": self.preset, **dataclasses.asdict(self.search.settings)}
+        """JSON-ready settings, and what it has cost: seconds of processor time per second of motion."""
+        cost = self.spent / self.performed if self.performed else float("nan")
+        settings = dataclasses.asdict(self.search.settings)
+        return {"kind": self.kind, "preset": self.preset, **settings, "processor_seconds_per_second": cost}
 
     def evaluate(
-        self, motions: Sequence[Motion], names: Sequence[str], *, score: bool = True, seed: int = 0
+        self,
+        motions: Sequence[Motion],
+        names: Sequence[str],
+        *,
+        score: bool = True,
+        seed: int = 0,
+        disturbance: Disturbance | None = None,
     ) -> Iterator[Tracked]:
         """What ``tracking.evaluate.evaluate`` does with a policy: one ``Tracked`` per motion, as they are planned."""
         for motion, name in zip(motions, names, strict=True):
-            tracked = self(motion, seed=seed, progress=False).as_tracked(score)
+            found = self(motion, seed=seed, progress=False, name=name, disturbance=disturbance)
+            tracked = found.as_tracked(score)
             yield dataclasses.replace(tracked, result=dataclasses.replace(tracked.result, name=name))
 
-    def __call__(self, motion: Motion, *, seed: int = 0, progress: bool = True) -> Plan:
-        """See ``plan``."""
+    def __call__(
+        self,
+        motion: Motion,
+        *,
+        seed: int = 0,
+        progress: bool = True,
+        name: str = "",
+        disturbance: Disturbance | None = None,
+    ) -> Plan:
+        """See ``plan``; ``disturbance`` is drawn by the motion's name. ``Plan.replay`` knows of no pushes."""
         body, rate = self.simulator.actuated, 1.0 / self.simulator.dt
-        motion = usable(_driven(motion), body.humanoid, rate, motion.provenance.path or "motion")
+        name = name or motion.provenance.path or "motion"
+        motion = usable(_driven(motion), body.humanoid, rate, name)
         reference = make_reference(motion, self.simulator)
-        before, began = self.search.simulated_steps, time.monotonic()
-        label = Path(motion.provenance.path).name or "plan"
+        before, began, spent = self.search.simulated_steps, time.monotonic(), time.process_time()
+        label = Path(name).name or self.kind
         with progress_bar(reference.frames - 1, unit="step", label=label, quiet=not progress) as bar:
 
             def report(frame: int) -> None:
                 bar.n = frame  # goes back where the body was lost
                 bar.refresh()
 
-            path = self.search.run(reference, seed, report)
+            path = self._performed(reference, seed, report, name, disturbance)
         samples, seconds = self.search.simulated_steps - before, time.monotonic() - began
+        self.spent += time.process_time() - spent
+        self.performed += (reference.frames - 1) / rate
         start, at = path.states[0], self.simulator.address
         qvel = [state.qvel[at.qvel] for state in path.states]
         qvel += [np.zeros(at.nv)] * (reference.frames - len(qvel))
@@ -146,6 +183,26 @@ class Planner:
             ctrl=np.array(path.ctrl), start=(start.qpos, start.qvel), actuated=body,
             substeps=self.simulator.substeps, samples=samples, seconds=seconds, preset=self.preset, seed=seed,
         )  # fmt: skip
+
+    def _performed(
+        self,
+        reference: Reference,
+        seed: int,
+        report: Callable[[int], None],
+        name: str,
+        disturbance: Disturbance | None,
+    ) -> Trail:
+        """What the body does: a plan, a plan's controls under a disturbance, or closed-loop control."""
+        if not disturbance and not self.closed_loop:
+            return self.search.run(reference, seed, report)
+        disturbance = disturbance or Disturbance()
+        pushes = disturbance.pushes(name, reference.frames - 1, self.simulator.dt)
+        clip = (reference.qpos[0], reference.qvel[0])
+        qpos, qvel = disturbance.start(name, self.simulator, *clip)
+        state = Snapshot(qpos, qvel, np.zeros_like(qvel))
+        if self.closed_loop:
+            return self.search.control(reference, seed, state, pushes, report)
+        return self.search.follow(np.array(self.search.run(reference, seed, report).ctrl), state, pushes)
 
     def _judged(self, motion: Motion, reference: Reference, path: Trail) -> Tracked:
         """Errors and effort; a search that gave up leaves the last state standing for the rest."""

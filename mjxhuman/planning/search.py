@@ -1,4 +1,8 @@
-"""Receding horizon: plan a little ahead, carry out the first steps, plan again; go back where the body was lost."""
+"""Receding horizon: plan a little ahead, carry out the first steps, plan again; go back where the body was lost.
+
+``Search.run`` makes a plan. ``Search.control`` is the same planning as a controller: in closed loop with a simulation
+that pushes the body, and that cannot be taken back.
+"""
 
 from __future__ import annotations
 
@@ -120,6 +124,50 @@ class Search:
         assert path is not None
         return path
 
+    def control(
+        self,
+        reference: Reference,
+        seed: int,
+        start: Snapshot,
+        pushes: np.ndarray | None = None,
+        report: Callable[[int], None] = lambda frame: None,
+    ) -> Trail:
+        """Follow a reference from a state, planning from wherever the body is; it never goes back.
+
+        Args:
+            reference: to follow.
+            seed: of the samples.
+            start: the state the body begins in.
+            pushes: (T - 1, 2) m/s, changes of the root's horizontal velocity before each control step, which the plan
+                that is carried out in it does not know of.
+            report: called with the frame that was reached.
+
+        Returns:
+            What the body did, to the last frame or to where the simulation broke down. States are those that steps
+            end with: pushes come after them.
+        """
+        s, nu = self.settings, self.simulator.actuated.nu
+        generator = np.random.default_rng([seed, 0])
+        path = Trail([start], [], [np.zeros((s.horizon, nu))])
+        while (frame := len(path.ctrl)) < reference.frames - 1:
+            offset = self.improve(path.states[-1], reference, frame, path.offsets[-1], s.samples, generator)
+            self._carry_out(path, reference, offset, pushes)
+            if not np.isfinite(path.states[-1].qpos).all():
+                break
+            report(len(path.ctrl))
+        return path
+
+    def follow(self, ctrl: np.ndarray, start: Snapshot, pushes: np.ndarray | None = None) -> Trail:
+        """Carry out controls ``(T - 1, nu)`` from a state, whatever becomes of the body; ``pushes`` as ``control``."""
+        path = Trail([start], [], [])
+        for k, targets in enumerate(ctrl):
+            state = self._step(path.states[-1], targets, None if pushes is None else pushes[k])
+            path.ctrl.append(targets)
+            path.states.append(state)
+            if not np.isfinite(state.qpos).all():
+                break
+        return path
+
     def _pass(
         self,
         reference: Reference,
@@ -180,17 +228,27 @@ class Search:
             offset, before = offset + np.einsum("n,nhj->hj", np.asarray(share, np.float64), tried - offset), best
         return offset
 
-    def _carry_out(self, path: Trail, reference: Reference, offset: np.ndarray) -> None:
+    def _carry_out(
+        self, path: Trail, reference: Reference, offset: np.ndarray, pushes: np.ndarray | None = None
+    ) -> None:
         """Simulate the first steps of a plan and append them to the path."""
         s, frame = self.settings, len(path.ctrl)
         count = min(s.every, reference.frames - 1 - frame)
         ctrl = reference.targets(frame, count) + offset[:count]
-        qpos, qvel, warmstart = (x[0] for x in self._futures(path.states[-1], ctrl[None]))
         for k in range(count):
+            state = self._step(path.states[-1], ctrl[k], None if pushes is None else pushes[frame + k])
             path.ctrl.append(ctrl[k])
-            path.states.append(Snapshot(qpos[k], qvel[k], warmstart[k]))
+            path.states.append(state)
             left = np.concatenate([offset[k + 1 :], np.repeat(offset[-1:], k + 1, 0)])
             path.offsets.append(s.decay * left)
+
+    def _step(self, state: Snapshot, ctrl: np.ndarray, push: np.ndarray | None) -> Snapshot:
+        """The state a control step later, pushed before it."""
+        if push is not None and push.any():
+            qvel, root = state.qvel.copy(), self.simulator.address.qvel_start
+            qvel[root : root + 2] += push
+            state = dataclasses.replace(state, qvel=qvel)
+        return Snapshot(*(x[0, 0] for x in self._futures(state, ctrl[None, None])))
 
     def _futures(self, state: Snapshot, ctrl: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """States ``(n, H, .)`` after each control step of ``ctrl (n, H, nu)``, all from one state."""

@@ -27,6 +27,7 @@ from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.rewards.score import score as score_motion
 from mjxhuman.tracking import metrics
+from mjxhuman.tracking.disturbance import Disturbance
 from mjxhuman.tracking.tracker import Tracker
 from mjxhuman.types import Motion, Scores
 
@@ -113,6 +114,7 @@ def evaluate(
     *,
     score: bool = True,
     library: ClipLibrary | None = None,
+    disturbance: Disturbance | None = None,
 ) -> Iterator[Tracked]:
     """Track motions from their first frame to their last.
 
@@ -123,6 +125,7 @@ def evaluate(
         score: whether to compute the feasibility of both motions, which takes longer than the simulation; robots have
             no anatomy to score.
         library: of these motions, where it is at hand already.
+        disturbance: what happens to the body besides; None: nothing.
 
     Yields:
         One ``Tracked`` per motion, in the order of their lengths.
@@ -138,7 +141,7 @@ def evaluate(
     if np.asarray(library.length).tolist() != [clip.num_frames for clip in clips]:
         raise ValueError(f"library: expected the {len(clips)} clips of the motions, found {library.num_clips} others")
     env = make_imitation(library, tracker.simulator, tracker.config)
-    for index, qpos, effort, whole in roll_out(env, tracker.policy):
+    for index, qpos, effort, whole in roll_out(env, tracker.policy, disturbance, names):
         yield judge(names[index], clips[index], qpos, effort, whole, score)
 
 
@@ -186,15 +189,18 @@ def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Mo
     return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
 
 
-def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
+def roll_out(
+    env: Imitation, policy: Policy | Agent, disturbance: Disturbance | None = None, names: Sequence[str] = ()
+) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
     """Simulate the policy's mean action on every clip of an environment, from its first frame to its last.
 
-    What the environment randomises, and where it ends episodes, is switched off.
+    What the environment randomises, and where it ends episodes, is switched off; a disturbance is drawn by the clips'
+    ``names``.
 
     Yields:
         For every clip, in the order of their lengths: its index, the simulated qpos ``(T, nq)`` whose frame 0 is the
-        reference's, the effort ``(T - 1,)``, and how many of the frames are whole: T, or fewer where the simulation
-        broke down (the later ones repeat the last).
+        reference's (unless the start is disturbed), the effort ``(T - 1,)``, and how many of the frames are whole: T,
+        or fewer where the simulation broke down (the later ones repeat the last).
     """
     env = dataclasses.replace(env, config=_alone(env.config))
     lengths = np.asarray(env.library.length)
@@ -202,7 +208,8 @@ def roll_out(env: Imitation, policy: Policy | Agent) -> Iterator[tuple[int, np.n
     while order:
         size = next(b for b in BATCHES if b <= len(order))
         batch, order = order[:size], order[size:]
-        qpos, effort, broken = _play(env, policy, np.array(batch))
+        called = [names[i] for i in batch] if disturbance else []
+        qpos, effort, broken = _play(env, policy, np.array(batch), disturbance, called)
         for k, i in enumerate(batch):
             steps = int(lengths[i]) - 1
             fell = np.flatnonzero(broken[:steps, k])
@@ -220,17 +227,26 @@ def _alone(config: ImitationConfig) -> ImitationConfig:
 _FRAME_ARRAYS = ("qpos", "qvel", "torque", "control")
 
 
-def _play(env: Imitation, policy: Policy | Agent, clips: np.ndarray) -> tuple[np.ndarray, Effort, np.ndarray]:
+def _play(
+    env: Imitation, policy: Policy | Agent, clips: np.ndarray, disturbance: Disturbance | None, names: Sequence[str]
+) -> tuple[np.ndarray, Effort, np.ndarray]:
     """qpos (T, N, nq), effort and whether the simulation broke down (T - 1, N) of clips (N,), window by window."""
     start, length = (np.asarray(x)[clips] for x in (env.library.start, env.library.length))
-    state, parts = None, []
-    for first in range(0, int(length.max()) - 1, WINDOW):
+    begun = (env.library.qpos[start], env.library.qvel[start])
+    pushes, state, parts = None, None, []
+    steps = int(length.max()) - 1
+    if disturbance:
+        states = [disturbance.start(n, env.simulator, *map(np.asarray, x)) for n, *x in zip(names, *begun, strict=True)]
+        begun = tuple(jnp.asarray(np.array(x), jnp.float32) for x in zip(*states, strict=True))  # type: ignore[assignment]
+        drawn = [disturbance.pushes(name, steps + WINDOW, env.simulator.dt) for name in names]
+        pushes = jnp.asarray(np.stack(drawn, 1), jnp.float32)
+    for first in range(0, steps, WINDOW):
         window = dataclasses.replace(env, **_window(env.library, start, length, first))
-        state = _start(window) if state is None else _again(state)
-        state, part = _advance(window, policy, state)
+        state = _start(window, begun if disturbance else None) if state is None else _again(state)
+        state, part = _advance(window, policy, state, None if pushes is None else pushes[first : first + WINDOW])
         parts.append(jax.device_get(part))
     qpos, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-    return np.concatenate([np.asarray(env.library.qpos[start])[None], qpos]), effort, broken
+    return np.concatenate([np.asarray(begun[0])[None], qpos]), effort, broken
 
 
 def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
@@ -251,9 +267,9 @@ def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: 
 
 
 @jax.jit
-def _start(env: Imitation) -> State:
+def _start(env: Imitation, body: tuple[Array, Array] | None) -> State:
     clip = jnp.arange(env.library.start.shape[0], dtype=jnp.int32)
-    return env.start(jax.random.split(jax.random.key(0), clip.size), clip, jnp.zeros_like(clip))
+    return env.start(jax.random.split(jax.random.key(0), clip.size), clip, jnp.zeros_like(clip), body=body)
 
 
 def _again(state: State) -> State:
@@ -262,14 +278,22 @@ def _again(state: State) -> State:
 
 
 @jax.jit
-def _advance(env: Imitation, policy: Policy | Agent, state: State) -> tuple[State, tuple[Array, Effort, Array]]:
-    def step(state: State, _: None) -> tuple[State, tuple[Array, Effort, Array]]:
+def _advance(
+    env: Imitation, policy: Policy | Agent, state: State, pushes: Array | None
+) -> tuple[State, tuple[Array, Effort, Array]]:
+    """``WINDOW`` steps, with changes ``(WINDOW, N, 2)`` of the roots' horizontal velocities before each."""
+    root = env.simulator.address.qvel_start
+
+    def step(state: State, push: Array | None) -> tuple[State, tuple[Array, Effort, Array]]:
         action = jnp.clip(policy(state.obs), -1.0, 1.0)
+        if push is not None:
+            pushed = state.sim.qvel.at[..., root : root + 2].add(push)
+            state = dataclasses.replace(state, sim=dataclasses.replace(state.sim, qvel=pushed))
         effort = _effort(env, state, action)
         state = env.step(state, action)
         return state, (env.simulator.body(state.sim)[0], effort, state.metrics["diverged"] > 0)
 
-    return jax.lax.scan(step, state, length=WINDOW)
+    return jax.lax.scan(step, state, pushes, length=WINDOW)
 
 
 def _effort(env: Imitation, state: State, action: Array) -> Effort:

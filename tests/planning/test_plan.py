@@ -16,8 +16,9 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning import PRESETS, Plan, Planner, plan, search
 from mjxhuman.planning.reference import make_reference
-from mjxhuman.planning.search import Search, Settings
+from mjxhuman.planning.search import Search, Settings, Snapshot
 from mjxhuman.recovery.load import load_motion
+from mjxhuman.tracking.disturbance import Disturbance
 from mjxhuman.tracking.evaluate import roll_out
 from mjxhuman.tracking.tracker import load_tracker
 
@@ -180,3 +181,41 @@ def test_the_same_search_runs_on_mjx(humanoid, walk):
     short = motion_from_qpos(humanoid, walk.qpos[:20], walk.fps)
     found = Planner(body, tiny, engine="jax")(short, progress=False)
     assert found.tracked and found.error_global_mm < 60.0
+
+
+@pytest.fixture(scope="module")
+def controller(planner) -> Planner:
+    """The same search in closed loop."""
+    made = Planner(planner.simulator.actuated, SMALL, closed_loop=True)
+    made.simulator, made.search = planner.simulator, planner.search
+    return made
+
+
+def test_closed_loop_control_holds_where_a_replayed_plan_is_carried_away(planner, controller, walk):
+    """The same pushes on both. A plan under a push is its own controls, followed by whatever they lead to."""
+    push = Disturbance(push=0.6, seed=1)
+    (replayed,), (held,) = (p.evaluate([walk], ["walk"], score=False, disturbance=push) for p in (planner, controller))
+    assert held.result.success
+    assert held.result.mpjpe_g < 0.7 * replayed.result.mpjpe_g
+    assert controller.facts["kind"] == "mpc" and 0.1 < controller.facts["processor_seconds_per_second"] < 100.0
+
+
+def test_control_without_a_disturbance_can_be_replayed(controller, walk):
+    found = controller(walk, progress=False)
+    np.testing.assert_array_equal(np.asarray(found.replay().qpos), np.asarray(found.motion.qpos))
+
+
+def test_a_push_changes_the_velocity_of_the_root_and_is_not_foreseen(planner, walk):
+    reference = make_reference(planned_motion(planner, walk), planner.simulator)
+    search_, start = planner.search, Snapshot(reference.qpos[0], reference.qvel[0], np.zeros(75))
+    ctrl, pushes = reference.ctrl[:4], np.zeros((4, 2))
+    pushes[2] = (0.5, -0.25)
+    calm, pushed = search_.follow(ctrl, start), search_.follow(ctrl, start, pushes)
+    np.testing.assert_array_equal(pushed.states[2].qpos, calm.states[2].qpos)
+    moved = (pushed.states[3].qpos - calm.states[3].qpos)[:2] * 30.0
+    np.testing.assert_allclose(moved, (0.5, -0.25), atol=0.1)
+    one, two = (
+        search_.control(reference, 0, start, p) for p in (None, np.pad(pushes, ((0, reference.frames), (0, 0))))
+    )
+    np.testing.assert_array_equal(one.ctrl[:4], two.ctrl[:4])  # planned before the push
+    assert np.abs(one.ctrl[4] - two.ctrl[4]).max() > 1e-4  # and after it

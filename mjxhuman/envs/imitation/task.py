@@ -88,10 +88,21 @@ class Imitation:
         start = Start(heading, *self.reference(clip, frame, heading))
         return self._begun(rng, clip, frame, happen(self.config.starts, start, change, self.simulator))
 
-    def start(self, rng: Array, clip: Array, frame: Array, heading: Array | None = None) -> State:
-        """Start episodes in the clip's state, on clips and frames ``(*b)``, turned by ``heading`` ``(*b)`` rad."""
+    def start(
+        self,
+        rng: Array,
+        clip: Array,
+        frame: Array,
+        heading: Array | None = None,
+        body: tuple[Array, Array] | None = None,
+    ) -> State:
+        """Start episodes on clips and frames ``(*b)``, turned by ``heading`` ``(*b)`` rad.
+
+        The body starts in the clip's state, or in the qpos and qvel that ``body`` names.
+        """
         heading = jnp.zeros(clip.shape) if heading is None else heading
-        return self._begun(rng, clip, frame, Start(heading, *self.reference(clip, frame, heading)))
+        body = self.reference(clip, frame, heading) if body is None else body
+        return self._begun(rng, clip, frame, Start(heading, *body))
 
     def _begun(self, rng: Array, clip: Array, frame: Array, start: Start) -> State:
         action = jnp.zeros((*clip.shape, self.action_size))
