@@ -47,7 +47,7 @@ def _common() -> config_dict.ConfigDict:
     config.stature = config_dict.placeholder(float)  # m; unset: 1.71
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.contacts = "full"  # what may touch the floor: "full" or "feet"
-    config.damping = 1.0  # of the joints, as a factor on the record's; plans are made with 0.25
+    config.tuning = "stock"  # of the servos, a name in humanoids.tuning; plans are made with "light"
 
     config.randomize = config_dict.ConfigDict()  # what bodies differ in; see humanoids.actuated.randomized_models
     config.randomize.bodies = 0  # how many different ones the environments take turns in; 0: all the same

@@ -59,10 +59,11 @@ def simulation(config: config_dict.ConfigDict) -> Any:
     """The simulator of a configuration, with as many different bodies as it asks for."""
     from mjxhuman import load_humanoid
     from mjxhuman.humanoids.actuated import actuated_humanoid, randomized_models
+    from mjxhuman.humanoids.tuning import tuning_named
     from mjxhuman.physics.simulate import make_simulator
 
     body = load_humanoid("smpl", stature=config.stature) if config.stature else load_humanoid("smpl")
-    actuated = actuated_humanoid(body, config.contacts, damping=config.damping)
+    actuated = actuated_humanoid(body, config.contacts, tuning=tuning_named(config.tuning))
     ranges = {name: _plain(value) for name, value in config.randomize.items()}
     if (count := ranges.pop("bodies")) < 0:
         raise ValueError(f"config.randomize.bodies: expected 0 or more, found {count}")

@@ -141,7 +141,7 @@ class Controls:
     """Targets with which the servos of a simulated body made a motion."""
 
     target: Array  # (T, nu) rad, of the control step that begins at each frame; the last frame repeats the one before
-    servos: tuple[tuple[str, Any], ...] = struct.field(pytree_node=False)  # fields of ``Actuated`` that say which
+    servos: tuple[tuple[str, Any], ...] = struct.field(pytree_node=False)  # from ``Actuated.facts``: which
 
 
 @struct.dataclass

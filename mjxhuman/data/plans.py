@@ -12,11 +12,11 @@ from mjxhuman.data.npz import QposMotion
 from mjxhuman.data.source import Source
 from mjxhuman.types import Controls
 
-#: Version of the files: 2 holds the velocities.
-FORMAT = 2
+#: Version of the files: 2 holds the velocities, 3 how the body is tuned.
+FORMAT = 3
 ARRAYS = ("qpos", "qvel", "ctrl", "start_qpos", "start_qvel")
-#: What tells the servos of two actuated bodies apart, by the fields of ``humanoids.actuated.Actuated``.
-SERVOS = ("contacts", "damping")
+#: What tells the servos of two actuated bodies apart, the names in ``humanoids.actuated.Actuated.facts``.
+SERVOS = ("contacts", "tuning")
 
 
 def is_plan(arrays: NpzFile) -> bool:

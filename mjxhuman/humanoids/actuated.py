@@ -22,21 +22,15 @@ from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.humanoids.registry import SMPL
 from mjxhuman.humanoids.servos import Servos, add_servos, make_servos
 from mjxhuman.humanoids.smpl import FRICTION
+from mjxhuman.humanoids.tuning import STOCK, Tuning
 from mjxhuman.humanoids.twins import to_ball
 
 #: Physics steps per second; four per control step at 30 Hz.
 PHYSICS_HZ = 120
 
-#: Share of PHC's joint damping with which the body moves like a body: the whole of it takes 23-78 N m per axis to
-#: overcome in a run, where inverse dynamics asks the joints for 3-14.
-LIGHT_DAMPING = 0.25
-
 #: Newton iterations and line-search steps. With 100 and 50, the mean pelvis height of 256 bodies after two seconds of
 #: random targets differs by 0.2 mm and the speed does not; with 3 and 6 by 18 mm, and with 1 and 4 bodies explode.
 ITERATIONS, LS_ITERATIONS = 6, 8
-
-#: Largest radius of the spheres in the corners of the soles, m.
-SOLE_RADIUS = 0.02
 
 #: Share of a capsule's radius that counts when bodies of a person collide. Flesh gives way and recorded bodies are not
 #: exactly this one: recorded walks overlap its full-size knees by up to 37 mm at each step, which would trip it.
@@ -72,7 +66,7 @@ class Actuated:
     record: BodyRecord  # of the body
     servos: Servos
     contacts: str  # "full" or "feet"
-    damping: float = 1.0  # factor on the record's
+    tuning: Tuning = STOCK
 
     @property
     def nu(self) -> int:
@@ -93,6 +87,11 @@ class Actuated:
     def cap(self) -> np.ndarray:
         """Caps of the springs (nu,), N m."""
         return self.servos.cap
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What files state of it, beside the humanoid: ``contacts``, and ``tuning`` as text."""
+        return {"contacts": self.contacts, "tuning": self.tuning.text()}
 
     def describe(self) -> str:
         """Bodies with their servos, contact candidates and the size of the constraint problem, for people."""
@@ -120,13 +119,12 @@ class Actuated:
         return "\n".join(lines)
 
 
-@functools.lru_cache(maxsize=64)
 def actuated_humanoid(
     humanoid: Humanoid,
     contacts: str = "full",
     self_contacts: bool = True,
     iterations: int = ITERATIONS,
-    damping: float = 1.0,
+    tuning: Tuning = STOCK,
     scene: Callable[[mujoco.MjSpec], None] | None = None,
 ) -> Actuated:
     """The actuated model of a humanoid that the registry knows; equal arguments return the same object.
@@ -142,7 +140,7 @@ def actuated_humanoid(
             topology, none of robots.
         iterations: of the contact solver. Engine "jax" has forward-mode derivatives with any number and reverse mode
             with 1 alone; then a step in contact is rough, and so are its slopes, and violent targets may make it fail.
-        damping: of the joints, as a factor on the record's.
+        tuning: changes to the record's servos and soles.
         scene: adds objects to the description of the finished body, behind it, and the pairs of geoms that may touch:
             the plane is named "floor", the body's geoms are those that ``describe`` lists. Told apart by identity.
 
@@ -154,13 +152,27 @@ def actuated_humanoid(
         raise ValueError(f"contacts: expected one of {_CONTACTS}, found {contacts!r}")
     if humanoid.is_smpl and humanoid.layout != "ball":
         humanoid = to_ball(humanoid)
+    return _actuated(humanoid, contacts, self_contacts, iterations, tuning, scene)
+
+
+@functools.lru_cache(maxsize=64)
+def _actuated(
+    humanoid: Humanoid,
+    contacts: str,
+    self_contacts: bool,
+    iterations: int,
+    tuning: Tuning,
+    scene: Callable[[mujoco.MjSpec], None] | None,
+) -> Actuated:
     record = humanoid.known
     servos = make_servos(humanoid, record)
-    servos = dataclasses.replace(servos, kd=damping * servos.kd)
+    factors = np.array([tuning.factors(record.unsided(name)) for name in servos.joints])
+    gain, damping = np.repeat(factors, servos.axes, axis=0).T
+    servos = dataclasses.replace(servos, kp=gain * servos.kp, kd=damping * servos.kd)
     spec = humanoid.spec.copy()
     _set_options(spec, iterations)
     add_servos(spec, humanoid, servos, record.armature)
-    _add_floor_contacts(spec, humanoid, contacts)
+    _add_floor_contacts(spec, humanoid, contacts, tuning.sole_radius)
     if self_contacts and humanoid.capsules is not None:
         _add_self_contacts(spec, humanoid)
     if scene is not None:
@@ -169,7 +181,7 @@ def actuated_humanoid(
     address = body_address(model, humanoid.body_names[1])
     if model.nu != address.nu or address != address.alone:
         raise ValueError(f"scene: expected objects behind the body and no actuators, found {address} of {model.nu}")
-    return Actuated(humanoid, model, address, record, servos, contacts, damping)
+    return Actuated(humanoid, model, address, record, servos, contacts, tuning)
 
 
 def randomized_models(
@@ -226,7 +238,7 @@ def _set_options(spec: mujoco.MjSpec, iterations: int) -> None:
         spec.delete(old)
 
 
-def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str) -> None:
+def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str, sole_radius: float) -> None:
     """Spheres at the humanoid's contact points, each paired with the floor."""
     points, floor = humanoid.contacts, _floor(spec)
     assert points is not None  # of every body with a record
@@ -236,7 +248,7 @@ def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str) 
         if points.is_foot[i] and radius == 0.0:
             if humanoid.is_smpl and name.endswith("Toe") and count < 2:
                 continue  # the rear corners of a toe box lie at the front corners of the ankle's
-            offset, radius = _inside(humanoid.model, int(body), offset)
+            offset, radius = _inside(humanoid.model, int(body), offset, sole_radius)
         elif contacts == "feet" and not points.is_foot[i]:
             continue
         sphere = _add_geom(spec, f"{name}_contact{count}", name, offset, offset, radius)
@@ -254,12 +266,12 @@ def _floor(spec: mujoco.MjSpec) -> str:
     return "floor"
 
 
-def _inside(model: mujoco.MjModel, body: int, corner: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre (3,) and radius (m) of the sphere that touches the three faces of a sole's box next to a corner of it."""
+def _inside(model: mujoco.MjModel, body: int, corner: np.ndarray, most: float) -> tuple[np.ndarray, float]:
+    """Centre (3,) and radius (at most ``most``, m) of the sphere that touches the faces of a box next to a corner."""
     geom = geometry.collision_geom(model, body)
     rotation = geometry.geom_rotation(model, geom)
     centre = model.geom_pos[geom] + rotation @ model.geom_aabb[geom, :3]
-    radius = min(SOLE_RADIUS, float(model.geom_aabb[geom, 3:].min()))
+    radius = min(most, float(model.geom_aabb[geom, 3:].min()))
     return corner - radius * rotation @ np.sign(rotation.T @ (corner - centre)), radius
 
 

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.humanoids.actuated import LIGHT_DAMPING, Actuated, actuated_humanoid
+from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.humanoids.tuning import LIGHT, STOCK
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning.reference import Reference, make_reference
 from mjxhuman.planning.result import Plan
@@ -61,9 +62,7 @@ def plan(
     Raises:
         ValueError: no such preset, a body of other coordinates than the motion's, or too few valid frames.
     """
-    planner = Planner(
-        body or actuated_humanoid(in_ball_joints(motion).humanoid, damping=LIGHT_DAMPING), preset, terms, engine
-    )
+    planner = Planner(body or _actuated(_driven(motion).humanoid), preset, terms, engine)
     return planner(motion, seed=seed, progress=progress)
 
 
@@ -73,7 +72,7 @@ def default_planner(
     humanoid: Humanoid | None = None,
     closed_loop: bool = False,
 ) -> Planner:
-    """The planner of a body, by default the built-in one; people's joints with ``LIGHT_DAMPING``.
+    """The planner of a body, by default the built-in one; people's are tuned ``LIGHT``.
 
     Raises:
         ValueError: no such preset, or a body that the registry does not know.
@@ -83,7 +82,7 @@ def default_planner(
 
 
 def _actuated(humanoid: Humanoid) -> Actuated:
-    return actuated_humanoid(humanoid, damping=LIGHT_DAMPING if humanoid.is_smpl else 1.0)
+    return actuated_humanoid(humanoid, tuning=LIGHT if humanoid.is_smpl else STOCK)
 
 
 class Planner:

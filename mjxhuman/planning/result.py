@@ -16,6 +16,7 @@ import numpy as np
 from mjxhuman.data.plans import ARRAYS, FORMAT
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
+from mjxhuman.humanoids.tuning import tuning_from
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards.score import score
 from mjxhuman.runs import atomic_write
@@ -25,7 +26,7 @@ from mjxhuman.tracking.tracker import body_facts
 from mjxhuman.types import Motion, Provenance, Scores
 
 _COUNTS = ("samples", "seconds", "preset", "seed")
-_FACTS = ("result", "substeps", "contacts", "damping", "fps", "humanoid", "source")
+_FACTS = ("result", "substeps", "contacts", "tuning", "fps", "humanoid", "source")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class Plan:
         body = self.motion.humanoid
         facts = {
             "plan": FORMAT, "result": dataclasses.asdict(self.result), "substeps": self.substeps,
-            "contacts": self.actuated.contacts, "damping": self.actuated.damping, "fps": self.motion.fps,
+            **self.actuated.facts, "fps": self.motion.fps,
             "humanoid": body_facts(body),
             "source": self.motion.provenance.path,
         } | {name: getattr(self, name) for name in _COUNTS}  # fmt: skip
@@ -161,7 +162,7 @@ class Plan:
         arrays, facts = _read(Path(path))
         body = dict(facts["humanoid"])
         actuated = actuated_humanoid(
-            load_humanoid(body.pop("name"), **body), facts["contacts"], damping=facts["damping"]
+            load_humanoid(body.pop("name"), **body), facts["contacts"], tuning=tuning_from(facts["tuning"], path)
         )
         model = actuated.model
         frames, steps = len(arrays["qpos"]), len(arrays["ctrl"])  # fewer steps where the simulation broke down

@@ -11,6 +11,7 @@ from mjxhuman.envs.imitation import ImitationConfig, task_config
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.humanoids.tuning import tuning_from
 from mjxhuman.learning.agents import Agent
 from mjxhuman.learning.policy import Policy, load_policy
 from mjxhuman.physics.simulate import Simulator, make_simulator
@@ -59,8 +60,7 @@ def tracker_facts(simulator: Simulator, config: ImitationConfig) -> dict[str, An
         "kind": _TASK,
         "mjxhuman": __version__,
         "humanoid": body_facts(body),
-        "contacts": actuated.contacts,
-        "damping": actuated.damping,
+        **actuated.facts,
         "control_hz": round(1.0 / simulator.dt, 6),
         "task": config.facts(),
     }
@@ -103,8 +103,7 @@ def load_tracker(
     body = dict(facts["humanoid"])
     try:
         loaded = load_humanoid(body.pop("name"), **body) if humanoid is None else humanoid
-        servos = {} if facts.get("damping", 1.0) == 1.0 else {"damping": facts["damping"]}
-        actuated = actuated_humanoid(loaded, facts["contacts"], **servos)
+        actuated = actuated_humanoid(loaded, facts["contacts"], tuning=tuning_from(facts.get("tuning"), path))
         simulator = make_simulator(actuated, engine, control_hz=facts["control_hz"])
     except (KeyError, TypeError) as error:
         found = facts["humanoid"]

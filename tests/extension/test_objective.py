@@ -11,7 +11,8 @@ from jax import Array
 
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.humanoids.actuated import LIGHT_DAMPING, actuated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
+from mjxhuman.humanoids.tuning import LIGHT
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning import Planner, Settings
 from mjxhuman.planning.terms import TERMS, Outlook, Term
@@ -30,7 +31,7 @@ def test_the_hand_goes_up_while_the_body_walks_on():
     clip = load_builtin_clip("walk")
     walk = motion_from_qpos(BODY, clip.qpos[:42], clip.fps)  # 0.7 s
     settings = Settings(samples=16, improvements=2, horizon=8)
-    servos = actuated_humanoid(BODY, damping=LIGHT_DAMPING)
+    servos = actuated_humanoid(BODY, tuning=LIGHT)
     heights, errors = {}, {}
     for name, terms in {"plain": TERMS, "raised": {**TERMS, "hand": Term(raised_hand, 10.0, 0.1)}}.items():
         plan = Planner(servos, settings, terms)(walk, progress=False)

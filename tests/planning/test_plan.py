@@ -11,7 +11,8 @@ from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.envs.clips import make_library
 from mjxhuman.envs.imitation import make_imitation
 from mjxhuman.humanoids import load_humanoid
-from mjxhuman.humanoids.actuated import LIGHT_DAMPING, actuated_humanoid
+from mjxhuman.humanoids.actuated import actuated_humanoid
+from mjxhuman.humanoids.tuning import LIGHT
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning import PRESETS, Plan, Planner, plan, search
@@ -35,7 +36,7 @@ def walk(humanoid):
 
 @pytest.fixture(scope="module")
 def planner(humanoid) -> Planner:
-    return Planner(actuated_humanoid(humanoid, damping=LIGHT_DAMPING), SMALL)
+    return Planner(actuated_humanoid(humanoid, tuning=LIGHT), SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,9 @@ def test_a_plan_is_a_motion_with_controls_that_play_it_back(planned, humanoid, t
     [(_, qpos, _, whole)] = roll_out(env, tracker.policy)
     assert whole == motion.num_frames
     np.testing.assert_allclose(qpos[:15], np.asarray(motion.qpos)[:15], atol=1e-3)
-    with pytest.raises(ValueError, match=r"found plans for bodies of damping 0.25, expected the simulator's, 1.0"):
+    with pytest.raises(
+        ValueError, match=r"found plans for bodies of tuning .*light.*, expected the simulator's, .*stock"
+    ):
         make_imitation(make_library([motion], 30.0), tracker.simulator, tracker.config)
     with pytest.raises(ValueError, match=r"humanoid: found a plan of smpl, 1.71 m.*expected one of smpl, 1.20 m"):
         load_motion(tmp_path / "walk.npz", load_humanoid("smpl", stature=1.2))
@@ -127,7 +130,7 @@ def test_bad_input_is_named(planner, walk, tmp_path):
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"other.npz: expected a plan"):
         Plan.load(tmp_path / "other.npz")
-    facts = np.array('{"plan": 2}')
+    facts = np.array('{"plan": 3}')
     np.savez(tmp_path / "bare.npz", facts=facts, qpos=0, qvel=0, ctrl=0, start_qpos=0, start_qvel=0)
     with pytest.raises(ValueError, match=r"bare.npz: facts: expected result, .* found no result"):
         Plan.load(tmp_path / "bare.npz")
@@ -177,7 +180,7 @@ def test_a_second_pass_starts_from_the_first(planner, walk):
 def test_the_same_search_runs_on_mjx(humanoid, walk):
     """Engine "jax" under the planner, for a third of a second: other rounding, the same kind of plan."""
     tiny = Settings(samples=6, improvements=1, horizon=4)
-    body = actuated_humanoid(humanoid, contacts="feet", self_contacts=False, damping=LIGHT_DAMPING)
+    body = actuated_humanoid(humanoid, contacts="feet", self_contacts=False, tuning=LIGHT)
     short = motion_from_qpos(humanoid, walk.qpos[:20], walk.fps)
     found = Planner(body, tiny, engine="jax")(short, progress=False)
     assert found.tracked and found.error_global_mm < 60.0

@@ -304,7 +304,7 @@ def make_imitation(library: ClipLibrary, simulator: Simulator, config: Imitation
     if abs(library.fps - rate) > 1e-3:
         raise ValueError(f"clips: expected {rate:g} Hz, the control rate, found {library.fps:g} Hz")
     for name, value in library.servos or ():
-        if (found := getattr(simulator.actuated, name)) != value:
+        if (found := simulator.actuated.facts[name]) != value:
             raise ValueError(f"clips: found plans for bodies of {name} {value!r}, expected the simulator's, {found!r}")
     config.scales(simulator.actuated)
     return Imitation(library, Curriculum.zeros(library), simulator, config)
