@@ -115,6 +115,12 @@ class FileOptions(Record):
     skeleton: str | None = option(
         None, ".asf of an .amc, or character file of a DeepMimic motion", kind=os.fspath, metavar="FILE"
     )
+    joints: str | None = option(
+        None,
+        'map of joints: JSON of SMPL\'s names and the file\'s, {"L_Hip": "thigh.L", ...}',
+        kind=os.fspath,
+        metavar="MAP.json",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import IO
 
 import numpy as np
 
+from mjxhuman.data.joint_map import named
 from mjxhuman.data.joint_names import smpl_joint_map
 from mjxhuman.data.skeleton import (
     LocalTransforms,
@@ -58,6 +59,7 @@ def read_bvh(source: Source) -> SkeletonMotion:
         source.note("position channels are displacements from the OFFSET: read otherwise, the bones have no length")
     rest = rest_positions(hierarchy.parents, offsets)
     positions, quats = forward_kinematics(hierarchy.parents, _local_transforms(hierarchy, offsets, values), frames)
+    hierarchy.names = named(source, hierarchy.names, hierarchy.parents, positions[frames // 2])
     to_world = up_of_skeleton(source, hierarchy.names, rest, positions)
     metres = unit_of_skeleton(source, hierarchy.names, rest)
     if _root_position_is_relative(hierarchy, offsets, positions, to_world[2]):

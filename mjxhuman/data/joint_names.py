@@ -7,6 +7,8 @@ exports and the shoulder in the CMU BVH files; ``LeftFoot`` is the ankle).
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -32,7 +34,8 @@ SKELETONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         # lwrist is the distal half of the forearm (its only degree of freedom is the twist): the wrist starts lhand
         "CMU ASF": _table(
-            {"root": "Pelvis", "upperback": "Torso", "thorax": "Spine", "upperneck": "Neck", "head": "Head"},
+            {"root": "Pelvis", "hip": "Pelvis", "upperback": "Torso", "thorax": "Spine", "upperneck": "Neck",
+             "head": "Head"},
             {"{}femur": "Hip", "{}tibia": "Knee", "{}foot": "Ankle", "{}toes": "Toe", "{}clavicle": "Thorax",
              "{}humerus": "Shoulder", "{}radius": "Elbow", "{}hand": "Wrist", "{}fingers": "Hand"},
             "l", "r",
@@ -74,6 +77,90 @@ SKELETONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
              "{}_Upperarm": "Shoulder", "{}_Forearm": "Elbow", "{}_Hand": "Wrist", "{}_Mid1": "Hand"},
             "L", "R",
         ),
+        "3ds Max Biped": _table(
+            {"Bip": "Pelvis", "Pelvis": "Pelvis", "Spine": "Torso", "Spine1": "Spine", "Spine2": "Chest",
+             "Neck": "Neck", "Head": "Head"},
+            {"{}_Thigh": "Hip", "{}_Calf": "Knee", "{}_Foot": "Ankle", "{}_Toe0": "Toe", "{}_Clavicle": "Thorax",
+             "{}_UpperArm": "Shoulder", "{}_Forearm": "Elbow", "{}_Hand": "Wrist", "{}_Finger2": "Hand"},
+            "L", "R",
+        ),
+        "Unreal": _table(
+            {"pelvis": "Pelvis", "spine_01": "Torso", "spine_02": "Spine", "spine_03": "Chest", "neck_01": "Neck",
+             "head": "Head"},
+            {"thigh_{}": "Hip", "calf_{}": "Knee", "foot_{}": "Ankle", "ball_{}": "Toe", "clavicle_{}": "Thorax",
+             "upperarm_{}": "Shoulder", "lowerarm_{}": "Elbow", "hand_{}": "Wrist", "middle_01_{}": "Hand"},
+            "l", "r",
+        ),
+        "Unreal 5": _table(
+            {"pelvis": "Pelvis", "spine_01": "Torso", "spine_03": "Spine", "spine_05": "Chest", "neck_01": "Neck",
+             "neck_02": "Neck", "head": "Head"},
+            {"thigh_{}": "Hip", "calf_{}": "Knee", "foot_{}": "Ankle", "ball_{}": "Toe", "clavicle_{}": "Thorax",
+             "upperarm_{}": "Shoulder", "lowerarm_{}": "Elbow", "hand_{}": "Wrist", "middle_01_{}": "Hand"},
+            "l", "r",
+        ),
+        # the metarig calls the pelvis "spine"; rigs made by hand often have a bone of that name and fewer spine bones
+        "Blender Rigify": _table(
+            {"spine": "Pelvis", "spine_001": "Torso", "spine_002": "Spine", "spine_003": "Chest",
+             "spine_004": "Neck", "spine_006": "Head"},
+            {"thigh_{}": "Hip", "shin_{}": "Knee", "foot_{}": "Ankle", "toe_{}": "Toe", "shoulder_{}": "Thorax",
+             "upper_arm_{}": "Shoulder", "forearm_{}": "Elbow", "hand_{}": "Wrist", "f_middle_01_{}": "Hand"},
+            "l", "r",
+        ),
+        "Blender": _table(
+            {"pelvis": "Pelvis", "hips": "Pelvis", "spine": "Torso", "spine_001": "Spine", "chest": "Spine",
+             "neck": "Neck", "head": "Head"},
+            {"thigh_{}": "Hip", "shin_{}": "Knee", "foot_{}": "Ankle", "toe_{}": "Toe", "shoulder_{}": "Thorax",
+             "upper_arm_{}": "Shoulder", "forearm_{}": "Elbow", "hand_{}": "Wrist"},
+            "l", "r",
+        ),
+        "Unity": _table(
+            {"Hips": "Pelvis", "Spine": "Torso", "Chest": "Spine", "UpperChest": "Chest", "Neck": "Neck",
+             "Head": "Head"},
+            {"{}UpperLeg": "Hip", "{}LowerLeg": "Knee", "{}Foot": "Ankle", "{}Toes": "Toe", "{}Shoulder": "Thorax",
+             "{}UpperArm": "Shoulder", "{}LowerArm": "Elbow", "{}Hand": "Wrist", "{}MiddleProximal": "Hand"},
+            "Left", "Right",
+        ),
+        "VRM": _table(
+            {"C_Hips": "Pelvis", "C_Spine": "Torso", "C_Chest": "Spine", "C_UpperChest": "Chest", "C_Neck": "Neck",
+             "C_Head": "Head"},
+            {"{}_UpperLeg": "Hip", "{}_LowerLeg": "Knee", "{}_Foot": "Ankle", "{}_ToeBase": "Toe",
+             "{}_Shoulder": "Thorax", "{}_UpperArm": "Shoulder", "{}_LowerArm": "Elbow", "{}_Hand": "Wrist",
+             "{}_Middle1": "Hand"},
+            "L", "R",
+        ),
+        "Xsens MVN": _table(
+            {"Hips": "Pelvis", "Chest": "Torso", "Chest3": "Spine", "Chest4": "Chest", "Neck": "Neck",
+             "Head": "Head"},
+            {"{}Hip": "Hip", "{}Knee": "Knee", "{}Ankle": "Ankle", "{}Toe": "Toe", "{}Collar": "Thorax",
+             "{}Shoulder": "Shoulder", "{}Elbow": "Elbow", "{}Wrist": "Wrist"},
+            "Left", "Right",
+        ),
+        "Xsens MVN segments": _table(
+            {"Pelvis": "Pelvis", "L5": "Torso", "T12": "Spine", "T8": "Chest", "Neck": "Neck", "Head": "Head"},
+            {"{}UpperLeg": "Hip", "{}LowerLeg": "Knee", "{}Foot": "Ankle", "{}Toe": "Toe", "{}Shoulder": "Thorax",
+             "{}UpperArm": "Shoulder", "{}ForeArm": "Elbow", "{}Hand": "Wrist"},
+            "Left", "Right",
+        ),
+        "Motive": _table(
+            {"Hip": "Pelvis", "Ab": "Torso", "Chest": "Spine", "Neck": "Neck", "Head": "Head"},
+            {"{}Thigh": "Hip", "{}Shin": "Knee", "{}Foot": "Ankle", "{}Toe": "Toe", "{}Shoulder": "Thorax",
+             "{}UArm": "Shoulder", "{}FArm": "Elbow", "{}Hand": "Wrist", "{}Middle1": "Hand"},
+            "L", "R",
+        ),
+        "Rokoko": _table(
+            {"Hips": "Pelvis", "Spine1": "Torso", "Spine2": "Spine", "Spine3": "Chest", "Spine4": "Chest",
+             "Neck": "Neck", "Head": "Head"},
+            {"{}Thigh": "Hip", "{}Shin": "Knee", "{}Foot": "Ankle", "{}Toe": "Toe", "{}Shoulder": "Thorax",
+             "{}Arm": "Shoulder", "{}ForeArm": "Elbow", "{}Hand": "Wrist", "{}Finger3Proximal": "Hand"},
+            "Left", "Right",
+        ),
+        "Noitom": _table(
+            {"Hips": "Pelvis", "Spine": "Torso", "Spine1": "Spine", "Spine2": "Spine", "Spine3": "Chest",
+             "Neck": "Neck", "Head": "Head"},
+            {"{}UpLeg": "Hip", "{}Leg": "Knee", "{}Foot": "Ankle", "{}Shoulder": "Thorax", "{}Arm": "Shoulder",
+             "{}ForeArm": "Elbow", "{}Hand": "Wrist", "{}InHandMiddle": "Hand"},
+            "Left", "Right",
+        ),
         "DeepMimic": _table(
             {"root": "Pelvis", "chest": "Spine", "neck": "Neck"},
             {"{}_hip": "Hip", "{}_knee": "Knee", "{}_ankle": "Ankle", "{}_shoulder": "Shoulder", "{}_elbow": "Elbow",
@@ -109,17 +196,37 @@ SKELETONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )  # fmt: skip
 
-_PREFIX = re.compile(r"^(?:.*:|character\d*_|cc_base_|bip\d*_|mixamorig\d*_?)")
+_PREFIX = re.compile(r"^(?:.*[:|]|character\d*_|cc_base_|j_bip_|bip\d*_|mixamorig\d*_?|(?:def|org)_)")
+_SEPARATORS = re.compile(r"[ .-]")
 
 
 def plain_name(name: str) -> str:
-    """Lower case, without the exporting program's prefix and without the ``_study`` suffix of augmented markers."""
-    return _PREFIX.sub("", name.strip().lower()).removesuffix("_study")
+    """Lower case, ``_`` between the parts, without the exporting program's prefix and the ``_study`` of augmented
+    markers."""
+    plain = _SEPARATORS.sub("_", name.strip().lower())
+    if re.fullmatch(r"bip\d*", plain):
+        return "bip"
+    return _PREFIX.sub("", plain).removesuffix("_study")
+
+
+def plain_names(names: Sequence[str]) -> list[str]:
+    """``plain_name`` of each; where no table knows them, without a prefix that all but the first share."""
+    plain = [plain_name(name) for name in names]
+    if len(plain) < 8 or _known(plain):
+        return plain
+    shared = os.path.commonprefix(plain[1:])  # noqa: RUF071 - of words, no paths
+    shared = shared[: shared.rfind("_") + 1]
+    return [name.removeprefix(shared) for name in plain] if shared else plain
+
+
+def _known(plain: Sequence[str]) -> bool:
+    joints = [{table.get(name) for name in plain} for table in SKELETONS.values()]
+    return any(set(_LEGS) <= found for found in joints)
 
 
 def recognise_skeleton(names: Sequence[str]) -> str | None:
     """The key of ``SKELETONS`` that explains most of these joints, legs included; None if none has both legs."""
-    plain = {plain_name(name) for name in names}
+    plain = set(plain_names(names))
     best, best_size = None, 0
     for skeleton, table in SKELETONS.items():
         found = [source for source in table if source in plain]
@@ -135,13 +242,18 @@ def smpl_joint_map(names: Sequence[str]) -> dict[str, int]:
     For skeletons, and for points that are joint centres (keypoints, ``RHJC``). Joints the source does not have are
     left out. A skeleton that is not recognised gives the joint centres among the names, which may be none.
     """
+    return dict(_joint_map(tuple(names)))
+
+
+@functools.lru_cache(256)
+def _joint_map(names: tuple[str, ...]) -> dict[str, int]:
     skeleton = recognise_skeleton(names)
     points = ("joint centres of a marker set", "BODY_25 keypoints")
     tables = [SKELETONS[key] for key in (points if skeleton is None or skeleton in points else (skeleton,))]
     found: dict[str, int] = {}
     for table in tables:
-        for index, name in enumerate(names):
-            joint = table.get(plain_name(name))
+        for index, name in enumerate(plain_names(names)):
+            joint = table.get(name)
             if joint is not None:
                 found.setdefault(joint, index)
     return {joint: found[joint] for joint in SMPL_JOINTS if joint in found}

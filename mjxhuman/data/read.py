@@ -27,7 +27,8 @@ def read_motion(path: str | os.PathLike[str], **options: Any) -> AnyMotion:
             (joint positions), csv (qpos of a robot), or a format of ``mjxhuman.data.register_format``.
         options: those of ``mjxhuman.options.FileOptions``. ``fps``: frames per second; ``up``: the file's up axis,
             x, y, z, -x, -y or -z; ``unit``: the file's length unit, m, cm, mm, inch, asf, or metres per unit;
-            ``skeleton``: the .asf of an .amc, or the character file of a DeepMimic motion.
+            ``skeleton``: the .asf of an .amc, or the character file of a DeepMimic motion; ``joints``: a JSON file of
+            SMPL's joints and the file's names for them, where no table knows those.
 
     Returns:
         ``BodyMotion`` (SMPL parameters), ``SkeletonMotion`` (BVH, ASF/AMC, DeepMimic), ``PointMotion`` (markers, joint

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mjxhuman.data.joint_map import unknown
 from mjxhuman.data.joint_names import smpl_joint_map
 from mjxhuman.data.source import Source
 from mjxhuman.math.quaternion import multiply, rotate
@@ -81,9 +82,7 @@ def unit_of_skeleton(source: Source, names: Sequence[str], rest: np.ndarray) -> 
     """Metres per unit by the stature (see ``Source.metres_by_stature``)."""
     leg = leg_length(names, rest)
     if leg is None and source.options.unit is None:
-        raise source.error(
-            "length unit", "a skeleton whose legs are not recognised", "known joint names, or the argument unit="
-        )
+        raise unknown(source, names)
     return source.metres_by_stature(leg or 0.0)
 
 
@@ -107,7 +106,7 @@ def up_of_skeleton(source: Source, names: Sequence[str], rest: np.ndarray, posit
     joints = smpl_joint_map(names)
     head = next((joints[name] for name in ("Head", "Neck", "Chest", "Spine") if name in joints), None)
     if head is None or leg_length(names, rest) is None:
-        raise source.error("up axis", "a skeleton that is not recognised", "known joint names, or the argument up=")
+        raise unknown(source, names)
     chains = [[head, *(joints[side + joint] for joint in ("Hip", "Knee", "Ankle"))] for side in ("L_", "R_")]
     feet = [joints["L_Ankle"], joints["R_Ankle"]]
     axis, sign = _main_axis(rest[head] - rest[feet].mean(axis=0))

@@ -220,10 +220,11 @@ class Source:
             )
         unit = fitting[0]
         low, high = STATURES if unit in adults else CHILDREN
-        why = f"of {', '.join(UNITS)} only {unit} gives a stature of {low}-{high} m"
+        why = f"of {', '.join(UNITS)} only {unit} gives a stature of {low}-{high} m ({statures[unit]:.2f} m from thigh"
+        why += " and shank)"
         if unit in adults and children:
-            why += f", {children[0]} a child of {statures[children[0]]:.2f} m (--unit)"
-        return self.metres_per_unit(None, UNITS[unit], f"{why} ({statures[unit]:.2f} m from thigh and shank)")
+            why += f", although a child of {statures[children[0]]:.2f} m in {children[0]} has the same numbers (--unit)"
+        return self.metres_per_unit(None, UNITS[unit], why)
 
 
 def rate_of_frame_time(text: str) -> float:

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from mjxhuman.data.joint_map import named
 from mjxhuman.data.joint_names import smpl_joint_map
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode, is_usable, line_blocks, parse_rows
@@ -44,7 +45,7 @@ def read_trc(source: Source) -> PointMotion:
         source.note("points at exactly (0, 0, 0) count as not seen")
     keep = [i for i, label in enumerate(labels) if label]
     points = np.where(seen[..., None], points, 0.0)[:, keep]
-    names = tuple(labels[i] for i in keep)
+    names = tuple(named(source, [labels[i] for i in keep]))
     return PointMotion(
         pos=points @ (metres * to_world.T),
         valid=seen[:, keep],

@@ -11,6 +11,8 @@ difference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mjxhuman.math import quaternion
@@ -27,17 +29,23 @@ _DISAGREE = np.deg2rad(40.0)
 Joints = dict[str, np.ndarray]  # SMPL joint -> (T, 3) m
 
 
-def check_joints(joints: Joints, what: str) -> None:
+def own_names(names: Sequence[str]) -> str:
+    """The end of a message about joints that are not known."""
+    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f" among {listed}; expected them, or the argument joints= (a JSON map of names)" if names else ""
+
+
+def check_joints(joints: Joints, what: str, names: Sequence[str] = ()) -> None:
     """Raise a ValueError that names what is missing or mirrored.
 
     Args:
-      joints: SMPL joint -> ``(T, 3)``. what: the source in words, for the message.
+      joints: SMPL joint -> ``(T, 3)``. what: the source in words, for the message. names: its own names.
     """
     missing = [name for name in REQUIRED if name not in joints]
     if missing:
         raise ValueError(
             f"{what}: cannot be retargeted without the joints {', '.join(missing)}; found "
-            f"{', '.join(joints) or 'no joint of a known name'}"
+            f"{', '.join(joints) or 'no joint of a known name'}{own_names(names)}"
         )
     left = quaternion.unit(joints["L_Hip"] - joints["R_Hip"])
     signs = []

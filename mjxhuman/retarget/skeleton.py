@@ -16,7 +16,7 @@ import numpy as np
 from mjxhuman.data.joint_names import smpl_joint_map
 from mjxhuman.math import quaternion
 from mjxhuman.math.timeseries import fall
-from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_positions, skeleton_rotations
+from mjxhuman.retarget.alignment import Joints, check_joints, own_names, rotations_from_positions, skeleton_rotations
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, local_rotations
 from mjxhuman.retarget.extremities import flatten_feet, floor_height, settle
 from mjxhuman.retarget.optimize import Problem
@@ -63,9 +63,10 @@ def read_joints(motion: SkeletonMotion | PointMotion, what: str) -> Joints:
     """
     pos = motion.joint_pos if isinstance(motion, SkeletonMotion) else motion.pos
     joints = {name: np.asarray(pos[:, i], np.float64) for name, i in smpl_joint_map(motion.names).items()}
-    check_joints(joints, what)
+    check_joints(joints, what, motion.names)
     if "Pelvis" not in joints:
-        raise ValueError(f"{what}: cannot be retargeted without the joint Pelvis; found {', '.join(joints)}")
+        found = ", ".join(joints) + own_names(motion.names)
+        raise ValueError(f"{what}: cannot be retargeted without the joint Pelvis; found {found}")
     return joints
 
 

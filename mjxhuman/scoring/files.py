@@ -59,7 +59,7 @@ SCHEMA = 1
 def digest(options: ScoreOptions) -> str:
     """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
     values: dict[str, Any] = {**dataclasses.asdict(options), "schema": SCHEMA, "version": __version__}
-    named = (options.humanoid, options.skeleton, options.camera)
+    named = (options.humanoid, options.skeleton, options.joints, options.camera)
     values["files"] = [file_sha256(name) for name in named if name and Path(name).is_file()]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

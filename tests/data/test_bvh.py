@@ -194,7 +194,6 @@ def test_one_frame(make_bvh):
         (lambda t: t.replace("}", "} }", 1), "line"),
         (lambda t: t.replace("JOINT LeftLeg", "JOINT LeftFoot"), "two joints named LeftFoot"),
         (lambda t: t.replace("JOINT LeftLeg", "ROOT LeftLeg"), "exactly one ROOT"),
-        (lambda t: t.replace("Left", "Gauche").replace("Right", "Droite"), "up="),
     ],
 )  # fmt: skip
 def test_errors_name_the_field(make_bvh, change, named):
@@ -203,14 +202,6 @@ def test_errors_name_the_field(make_bvh, change, named):
     with pytest.raises(MotionFileError, match=named) as caught:
         read_motion(path)
     assert str(path) in str(caught.value)
-
-
-def test_unknown_skeleton_with_flags(make_bvh):
-    path = make_bvh()
-    path.write_text(path.read_text().replace("Left", "Gauche").replace("Right", "Droite"))
-    with pytest.raises(MotionFileError, match="unit="):
-        read_motion(path, up="y")
-    assert read_motion(path, up="y", unit="cm").joint_pos.shape == (3, 23, 3)
 
 
 @pytest.mark.slow
