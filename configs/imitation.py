@@ -5,8 +5,10 @@ Command:
     python -m experiments.train_imitation --config=configs/imitation.py:gpu --config.clips='amass/**/*.npz'
 
 Variants: ``cpu`` (default) tracks with actions around the reference pose, 256 observations and two layers of 256;
-``gpu`` is PHC's set-up (``physhmr.md`` 2.2-2.7: absolute targets, 934 observations, six layers, AMP); ``test`` is the
-cpu variant in small. Every value can be overridden on the command line.
+``expert`` learns small corrections of plans (``--config.clips`` is a folder of ``experiments.plan_library``, with raw
+files beside it or not), under pushes and from perturbed starts; ``gpu`` is PHC's set-up (``physhmr.md`` 2.2-2.7:
+absolute targets, 934 observations, six layers, AMP); ``test`` is the cpu variant in small. Every value can be
+overridden on the command line.
 
 The same command continues a run that was stopped, bit for bit on a CPU. Result, in ``config.out``: ``config.json``,
 ``metrics.jsonl`` and TensorBoard events, ``checkpoints/`` and ``policy.npz``, which ``experiments.evaluate`` and
@@ -19,13 +21,15 @@ from mjxhuman.options import ClipOptions, values
 
 
 def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
-    """The values of a variant: "cpu", "gpu" or "test"."""
+    """The values of a variant: "cpu", "expert", "gpu" or "test"."""
     config = _common()
     config.variant = variant
     try:
-        {"cpu": _cpu, "gpu": _gpu, "test": _test}[variant](config)
+        {"cpu": _cpu, "expert": _expert, "gpu": _gpu, "test": _test}[variant](config)
     except KeyError:
-        raise ValueError(f"configs/imitation.py: expected variant cpu, gpu or test, found {variant!r}") from None
+        raise ValueError(
+            f"configs/imitation.py: expected variant cpu, expert, gpu or test, found {variant!r}"
+        ) from None
     return config
 
 
@@ -148,6 +152,43 @@ def _cpu(config: config_dict.ConfigDict) -> None:
     config.ppo.critic_coef = 1.0
     config.ppo.bounds_coef = 1.0
     config.ppo.max_grad_norm = 1.0
+
+
+def _expert(config: config_dict.ConfigDict) -> None:
+    _cpu(config)
+    config.samples = 200_000_000
+    config.evaluate_every = 100
+    config.tuning = "light"  # the planner's body
+    still = ("Toe", "Thorax", "Shoulder", "Elbow", "Wrist", "Hand", "Neck", "Head")
+    config.task.joint_scale = tuple((name, 0.0) for name in still)  # 27 axes of hips, knees, ankles and trunk are left
+    config.task.favour = "learnable"
+    config.task.groups.state = ("compact", "balance_error", "feed_forward", "preview", "previous_action")
+    imitation = config.task.rewards.imitation
+    imitation.w_pos, imitation.w_rot, imitation.w_vel, imitation.w_angvel = 0.4, 0.2, 0.2, 0.05
+    imitation.k_vel = 1.0  # momentum: at 0.1 the kernel is above 0.94 in all that is tracked
+    config.task.rewards.capture_point = config_dict.ConfigDict()
+    config.task.rewards.capture_point.weight = 0.15
+    config.task.rewards.capture_point.k = 50.0  # 1/m^2
+    config.task.rewards.foot_slip.weight = 0.1
+    del config.task.terminations["any_body"]
+    config.task.terminations.mean_body = config_dict.ConfigDict()
+    config.task.terminations.mean_body.distance = 0.25  # m, mean of the bodies
+    perturb = config.task.starts.perturb
+    perturb.position, perturb.orientation, perturb.joints = 0.02, 0.05, 0.1
+    perturb.linear_velocity, perturb.angular_velocity, perturb.joint_velocity = 0.2, 0.3, 0.5
+    config.task.events.push.rate = 0.2
+    config.task.events.push.speed = 0.4
+
+    config.ppo.num_envs = 1024
+    config.ppo.unroll_length = 24
+    config.ppo.num_epochs = 3
+    config.ppo.minibatch_size = 6144
+    config.ppo.gamma = 0.96
+    config.ppo.learn_std = True
+    config.ppo.anneal = 4000  # iterations, 98 million samples
+    config.ppo.average = 0.95
+    config.ppo.group_advantages = True
+    config.ppo.actor_hidden = (512, 256)
 
 
 def _gpu(config: config_dict.ConfigDict) -> None:

@@ -140,7 +140,7 @@ class VideoFeatures:
 class Controls:
     """Targets with which the servos of a simulated body made a motion."""
 
-    target: Array  # (T, nu) rad, of the control step that begins at each frame; the last frame repeats the one before
+    target: Float[Array, "T nu"]  # rad, of the control step that begins at each frame; the last repeats the one before
     servos: tuple[tuple[str, Any], ...] = struct.field(pytree_node=False)  # from ``Actuated.facts``: which
 
 

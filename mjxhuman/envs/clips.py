@@ -95,12 +95,15 @@ class Curriculum:
         failures = jnp.zeros(count).at[flat].add(failed.reshape(-1).astype(jnp.float32))
         return Curriculum(memory * self.visits + visits, memory * self.failures + failures)
 
-    def probability(self, library: ClipLibrary, uniform: float) -> Float[Array, " K"]:
+    def probability(self, library: ClipLibrary, uniform: float, favour: str = "failing") -> Float[Array, " K"]:
         """Probability of drawing each segment.
 
         A share ``uniform`` goes by length and clip weight; the rest by the estimated rate of failure in the segment or
         the one after it, because a fall is prepared before it happens (hard negatives of PHC, ``im_amp.py``, with the
         segments of BeyondMimic, arXiv 2508.08241).
+
+        With "learnable" the rest goes by p (1 - p), p the probability of failing within a second there: nothing is
+        learned where all or nothing fails (Tzannetos et al. 2023, arXiv 2304.12877).
         """
         size = library.segment_length * library.weight[library.segment_clip]
         base = size / jnp.sum(size)
@@ -108,7 +111,11 @@ class Curriculum:
         rate = (self.failures + 1.0) / (self.visits + 300.0)
         same_clip = library.segment_clip == jnp.roll(library.segment_clip, -1)
         after = jnp.where(same_clip & (jnp.arange(rate.size) < rate.size - 1), jnp.roll(rate, -1), rate)
-        hard = size * jnp.maximum(rate, after)
+        worse = jnp.maximum(rate, after)
+        if favour == "learnable":
+            kept = (1.0 - jnp.minimum(worse, 1.0)) ** library.fps
+            worse = kept * (1.0 - kept)
+        hard = size * worse
         return uniform * base + (1.0 - uniform) * hard / jnp.sum(hard)
 
 

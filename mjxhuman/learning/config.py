@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
+
 from mjxhuman.learning.networks import ACTIVATIONS
 
 PHC_HIDDEN = (2048, 1536, 1024, 1024, 512, 512)
@@ -63,6 +66,12 @@ class PPOConfig:
         critic_coef, entropy_coef, bounds_coef: weights of the losses; bounds: squares of the mean beyond +-1.
         max_grad_norm: the gradient of all parameters together is scaled down to this norm.
         log_std: logarithm of the standard deviation of the actions. learn_std: adapt it, per action component.
+        anneal: iterations over which ``desired_kl`` goes to ``final_kl``, geometrically, and the largest learned
+            ``log_std`` from its first value to ``final_log_std``; 0: neither changes.
+        average: share of the policy's running mean that each iteration keeps; the mean is what is judged and shipped,
+            because the last steps are mostly noise. 0: the parameters themselves.
+        group_advantages: give the advantages zero mean and unit variance in each of the environment's groups (metric
+            "_group", the clip of the tracking task), so that easy ones do not drown in hard ones.
         actor_hidden, critic_hidden, activation: the networks.
         critic_obs: observation group of the critic; the actor sees "state".
         obs_clip: bound of normalised observations.
@@ -87,6 +96,11 @@ class PPOConfig:
     max_grad_norm: float = 50.0
     log_std: float = -2.9
     learn_std: bool = False
+    anneal: int = 0
+    final_kl: float = 0.008
+    final_log_std: float = -2.5
+    average: float = 0.0
+    group_advantages: bool = False
     actor_hidden: tuple[int, ...] = PHC_HIDDEN
     critic_hidden: tuple[int, ...] = PHC_HIDDEN
     activation: str = "silu"
@@ -107,10 +121,20 @@ class PPOConfig:
                 f"PPOConfig.minibatch_size: expected a divisor of num_envs * unroll_length = {self.batch_size}, "
                 f"found {self.minibatch_size}"
             )
+        if not 0.0 <= self.average < 1.0:
+            raise ValueError(f"PPOConfig.average: expected a share in [0, 1), found {self.average}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"PPOConfig.activation: expected one of {', '.join(ACTIVATIONS)}, found {self.activation!r}"
             )
+
+    def annealed(self, iteration: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """KL divergence aimed at and largest logarithm of the standard deviation in an iteration, ()."""
+        if not self.anneal:
+            return jnp.asarray(self.desired_kl), jnp.asarray(jnp.inf)
+        share = jnp.clip(iteration / self.anneal, 0.0, 1.0)
+        kl = self.desired_kl * (self.final_kl / max(self.desired_kl, 1e-9)) ** share
+        return kl, self.log_std + share * (self.final_log_std - self.log_std)
 
     @property
     def batch_size(self) -> int:

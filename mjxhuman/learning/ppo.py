@@ -18,7 +18,7 @@ from mjxhuman.learning.amp import AMP
 from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.extras import Extra, check_groups
 from mjxhuman.learning.faults import Fault, curriculum_fault
-from mjxhuman.learning.networks import Networks
+from mjxhuman.learning.networks import Networks, Params
 from mjxhuman.learning.normalization import new_statistics, update_statistics
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import Actors, Normalizer, Rollout, adapt, collect, rollout_metrics, start
@@ -37,6 +37,7 @@ class TrainState:
         actors: the environments, leading axis num_envs.
         curriculum: the environment's, None if it has none.
         extras: the states of what learns beside PPO, by name.
+        average: the policy's parameters, averaged over iterations; None without.
     """
 
     iteration: jax.Array
@@ -46,6 +47,7 @@ class TrainState:
     actors: Actors
     curriculum: Any = None
     extras: dict[str, Any] = struct.field(default_factory=dict)
+    average: Params | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,7 @@ class PPO(Algorithm[TrainState]):
             rng=rng,
             actors=actors,
             extras=states,
+            average=jax.tree.map(jnp.copy, params["actor"]) if config.average else None,
         )
 
     def iteration(self, state: TrainState, env: Env, axis: str | None = None) -> tuple[TrainState, Metrics, Fault]:
@@ -138,9 +141,14 @@ class PPO(Algorithm[TrainState]):
         )  # fmt: skip
         extras, rollout, losses, extra_metrics = self._share(train, collected, env, extra_rng, axis)
         batch, normalizer, value_metrics = prepare(networks, config, params, train.normalizer, rollout, axis, raw)
+        desired_kl, most_spread = config.annealed(train.iteration)
         learner, update_metrics, update_fault = update(
-            networks, config, train.learner, batch, update_rng, axis, losses, self.weight
+            networks, config, train.learner, batch, update_rng, axis, losses, self.weight, desired_kl
         )
+        if config.learn_std:
+            spread = jnp.minimum(learner.params["log_std"], most_spread)
+            learner = dataclasses.replace(learner, params={**learner.params, "log_std": spread})
+            update_metrics["policy/log_std"] = jnp.mean(spread)
         env, actors_state = adapt(env, actors.state, collected, axis)
         after = TrainState(
             iteration=train.iteration + 1,
@@ -150,10 +158,18 @@ class PPO(Algorithm[TrainState]):
             actors=dataclasses.replace(actors, state=actors_state),
             curriculum=getattr(env, "curriculum", None),
             extras=extras,
+            average=self._averaged(train.average, learner.params["actor"], train.iteration),
         )
         metrics = {**rollout_metrics(collected, axis), **extra_metrics, **value_metrics, **update_metrics}
         late = {**update_fault, **curriculum_fault(after.curriculum)}
         return after, metrics, dataclasses.replace(fault, update=late)
+
+    def _averaged(self, average: Params | None, latest: Params, iteration: jax.Array) -> Params | None:
+        """The running mean with the latest parameters; of fewer iterations at the start."""
+        if average is None:
+            return None
+        keep = jnp.minimum(self.config.average, iteration / (iteration + 10.0))
+        return jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, average, latest)
 
     def _share(
         self, train: TrainState, rollout: Rollout, env: Env, rng: jax.Array, axis: str | None
@@ -171,7 +187,10 @@ class PPO(Algorithm[TrainState]):
 
     def policy(self, state: TrainState, env: Env) -> Policy:
         """The mean action, its arrays on the host."""
-        params, statistics = jax.device_get((state.learner.params, state.normalizer.obs["state"]))
+        params = dict(state.learner.params)
+        if state.average is not None:
+            params["actor"] = state.average
+        params, statistics = jax.device_get((params, state.normalizer.obs["state"]))
         return Policy(params, statistics, make_networks(env, self.config), self.config.obs_clip)
 
     def split(self, state: TrainState) -> TrainState:

@@ -18,6 +18,11 @@ from mjxhuman.learning.networks import Networks, Params, entropy, kl_divergence,
 from mjxhuman.learning.normalization import normalize, standardize, unstandardize, update_statistics
 from mjxhuman.learning.rollout import Normalizer, Rollout
 
+#: Most groups told apart in ``standardized``; beyond, several share one.
+_GROUPS = 1 << 16
+#: Samples of the whole batch that each group's mean and variance count besides its own.
+_PRIOR = 32.0
+
 LEARNING_RATE_STEP = 1.5  # factor of the adaptive learning rate (rsl_rl)
 
 
@@ -29,7 +34,7 @@ class Batch:
         obs, critic_obs: normalised; critic_obs is None where the critic sees what the actor sees.
         action, mean: what was done, and the mean of the policy that did it.
         log_prob: log density of the action under that policy.
-        advantage: zero mean, unit variance over the batch. target: of the critic's output.
+        advantage: zero mean, unit variance (``standardized``). target: of the critic's output.
         raw: observation groups that extra losses ask for, as the environment gave them.
     """
 
@@ -84,8 +89,7 @@ def prepare(
     obs = {k: update_statistics(normalizer.obs[k], rollout.obs[k], axis) for k in seen}
     value_statistics = update_statistics(normalizer.value, returns, axis)
     after = Normalizer(obs, value_statistics if config.normalize_value else normalizer.value)
-    center = pmean(jnp.mean(advantage), axis)
-    spread = jnp.sqrt(pmean(jnp.mean(jnp.square(advantage - center)), axis))
+    group = rollout.metrics["_group"] if config.group_advantages else None
     _, log_std = networks.policy(params, seen["state"][0, :1])
     batch = Batch(
         obs=seen["state"],
@@ -93,13 +97,35 @@ def prepare(
         action=rollout.action,
         mean=rollout.mean,
         log_prob=log_prob(rollout.action, rollout.mean, log_std),
-        advantage=(advantage - center) / (spread + 1e-8),
+        advantage=standardized(advantage, axis, group),
         target=standardize(after.value, returns),
         raw={name: rollout.obs[name] for name in raw},
     )
     unexplained = pmean(jnp.mean(jnp.square(advantage)), axis) / (jnp.square(value_spread(returns, axis)) + 1e-8)
     metrics = {"value/mean": pmean(jnp.mean(value), axis), "value/explained": 1.0 - unexplained}
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), after, metrics
+
+
+def standardized(advantage: jax.Array, axis: str | None, group: jax.Array | None = None) -> jax.Array:
+    """Advantages with zero mean and unit variance over the batch, or in each group (numbers of the same shape).
+
+    A group's variance is mixed with that of the batch as if ``_PRIOR`` more samples of it had been seen, so that a few
+    samples are not blown up.
+    """
+    center = pmean(jnp.mean(advantage), axis)
+    variance = pmean(jnp.mean(jnp.square(advantage - center)), axis)
+    if group is None:
+        return (advantage - center) / (jnp.sqrt(variance) + 1e-8)
+    of = group.astype(jnp.int32)
+
+    def total(x: jax.Array) -> jax.Array:
+        summed = jnp.zeros(_GROUPS, x.dtype).at[of % _GROUPS].add(x)
+        return summed if axis is None else jax.lax.psum(summed, axis)
+
+    count = total(jnp.ones_like(advantage)) + _PRIOR
+    mean = ((total(advantage) + _PRIOR * center) / count)[of % _GROUPS]
+    spread = ((total(jnp.square(advantage - mean)) + _PRIOR * variance) / count)[of % _GROUPS]
+    return (advantage - mean) / (jnp.sqrt(spread) + 1e-8)
 
 
 def value_spread(returns: jax.Array, axis: str | None) -> jax.Array:
@@ -145,8 +171,11 @@ def update(
     axis: str | None,
     extras: Sequence[MinibatchLoss] = (),
     weight: float = 1.0,
+    desired_kl: jax.Array | float | None = None,
 ) -> tuple[Learner, Metrics, dict[str, jax.Array]]:
     """``num_epochs`` passes over shuffled minibatches, each minimising PPO's loss times ``weight`` and the extra ones.
+
+    ``desired_kl`` stands for the configuration's where that is annealed.
 
     Returns:
         The learner, means of the minibatches' metrics, and term -> index of the first minibatch in which it was not
@@ -166,7 +195,7 @@ def update(
 
     def minibatch(learner: Learner, now: tuple[Batch, jax.Array]) -> tuple[Learner, Metrics]:
         grads, metrics = pmean(jax.grad(objective, has_aux=True)(learner.params, *now), axis)
-        return step(config, learner, grads, metrics)
+        return step(config, learner, grads, metrics, desired_kl)
 
     def epoch(learner: Learner, key: jax.Array) -> tuple[Learner, Metrics]:
         order_rng, extra_rng = jax.random.split(key)
@@ -186,12 +215,15 @@ def keys_for(rng: jax.Array, n: int) -> list[jax.Array]:
     return [rng][:n] if n < 2 else list(jax.random.split(rng, n))
 
 
-def step(config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics) -> tuple[Learner, Metrics]:
+def step(
+    config: PPOConfig, learner: Learner, grads: Params, metrics: Metrics, desired_kl: jax.Array | float | None = None
+) -> tuple[Learner, Metrics]:
     """One step of Adam, and of the adaptive learning rate where it is on."""
     direction, opt_state = optimizer(config).update(grads, learner.opt_state, learner.params)
     rate = learner.learning_rate
     if config.desired_kl > 0:
-        too_far, too_near = metrics["policy/kl"] > 2 * config.desired_kl, metrics["policy/kl"] < config.desired_kl / 2
+        aim = config.desired_kl if desired_kl is None else desired_kl
+        too_far, too_near = metrics["policy/kl"] > 2 * aim, metrics["policy/kl"] < aim / 2
         factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
         rate = jnp.clip(rate * factor, *config.learning_rate_range)
     params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.envs.clips import ClipLibrary, make_library
-from mjxhuman.envs.imitation.task import feed_forward
+from mjxhuman.envs.imitation.reference import feed_forward
 from mjxhuman.physics.simulate import Simulator
 from mjxhuman.planning import terms
 from mjxhuman.types import Motion

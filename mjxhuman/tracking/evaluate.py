@@ -33,6 +33,8 @@ from mjxhuman.types import Motion, Scores
 
 #: Control steps per call of the compiled program.
 WINDOW = 64
+#: Frames after the last step of a window that a policy may see.
+PREVIEW = 32
 #: Clips that run together; the last ones of a set run in a smaller batch.
 BATCHES = (64, 8, 1)
 #: Fewest frames of a clip that is tracked: what it takes to judge accelerations, and a score.
@@ -241,7 +243,7 @@ def _play(
         drawn = [disturbance.pushes(name, steps + WINDOW, env.simulator.dt) for name in names]
         pushes = jnp.asarray(np.stack(drawn, 1), jnp.float32)
     for first in range(0, steps, WINDOW):
-        window = dataclasses.replace(env, **_window(env.library, start, length, first))
+        window = dataclasses.replace(env, **_window(env, start, length, first))
         state = _start(window, begun if disturbance else None) if state is None else _again(state)
         state, part = _advance(window, policy, state, None if pushes is None else pushes[first : first + WINDOW])
         parts.append(jax.device_get(part))
@@ -249,12 +251,14 @@ def _play(
     return np.concatenate([np.asarray(begun[0])[None], qpos]), effort, broken
 
 
-def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
+def _window(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
     """Fields of an environment on ``WINDOW`` steps of N clips from a frame on; clips that ended repeat their last."""
-    frames = WINDOW + 2  # the frame after the last step is seen as well
+    frames = WINDOW + PREVIEW  # what comes after the last step is seen as well
+    library = env.library
     rows = start[:, None] + np.minimum(first + np.arange(frames), length[:, None] - 1)
     count = len(start)
     one, zero = jnp.ones(1, jnp.int32), jnp.zeros(1, jnp.int32)  # nothing is drawn: one segment stands for all
+    table = jax.tree.map(lambda x: x[rows.reshape(-1)], env.table)
     part = dataclasses.replace(
         library,
         **jax.tree.map(lambda x: x[rows.reshape(-1)], {name: getattr(library, name) for name in _FRAME_ARRAYS}),
@@ -263,7 +267,7 @@ def _window(library: ClipLibrary, start: np.ndarray, length: np.ndarray, first: 
         segment_clip=zero, segment_start=zero, segment_length=one, segment_of=jnp.zeros(rows.size, jnp.int32),
         weight=jnp.ones(count), names=(),
     )  # fmt: skip
-    return {"library": part, "curriculum": Curriculum.zeros(part)}
+    return {"library": part, "curriculum": Curriculum.zeros(part), "table": table}
 
 
 @jax.jit

@@ -108,10 +108,9 @@ def load_tracker(
     except (KeyError, TypeError) as error:
         found = facts["humanoid"]
         raise ValueError(f"{path}: humanoid: expected name and options of a body, found {found!r}") from error
-    if policy.networks.action_size != actuated.nu:
+    if policy.networks.action_size != (actions := len(config.driven(actuated))):
         raise ValueError(
-            f"{path}: expected {actuated.nu} actions for {actuated.humanoid.name!r}, found "
-            f"{policy.networks.action_size}"
+            f"{path}: expected {actions} actions for {actuated.humanoid.name!r}, found {policy.networks.action_size}"
         )
     return Tracker(policy, simulator, config, facts, path)
 

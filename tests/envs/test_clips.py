@@ -169,3 +169,13 @@ def test_plans_keep_their_controls_and_other_clips_have_none(motions):
     other = dataclasses.replace(walk, controls=Controls(target, (("damping", 1.0),)))
     with pytest.raises(ValueError, match=r"found a plan for servos \(\('damping', 1.0\),\), the first has"):
         make_library([planned, other], 30.0)
+
+
+def test_learnable_segments_are_those_where_about_half_fails(library):
+    """Per second: a thousandth, a half, and all but nothing survive."""
+    steps, rates = 1_000_000.0, [1e-3 / 30, 1 - 0.5 ** (1 / 30), 0.5]
+    visits = jnp.full(library.segment_clip.shape, steps)
+    rate = jnp.asarray([rates[0], rates[0], rates[1], rates[1], *[rates[2]] * (visits.size - 4)])
+    chance = Curriculum(visits, steps * rate).probability(library, 0.0, "learnable") / library.segment_length
+    share = np.asarray(chance / chance[2])
+    assert share[0] < 0.01 and share[2] == pytest.approx(1.0) and np.all(share[4:] < 0.01)

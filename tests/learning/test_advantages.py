@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mjxhuman.learning.advantages import advantages
+from mjxhuman.learning.update import standardized
 
 
 def test_hand_worked_numbers() -> None:
@@ -53,3 +55,18 @@ def test_lambda_one_sums_discounted_rewards() -> None:
     none = jnp.zeros((3, 1), bool)
     _, returns = advantages(reward, value, following, none, none, gamma=0.5, gae_lambda=1.0)
     np.testing.assert_allclose(returns[:, 0], [1 + 0.5 + 0.25 + 1.0, 1 + 0.5 + 2.0, 1 + 4.0])
+
+
+def test_groups_have_zero_mean_and_unit_variance_each_and_few_samples_are_not_blown_up():
+    rng = np.random.default_rng(0)
+    group = jnp.asarray(np.repeat([0, 7, 70_000], [4000, 4000, 2]), jnp.float32)
+    scale, shift = np.where(group == 0, 10.0, 0.1), np.where(group == 0, 5.0, -1.0)
+    raw = jnp.asarray(shift + scale * rng.standard_normal(8002), jnp.float32)
+    found = np.asarray(standardized(raw, None, group))
+    for number in (0, 7):
+        assert np.mean(found[group == number]) == pytest.approx(0.0, abs=0.05)
+    assert np.std(found[group == 0]) == pytest.approx(1.0, abs=0.02)
+    assert 0.05 < np.std(found[group == 7]) < 1.0  # 32 imagined samples of the batch's variance weigh on it
+    assert np.abs(found[-2:]).max() < 1.0
+    whole = np.asarray(standardized(raw, None))
+    assert np.mean(whole) == pytest.approx(0.0, abs=1e-3) and np.std(whole) == pytest.approx(1.0, abs=1e-3)

@@ -185,3 +185,22 @@ def test_impossible_sizes_are_refused() -> None:
         small_config(activation="gelu")
     with pytest.raises(ValueError, match="expected the group 'privileged_state', the environment has state"):
         small_ppo(critic_obs="privileged_state").init(point_mass())
+
+
+def test_exploration_and_steps_are_annealed_and_parameters_averaged() -> None:
+    env = point_mass()
+    config = small_config(learn_std=True, log_std=-1.0, anneal=10, desired_kl=0.03, average=0.9)
+    kl, spread = zip(*(config.annealed(jnp.asarray(i)) for i in (0, 5, 10, 20)))
+    np.testing.assert_allclose(kl, [0.03, math.sqrt(0.03 * 0.008), 0.008, 0.008], rtol=1e-5)
+    np.testing.assert_allclose(spread, [-1.0, -1.75, -2.5, -2.5])
+    algorithm = ppo.PPO(config)
+    state = dataclasses.replace(algorithm.init(env), iteration=jnp.asarray(100, jnp.int32))
+    before = jax.tree.map(np.asarray, state.average)
+    after, metrics, _ = jax.jit(algorithm.iteration)(state, env)
+    assert np.max(after.learner.params["log_std"]) <= -2.5 + 1e-6
+    assert float(metrics["policy/log_std"]) <= -2.5 + 1e-6
+    shipped = algorithm.policy(after, env).params["actor"]
+    latest = after.learner.params["actor"]
+    expected = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before, latest)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), shipped, expected)
+    assert np.abs(latest["out"]["kernel"] - shipped["out"]["kernel"]).max() > 1e-4

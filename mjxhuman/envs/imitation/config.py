@@ -35,7 +35,9 @@ class ImitationConfig:
 
     action: str = "absolute"  # PHC's targets, scale * action; or "residual": around the reference pose
     action_scale: float = np.pi  # rad of target per unit of action (PHC: pi; around the reference about 0.5 is enough)
-    joint_scale: tuple[tuple[str, float], ...] = ()  # factors on it, ("Hip", 1.0): joints that balance explore more
+    joint_scale: tuple[
+        tuple[str, float], ...
+    ] = ()  # factors on it, ("Hip", 1.0), for joints that balance; 0: no action
     smoothing: float = 0.0  # share of the last offset kept each step: exploration that lasts long enough to matter
     #: Observations of each group, in order: "state" is what the policy sees (PHC: 358 + 576 numbers),
     #: "privileged_state" a critic that sees something else, other groups are for extra losses.
@@ -49,6 +51,7 @@ class ImitationConfig:
     auto_reset: bool = True
     random_start: bool = True  # False: every episode starts on the clip's first frame
     uniform_share: float = 0.5  # of starts drawn without regard to difficulty
+    favour: str = "failing"  # the other starts: where most episodes fail, or "learnable", where about half do
     memory: float = 0.99  # of the failure statistics, per iteration
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class ImitationConfig:
             raise ValueError(f"smoothing: expected a share in [0, 1), found {self.smoothing}")
         if self.action not in ("absolute", "residual"):
             raise ValueError(f"action: expected 'absolute' or 'residual', found {self.action!r}")
+        check_names("favour", (self.favour,), ("failing", "learnable"))
         groups = tuple((group, tuple(names)) for group, names in dict(self.groups).items() if names)
         if "state" not in dict(groups):
             raise ValueError("groups: expected at least one observation in the group 'state', found none")
@@ -74,6 +78,10 @@ class ImitationConfig:
         names = [actuated.record.unsided(joint) for joint in actuated.servos.joints]
         check_names("joint_scale", tuple(factor), frozenset(names))
         return self.action_scale * np.repeat([factor.get(name, 1.0) for name in names], actuated.servos.axes)
+
+    def driven(self, actuated: Actuated) -> np.ndarray:
+        """Axes that actions move, (action_size,) int: those whose scale is not 0."""
+        return np.flatnonzero(self.scales(actuated))
 
     def facts(self) -> dict[str, Any]:
         """JSON-ready; ``task_config`` makes the configuration of it."""

@@ -97,6 +97,11 @@ def _turn(facing: tuple[Array, Array], x: Array, y: Array, z: Array) -> Planes:
     return cosine * x + sine * y, cosine * y - sine * x, z
 
 
+def in_heading(state: BodyState, vectors: Array) -> Array:
+    """World vectors ``(*b, n, 3)`` in the heading frame of the body."""
+    return jnp.stack(_turn(_facing(state.rot[..., 0, :]), *_planes(vectors)), -1)
+
+
 def _columns(w: Array, x: Array, y: Array, z: Array) -> Planes:
     """x and z column of the matrix of a unit quaternion."""
     return (

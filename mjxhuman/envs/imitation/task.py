@@ -11,7 +11,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jaxtyping import Float, Int
 
@@ -20,13 +19,10 @@ from mjxhuman.envs.env import Observations, State, auto_reset, first_state, fold
 from mjxhuman.envs.imitation import observations
 from mjxhuman.envs.imitation.config import ImitationConfig
 from mjxhuman.envs.imitation.events import Start, turned
+from mjxhuman.envs.imitation.reference import Stance, Table, make_table, stance
 from mjxhuman.envs.imitation.terms import Moment
 from mjxhuman.envs.terms import Past, failed, happen, observe, rewarded
-from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.record import BodyRecord
-from mjxhuman.math import rotation
-from mjxhuman.physics import kinematics
-from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.rewards.tracking import body_distance
 from mjxhuman.types import Array, BodyState
@@ -46,7 +42,7 @@ class Task:
     frame: Int[Array, "*b"]  # of the reference at the present time
     heading: Float[Array, "*b"]  # rad, by which the clip is turned about the vertical
     steps: Int[Array, "*b"]  # since the start
-    action: Float[Array, "*b nu"]  # of the last step, smoothed
+    action: Float[Array, "*b actions"]  # of the last step, smoothed
     style: Float[Array, "*b STYLE_FRAMES n"] | None  # latest first; None without style
     past: Past  # of observations that come late
 
@@ -56,6 +52,7 @@ class Imitation:
     """The environment: a pytree, given to jitted programs as an argument (see ``mjxhuman.envs.env``)."""
 
     library: ClipLibrary
+    table: Table  # of the library's frames
     curriculum: Curriculum
     simulator: Simulator = struct.field(pytree_node=False)
     config: ImitationConfig = struct.field(pytree_node=False)
@@ -67,8 +64,8 @@ class Imitation:
 
     @property
     def action_size(self) -> int:
-        """One number per joint axis."""
-        return self.simulator.actuated.nu
+        """One number per joint axis that ``joint_scale`` leaves to the policy."""
+        return len(self.config.driven(self.simulator.actuated))
 
     @property
     def observation_sizes(self) -> dict[str, int]:
@@ -80,7 +77,9 @@ class Imitation:
         """Start episodes for keys ``(*b)``: on a drawn clip and frame, in the reference's state but for ``starts``."""
         rng, draw, change = split(rng, 3)
         if self.config.random_start:
-            clip, frame = self.library.draw(draw, self.curriculum.probability(self.library, self.config.uniform_share))
+            config = self.config
+            chances = self.curriculum.probability(self.library, config.uniform_share, config.favour)
+            clip, frame = self.library.draw(draw, chances)
         else:
             clip, _ = self.library.draw(draw, self.library.weight[self.library.segment_clip])
             frame = jnp.zeros_like(clip)
@@ -113,7 +112,7 @@ class Imitation:
         return first_state(rng, obs=obs, sim=sim, task=task, metrics=self._metric_names())
 
     def step(self, state: State, action: Array) -> State:
-        """One control step (1/30 s) with ``action`` ``(*b, nu)``, clipped to [-1, 1]."""
+        """One control step (1/30 s) with ``action`` ``(*b, action_size)``, clipped to [-1, 1]."""
         rng, chance = split(state.rng)
         action = self.smoothed(state.task, action)
         sim = happen(self.config.events, state.sim, chance, self.simulator)
@@ -137,14 +136,18 @@ class Imitation:
         return keep * task.action + (1.0 - keep) * jnp.clip(action, -1.0, 1.0)
 
     def target(self, task: Task, action: Array) -> Array:
-        """What the position actuators pull towards, ``(*b, nu)`` rad, for smoothed actions ``(*b, nu)``.
+        """What the position actuators pull towards, ``(*b, nu)`` rad, for smoothed actions ``(*b, action_size)``.
 
         "absolute" scales the action; "residual" adds that to feed-forward control.
         """
-        offset = jnp.asarray(self.config.scales(self.simulator.actuated), action.dtype) * action
+        actuated = self.simulator.actuated
+        driven = self.config.driven(actuated)
+        offset = jnp.asarray(self.config.scales(actuated)[driven], action.dtype) * action
+        if len(driven) < actuated.nu:
+            offset = jnp.zeros((*action.shape[:-1], actuated.nu), action.dtype).at[..., driven].set(offset)
         if self.config.action == "absolute":
             return offset
-        return feed_forward(self.library, self.simulator, task.clip, task.frame) + offset
+        return self.table.control[self.library.index(task.clip, task.frame)] + offset
 
     def reference(self, clip: Array, frame: Array, heading: Array) -> tuple[Array, Array]:
         """The body's qpos and qvel of the reference, turned about the vertical through the origin."""
@@ -153,14 +156,12 @@ class Imitation:
 
     def body_state(self, qpos: Array, qvel: Array) -> BodyState:
         """Poses and velocities of the tracked bodies in PHC's upright frames, of the body's qpos and qvel."""
-        humanoid = self.simulator.actuated.humanoid
-        ids = humanoid.tracked_ids
-        rows = slice(1, len(ids) + 1) if ids == tuple(range(1, len(ids) + 1)) else jnp.asarray(ids)
-        pos, quat, vel, angvel = (x[..., rows, :] for x in _body_states(humanoid, qpos, qvel))
-        if humanoid.smpl_frame is None:
-            return BodyState(pos, quat, vel, angvel)
-        to_smpl = rotation.conjugate(jnp.asarray(humanoid.smpl_frame, quat.dtype))
-        return BodyState(pos, observations.upright(rotation.multiply(quat, to_smpl)), vel, angvel)
+        return stance(self.simulator.actuated.humanoid, qpos, qvel).body
+
+    def reference_stance(self, clip: Array, frame: Array, heading: Array) -> Stance:
+        """Bodies and balance of the reference, turned about the vertical through the origin."""
+        row = self.library.index(clip, frame)
+        return jax.tree.map(lambda x: x[row], self.table.stance).turned(heading)
 
     def adapt(self, state: State, rollout: dict[str, Array]) -> tuple[Imitation, State]:
         """Count where episodes failed, so that hard segments are drawn more often."""
@@ -174,17 +175,20 @@ class Imitation:
         return self._past_style(clip, frame).reshape(n, -1)
 
     def _moment(self, sim: SimState, task: Task, torque: Array, previous_action: Array) -> Moment:
-        present = self.reference(task.clip, task.frame, task.heading)
-        following = self.reference(task.clip, task.frame + 1, task.heading)
-        own, joints = self.simulator.body(sim), self.simulator.address.alone.joint_qvel
-        qpos, qvel = (jnp.stack([x, *pair]) for x, pair in zip(own, zip(present, following)))
-        all_bodies = self.body_state(qpos, qvel)
-        body, reference, target = (BodyState(*(x[i] for x in all_bodies)) for i in range(3))
+        def reference(steps: int) -> Stance:
+            return self.reference_stance(task.clip, task.frame + steps, task.heading)
+
+        qpos, qvel = self.simulator.body(sim)
+        joints = self.simulator.address.alone.joint_qvel
+        row, following = (self.library.index(task.clip, task.frame + step) for step in (0, 1))
+        now, present, target = stance(self.simulator.actuated.humanoid, qpos, qvel), reference(0), reference(1)
         return Moment(
-            body=body, reference=reference, target=target,
-            joint_pos=self.simulator.joint_pos(own[0]), target_joint_pos=self.simulator.joint_pos(following[0]),
-            joint_vel=own[1][..., joints], target_joint_vel=following[1][..., joints], torque=torque,
-            action=task.action, previous_action=previous_action, steps=task.steps, record=self.record,
+            body=now.body, reference=present.body, target=target.body, balance=now, reference_balance=present,
+            target_balance=target, joint_pos=self.simulator.joint_pos(qpos),
+            target_joint_pos=self.table.joint_pos[following], joint_vel=qvel[..., joints],
+            target_joint_vel=self.library.qvel[following][..., joints], feed_forward=self.table.control[row],
+            torque=torque, action=task.action, previous_action=previous_action, steps=task.steps, record=self.record,
+            ahead=reference,
         )  # fmt: skip
 
     def _observe(self, moment: Moment, task: Task, rng: Array, past: Past | None) -> tuple[Observations, Task]:
@@ -210,6 +214,7 @@ class Imitation:
             "failed": lost.astype(jnp.float32),
             "diverged": diverged.astype(jnp.float32),
             "_segment": self.library.segment_of[row].astype(jnp.float32),
+            "_group": state.task.clip.astype(jnp.float32),
         }
         obs, task = self._observe(moment, task, rng, state.task.past)
         return dataclasses.replace(
@@ -225,6 +230,7 @@ class Imitation:
             "failed",
             "diverged",
             "_segment",
+            "_group",
         )
 
     def _past_style(self, clip: Array, frame: Array) -> Array:
@@ -247,50 +253,6 @@ class Imitation:
         return observations.amp(body, joint_pos, joint_vel, tuple(seen), record.rows(record.style_key), servos.axes)
 
 
-def feed_forward(library: ClipLibrary, simulator: Simulator, clip: Array, frame: Array) -> Array:
-    """Targets ``(*b, nu)`` rad that play clips back from a frame ``(*b)`` to the next, without feedback.
-
-    Of plans those that made the motion. Of other clips they are where the springs, at the reference's pose halfway
-    through the step, give the torque that inverse dynamics asks of the joints and overcome the damping.
-    """
-    actuated, dtype = simulator.actuated, library.qpos.dtype
-    kp, kd = jnp.asarray(actuated.kp, dtype), jnp.asarray(actuated.kd, dtype)
-    joints = simulator.address.alone.joint_qvel
-    ends = [library.index(clip, frame + step) for step in (0, 1)]
-    first, last = (simulator.joint_pos(library.qpos[i]) for i in ends)
-    if actuated.servos.axes == 3:
-        last = nearest_turn(last, first)
-    middle = 0.5 * (first + last)
-    torque = 0.5 * sum(library.torque[i] + kd * library.qvel[i][..., joints] for i in ends)
-    target = middle + torque / kp
-    if library.control is None:
-        return target
-    planned = library.control[ends[0]]
-    return jnp.where(jnp.isfinite(planned), planned, target)
-
-
-def nearest_turn(rotvec: Array, near: Array) -> Array:
-    """The same rotations ``(*b, 3 n)``, as rotation vectors at most half a turn from those of ``near``.
-
-    Past half a turn the shortest rotation vector jumps to the other side; a mean across the jump means nothing.
-    """
-    shape = (*rotvec.shape[:-1], -1, 3)
-    vector, goal = rotvec.reshape(shape), near.reshape(shape)
-    angle = rotation.safe_norm(vector)[..., None]
-    other = vector * jnp.where(angle > 0, 1.0 - 2.0 * np.pi / jnp.where(angle > 0, angle, 1.0), 1.0)
-    closer = jnp.sum(jnp.square(other - goal), -1) < jnp.sum(jnp.square(vector - goal), -1)
-    return jnp.where(closer[..., None], other, vector).reshape(rotvec.shape)
-
-
-def _body_states(humanoid: Humanoid, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:
-    """Position, quaternion, linear and angular velocity ``(*b, B, .)`` of all bodies, world axes."""
-    tree, params = humanoid_tree(humanoid, np.dtype(qpos.dtype))
-    at = kinematics.poses(tree, params, flat_frames(qpos))
-    angvel, linvel = kinematics.velocities(tree, params, at, flat_frames(qvel))
-    pos, quat, vel, spin = (unflat_frames(x, qpos.shape[:-1]) for x in (at.pos, at.quat, linvel, angvel))
-    return pos, quat, vel, spin
-
-
 def make_imitation(library: ClipLibrary, simulator: Simulator, config: ImitationConfig) -> Imitation:
     """The tracking task on a library of clips.
 
@@ -307,4 +269,4 @@ def make_imitation(library: ClipLibrary, simulator: Simulator, config: Imitation
         if (found := simulator.actuated.facts[name]) != value:
             raise ValueError(f"clips: found plans for bodies of {name} {value!r}, expected the simulator's, {found!r}")
     config.scales(simulator.actuated)
-    return Imitation(library, Curriculum.zeros(library), simulator, config)
+    return Imitation(library, make_table(library, simulator), Curriculum.zeros(library), simulator, config)

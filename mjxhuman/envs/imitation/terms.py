@@ -7,11 +7,14 @@ own; it may know more than a ``Moment`` holds where the environment passes a cla
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Float, Int
 
 from mjxhuman.envs.imitation import observations
+from mjxhuman.envs.imitation.reference import Stance
 from mjxhuman.envs.terms import Term, register
 from mjxhuman.humanoids.record import BodyRecord
 from mjxhuman.rewards import tracking
@@ -29,15 +32,20 @@ class Moment:
     body: BodyState  # of the simulated body
     reference: BodyState  # at the same time
     target: BodyState  # of the reference one control step later
+    balance: Stance  # of the simulated body: centre of mass and capture point
+    reference_balance: Stance  # at the same time
+    target_balance: Stance  # of the reference one control step later
     joint_pos: Float[Array, "*b nu"]  # rad, rotation vectors of ball joints, angles of hinges
     target_joint_pos: Float[Array, "*b nu"]  # rad, of the reference one control step later
     joint_vel: Float[Array, "*b nu"]  # rad/s
     target_joint_vel: Float[Array, "*b nu"]  # rad/s
+    feed_forward: Float[Array, "*b nu"]  # rad, targets of the coming step that the reference's control asks for
     torque: Float[Array, "*b nu"]  # N m, of the servos at the start of the step: capped spring and damping
-    action: Float[Array, "*b nu"]  # action of this step, clipped and smoothed
-    previous_action: Float[Array, "*b nu"]  # of the step before
+    action: Float[Array, "*b actions"]  # action of this step, clipped and smoothed
+    previous_action: Float[Array, "*b actions"]  # of the step before
     steps: Int[Array, "*b"]  # control steps since the episode began
     record: BodyRecord = struct.field(pytree_node=False)  # which bodies count for what
+    ahead: Callable[[int], Stance] = struct.field(pytree_node=False)  # the reference so many control steps later
 
 
 @register(OBSERVATIONS)
@@ -72,6 +80,39 @@ def joint_velocity_error(m: Moment, scale: float = 0.1) -> Array:
 
 
 @register(OBSERVATIONS)
+def balance_error(m: Moment) -> Array:
+    """Of centre of mass 3 and capture point 2 towards the next reference frame, and from the one to the other 2."""
+    now, then = m.balance, m.target_balance
+    flat = jnp.zeros_like(now.com[..., :1])
+    points = (then.com - now.com, *(
+        jnp.concatenate([x, flat], -1)
+        for x in (then.capture_point - now.capture_point, now.capture_point - now.com[..., :2])
+    ))  # fmt: skip
+    turned = observations.in_heading(m.body, jnp.stack(points, -2))
+    return jnp.concatenate([turned[..., 0, :], turned[..., 1, :2], turned[..., 2, :2]], -1)
+
+
+@register(OBSERVATIONS)
+def feed_forward(m: Moment) -> Array:
+    """rad by which the coming step's targets are ahead of the joints before any action is added."""
+    return m.feed_forward - m.joint_pos
+
+
+@register(OBSERVATIONS)
+def preview(m: Moment, steps: tuple[int, ...] = (5, 10)) -> Array:
+    """Where the reference will be so many control steps later: its key bodies from the root, its velocity (30 a step
+    for SMPL's topology)."""
+    rows = jnp.asarray((0, *m.record.rows(m.record.key)))
+    parts = []
+    for count in steps:
+        then = m.ahead(count).body
+        points = jnp.concatenate([then.pos[..., rows, :] - m.body.pos[..., :1, :], then.vel[..., :1, :]], -2)
+        parts.append(observations.in_heading(m.body, points))
+    flat = jnp.concatenate(parts, -2)
+    return flat.reshape(*flat.shape[:-2], -1)
+
+
+@register(OBSERVATIONS)
 def previous_action(m: Moment) -> Array:
     """The last action, clipped and smoothed."""
     return m.action
@@ -92,6 +133,13 @@ def imitation(
     """PHC's: weights and scales of its kernels, see ``rewards.tracking.ImitationReward``."""
     config = tracking.ImitationReward(w_pos, w_rot, w_vel, w_angvel, k_pos, k_rot, k_vel, k_angvel)
     return tracking.imitation_reward(m.body, m.reference, config)[0]
+
+
+@register(REWARDS)
+def capture_point(m: Moment, k: float = 50.0) -> Array:
+    """exp(-k e^2) of the distance e (m) of the capture point to the reference's: balance, before the feet show it."""
+    off = m.balance.capture_point - m.reference_balance.capture_point
+    return jnp.exp(-k * jnp.sum(jnp.square(off), -1))
 
 
 @register(REWARDS)
