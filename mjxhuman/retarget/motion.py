@@ -224,7 +224,8 @@ def _fitted(
         joints, _ = markers.read_markers(cast(PointMotion, source), default, what)
     else:
         joints = skeleton.read_joints(source, what)
-    estimate = stature.estimate(joints, default)
+    subject = stature.size(joints, default, anatomical=is_markers)
+    estimate = subject.stature
     humanoid = load_humanoid("smpl", stature=round(estimate, 2)) if humanoid is None else humanoid
     scale = _scale(round(estimate, 2), humanoid)
     chain = chain_of(humanoid)
@@ -241,7 +242,7 @@ def _fitted(
     problem = calibrate.calibrate(problem, problem.weight > 0, 3, skeleton.OFFSET_PRIOR)
     problem = dataclasses.replace(problem, residuals=(*problem.residuals, *residuals))
     poses = optimize.solve(problem, warm=not residuals)
-    placed = Placed(poses.root, poses.local, [f"subject's stature estimated at {estimate:.2f} m", *fit.sentences])
+    placed = Placed(poses.root, poses.local, [*subject.sentences(), *fit.sentences])
     own, fitted = calibrate.points_in_bodies(problem, poses)
     placed.feet = {n: (problem.target[:, k], fitted[:, k]) for k, n in enumerate(names) if n.endswith(("Ankle", "Toe"))}
     if marker_set is None:
