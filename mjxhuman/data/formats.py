@@ -18,6 +18,7 @@ from mjxhuman.data.amass import is_amass, read_amass
 from mjxhuman.data.arrays import NpzFile, npy_shape
 from mjxhuman.data.asf_amc import read_amc
 from mjxhuman.data.bvh import read_bvh
+from mjxhuman.data.c3d import is_c3d, read_c3d
 from mjxhuman.data.deepmimic import read_deepmimic
 from mjxhuman.data.gvhmr import read_gvhmr
 from mjxhuman.data.joints import is_joints, read_joints_npy, read_joints_npz
@@ -118,6 +119,7 @@ _FORMATS: list[Format] = [
            "skeletons of CMU, Bandai Namco, MASS (names of LAFAN1 and Mixamo: untested)"),
     Format("trc", (".trc",), lambda source: detect.text_of(source).startswith("PathFileType"), read_trc,
            "labelled markers (OpenSim)"),
+    Format("c3d", (".c3d",), is_c3d, read_c3d, "labelled markers; needs the extra 'c3d'"),
     _refused("sto", (".mot", ".sto"), detect.is_opensim_table,
              "an OpenSim table of coordinates or forces, no motion of points",
              "the .trc markers it was computed from"),
