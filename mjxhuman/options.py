@@ -180,7 +180,19 @@ class LoadOptions(BodyOptions, ClipOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreOptions(LoadOptions):
+class SceneOptions(LoadOptions):
+    """What carries the body."""
+
+    surface: str | None = option(
+        None,
+        "height field (.npz: heights, origin, spacing) in the file's own world, with ground none (default: the floor)",
+        kind=os.fspath,
+        metavar="FILE",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOptions(SceneOptions):
     """Everything that decides the numbers of a score."""
 
     reward: str = option("feasibility", "which score", choices=REWARDS)

@@ -10,7 +10,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from mjxhuman.options import ClipOptions, FileOptions, LoadOptions, ScoreOptions, VideoOptions, add_flags, spelt
+from mjxhuman.options import (
+    ClipOptions,
+    FileOptions,
+    LoadOptions,
+    SceneOptions,
+    ScoreOptions,
+    VideoOptions,
+    add_flags,
+    spelt,
+)
 from mjxhuman.version import __version__
 
 USAGE_ERROR = 2
@@ -119,7 +128,7 @@ def _add_render(commands: Any) -> None:
     render.add_argument("--rows", type=_at_least_1, default=2, metavar="N", help="of a sheet (default 2)")
     render.add_argument("--forces", action="store_true", help="draw ground reaction forces")
     render.add_argument("--ghost", metavar="FILE", help="a second motion, drawn transparent")
-    add_flags(render, LoadOptions)
+    add_flags(render, SceneOptions)
 
 
 def _add_track(commands: Any) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.cli.reading import dynamics_of, load, output_file
+from mjxhuman.options import SceneOptions, record_of
 from mjxhuman.physics.motion import resample
 from mjxhuman.report.render import contact_sheet, render_frames, save_video
 from mjxhuman.runs import progress
+from mjxhuman.scoring.files import surface_of
 
 #: Films of faster motions keep every k-th frame.
 MAX_FILM_FPS = 60.0
@@ -25,9 +27,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{output}: expected a file ending in .png or .mp4, found {output.suffix or 'no suffix'!r}")
     output_file(output, "OUT")
     size = _size(args.size) if args.size else (320, 320) if kind == ".png" else (960, 720)
+    surface = surface_of(record_of(SceneOptions, args))
     motion = load(args.file, args)
     qpos = np.asarray(motion.qpos)
-    options: dict = {"dynamics": dynamics_of(motion) if args.forces else None}
+    options: dict = {"dynamics": dynamics_of(motion, surface) if args.forces else None, "surface": surface}
     if args.ghost:
         second = load(args.ghost, args)
         other = np.asarray((second if second.fps == motion.fps else resample(second, motion.fps)).qpos)

@@ -20,7 +20,8 @@ from mjxhuman.report.table import difference_table, score_table, terminal
 from mjxhuman.rewards.validation import reference
 from mjxhuman.runs import enable_compile_cache, json_line, progress
 from mjxhuman.runs.terminal import printable
-from mjxhuman.scoring.files import ScoredFile, score_files, scored
+from mjxhuman.scenes import Surface
+from mjxhuman.scoring.files import ScoredFile, score_files, scored, surface_of
 from mjxhuman.types import Scores
 
 #: Conventions of so many files are listed; more are in scores.jsonl and the report.
@@ -30,7 +31,8 @@ MAX_LISTED = 12
 class Results:
     """Scores of all files; motions of the lowest ones only, so that memory stays bounded."""
 
-    def __init__(self, names: dict[Path, str], keep: int) -> None:
+    def __init__(self, names: dict[Path, str], keep: int, surface: Surface | None = None) -> None:
+        self.surface = surface
         self.items: list[ScoredFile] = []
         self.video_lines: list[str] = []
         self.conventions: dict[tuple[str, ...], list[str]] = {}  # what had to be assumed -> files it was assumed for
@@ -82,9 +84,10 @@ class Results:
                 self.name(i),
                 i.scores,
                 i.motion,
-                None if i.motion is None else dynamics_of(i.motion),
+                None if i.motion is None else dynamics_of(i.motion, self.surface),
                 _notes(i.scores),
                 film(i),
+                self.surface,
             )
             for i in self.items
             if i.scores is not None
@@ -112,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
         output_folder(args.out, "--out")
     options = record_of(ScoreOptions, args)
     enable_compile_cache()
-    results = Results(dict(zip(paths, display_names(paths), strict=True)), MAX_DETAILS if args.out else 0)
+    names = dict(zip(paths, display_names(paths), strict=True))
+    results = Results(names, MAX_DETAILS if args.out else 0, surface_of(options))
     if args.out:
         interrupted = _score_into(args, paths, options, results)
     else:

@@ -277,14 +277,30 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
 
 
 def ground_payload(surface: Surface | None, pos: np.ndarray) -> Json | None:
-    """Heights of the surface, seen from above, on a grid around body positions (T, B, 3); None for the floor z = 0."""
+    """``ground_grid`` for the page."""
+    grid = ground_grid(surface, pos)
+    if grid is None:
+        return None
+    origin, step, heights = grid
+    return {"origin": _round(origin.tolist()), "step": step, "heights": encode_array(heights)}
+
+
+def ground_grid(
+    surface: Surface | None, pos: np.ndarray, nodes: int = GROUND_NODES
+) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """Heights (X, Y) m of the surface, seen from above, on a grid of at most ``nodes`` a side around body positions
+    (T, B, 3); None for the floor.
+
+    Returns:
+        x and y (2,) m of the first node, the distance (m) of nodes, and heights: NaN where there is nothing below.
+    """
     if surface is None or (isinstance(surface, Plane) and surface.normal is None and surface.point is None):
         return None
     low, high = (f(pos[..., :2], axis=(0, 1)) for f in (np.min, np.max))
-    step = max(0.02, float((high - low + 2 * GROUND_MARGIN).max()) / (GROUND_NODES - 1))
+    step = max(0.02, float((high - low + 2 * GROUND_MARGIN).max()) / (nodes - 1))
     x, y = (np.arange(a - GROUND_MARGIN, b + GROUND_MARGIN + step, step) for a, b in zip(low, high, strict=True))
     heights = height_below(surface, np.stack(np.meshgrid(x, y, indexing="ij"), -1), float(pos[..., 2].max()) + 0.5)
-    return {"origin": _round([x[0], y[0]]), "step": step, "heights": encode_array(heights)}
+    return np.array([x[0], y[0]]), step, heights
 
 
 def film_payload(film: FilmStrip, stride: int) -> Json:

@@ -21,8 +21,9 @@ import mujoco
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.report.pack import drawable_geoms, geom_shape, side_of
+from mjxhuman.report.pack import drawable_geoms, geom_shape, ground_grid, side_of
 from mjxhuman.runs import optional
+from mjxhuman.scenes.surface import Surface, measure
 from mjxhuman.types import Dynamics
 
 #: RGB of left and right parts, of the others and of the ghost.
@@ -37,6 +38,9 @@ FIELD_OF_VIEW = 34.0
 _SMALL = 500 * 500
 #: Pictures that are at least so high get larger letters, px.
 _HIGH = 600
+
+#: A surface is drawn on a grid of at most so many nodes a side.
+_GROUND_NODES = 400
 
 _STAGE = """
 <mujoco>
@@ -53,10 +57,11 @@ _STAGE = """
     <texture name="floor" type="2d" builtin="checker" rgb1=".87 .88 .89" rgb2=".81 .83 .85" width="512" height="512"
              mark="edge" markrgb=".70 .73 .76"/>
     <material name="floor" texture="floor" texrepeat=".5 .5" texuniform="true" reflectance="0" specular="0"/>
+    {heights}
   </asset>
   <worldbody>
     <light directional="true" pos="1 -2 5" dir="-.3 .35 -1" diffuse=".38 .38 .38" specular=".12 .12 .12"/>
-    <geom type="plane" size="0 0 1" material="floor"/>
+    {ground}
   </worldbody>
 </mujoco>
 """
@@ -103,15 +108,20 @@ def _gl_context(width: int, height: int) -> Any:
 
 
 class Stage:
-    """An offscreen window with floor and light. Use as a context manager."""
+    """An offscreen window with floor and light. Use as a context manager.
 
-    def __init__(self, width: int, height: int) -> None:
+    ``ground`` is what ``report.pack.ground_grid`` says of a surface; None for the floor.
+    """
+
+    def __init__(self, width: int, height: int, ground: tuple[np.ndarray, float, np.ndarray] | None = None) -> None:
         self._scale = 2 if width * height < _SMALL else 1
         letters = 150 if height >= _HIGH else 100 * self._scale
         width, height = self._scale * width, self._scale * height
-        xml = _STAGE.format(width=width, height=height, fov=FIELD_OF_VIEW)
+        words, data = _ground(ground)
+        xml = _STAGE.format(width=width, height=height, fov=FIELD_OF_VIEW, **words)
         self._gl = _gl_context(width, height)
         self._model = mujoco.MjModel.from_xml_string(xml)
+        self._model.hfield_data[:] = data
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
         self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
@@ -174,6 +184,23 @@ class Stage:
         mujoco.mjr_readPixels(image, None, self._rect, self._context)
         s, (height, width, _) = self._scale, image.shape
         return image[::-1].reshape(height // s, s, width // s, s, 3).mean((1, 3)).round().astype(np.uint8)
+
+
+def _ground(grid: tuple[np.ndarray, float, np.ndarray] | None) -> tuple[dict[str, str], np.ndarray]:
+    """The stage's ground in MuJoCo's words, and the data of its height field, rows along y, 0..1."""
+    if grid is None:
+        return {"heights": "", "ground": '<geom type="plane" size="0 0 1" material="floor"/>'}, np.zeros(0)
+    origin, step, heights = grid
+    low = np.nanmin(heights, initial=np.inf)
+    low = low if np.isfinite(low) else 0.0
+    above = np.nan_to_num(heights - low).T
+    span = max(float(above.max()), 1e-3)
+    rows, columns = above.shape
+    half = np.array([columns - 1, rows - 1]) * step / 2
+    field = f'<hfield name="ground" nrow="{rows}" ncol="{columns}" size="{half[0]} {half[1]} {span} 0.1"/>'
+    x, y = origin + half
+    geom = f'<geom type="hfield" hfield="ground" pos="{x} {y} {low}" material="floor"/>'
+    return {"heights": field, "ground": geom}, (above / span).ravel()
 
 
 class _Body:
@@ -256,6 +283,7 @@ def render_frames(
     dynamics: Dynamics | None = None,
     contact_points: bool = False,
     labels: Sequence[str] | None = None,
+    surface: Surface | None = None,
 ) -> Iterator[np.ndarray]:
     """Pictures of a motion, one per frame.
 
@@ -269,6 +297,7 @@ def render_frames(
         dynamics: draw its ground reaction forces as arrows, 0.7 m for one body weight.
         contact_points: draw the humanoid's contact points.
         labels: a text per frame, drawn in the upper left corner.
+        surface: what the body moves on (see ``mjxhuman.scenes``); default the floor z = 0.
 
     Yields:
         (height, width, 3) uint8.
@@ -291,19 +320,24 @@ def render_frames(
         seen[:, 2] = np.maximum(qpos[:, 2], ghost[:, 2])  # both heads, even where one lies on the floor
     else:
         beside = 0.0
-    with Stage(*size) as stage:
+    with Stage(*size, _grid(body, surface, seen)) as stage:
         for t, camera in enumerate(_camera(body, seen, view, size[0] / size[1], beside)):
             stage.begin(camera)
             body.pose(qpos[t])
             body.draw(stage, alpha=1.0 if dynamics is None else 0.6)  # arrows start inside the feet
             if contact_points and humanoid.contacts is not None:
-                _draw_contacts(stage, body)
+                _draw_contacts(stage, body, surface)
             if dynamics is not None:
                 _draw_forces(stage, humanoid, dynamics, t)
             if ghost is not None:
                 body.pose(ghost[t])
                 body.draw(stage, GHOST, 0.35)
             yield stage.finish(labels[t] if labels else "")
+
+
+def _grid(body: _Body, surface: Surface | None, qpos: np.ndarray) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """``ground_grid`` around the path of the root."""
+    return ground_grid(surface, qpos[:, None, :3] + [0.0, 0.0, 0.5 * body.humanoid.stature], _GROUND_NODES)
 
 
 def _checked(humanoid: Humanoid, qpos: Any, name: str) -> np.ndarray:
@@ -313,12 +347,14 @@ def _checked(humanoid: Humanoid, qpos: Any, name: str) -> np.ndarray:
     return qpos
 
 
-def _draw_contacts(stage: Stage, body: _Body) -> None:
+def _draw_contacts(stage: Stage, body: _Body, surface: Surface | None) -> None:
     contacts = body.humanoid.contacts
     assert contacts is not None
     for index, offset, radius in zip(contacts.body_id, contacts.offset, contacts.radius, strict=True):
         centre = body.data.xpos[index] + body.data.xmat[index].reshape(3, 3) @ offset
-        colour = (0.85, 0.30, 0.05, 1.0) if centre[2] - radius < 0.02 else (0.25, 0.27, 0.30, 1.0)
+        colour = (
+            (0.85, 0.30, 0.05, 1.0) if measure(surface, centre).distance - radius < 0.02 else (0.25, 0.27, 0.30, 1.0)
+        )
         stage.add("sphere", np.full(3, 0.012), centre - (0.0, 0.0, radius), np.eye(3), colour)
 
 

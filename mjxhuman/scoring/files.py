@@ -43,13 +43,14 @@ from typing import Any
 import numpy as np
 
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.options import ReadOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
+from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
 from mjxhuman.runs.terminal import printable
+from mjxhuman.scenes import Surface, load_surface
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
 
@@ -59,8 +60,8 @@ SCHEMA = 1
 def digest(options: ScoreOptions) -> str:
     """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
     values: dict[str, Any] = {**dataclasses.asdict(options), "schema": SCHEMA, "version": __version__}
-    named = (options.humanoid, options.skeleton, options.joints, options.camera)
-    values["files"] = [file_sha256(name) for name in named if name and Path(name).is_file()]
+    named = [value for value in values.values() if isinstance(value, str) and value]
+    values["files"] = [file_sha256(name) for name in named if Path(name).is_file()]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -179,12 +180,12 @@ def scored(
         An iterator over one ``ScoredFile`` for each file that is not left out.
 
     Raises:
-        ValueError: options that no file could be scored with (read_ahead below 1, an unknown humanoid): at the call,
-            not at the first file.
+        ValueError, FileNotFoundError: options that no file could be scored with (read_ahead below 1, an unknown
+            humanoid, no such surface): at the call, not at the first file.
     """
     if read_ahead < 1:
         raise ValueError(f"read_ahead: expected at least 1, found {read_ahead}")
-    humanoid = body_of(options)
+    humanoid, surface = body_of(options), surface_of(options)
 
     def load(path: Path) -> ScoredFile | None:
         item, start = ScoredFile(path), time.perf_counter()
@@ -201,10 +202,23 @@ def scored(
     def results() -> Iterator[ScoredFile]:
         for item in _read_ahead(map(Path, paths), load, read_ahead):
             if item.motion is not None:
-                _score(item, options.reward)
+                _score(item, options.reward, surface)
             yield item
 
     return results()
+
+
+def surface_of(options: SceneOptions) -> Surface | None:
+    """The surface that options name; None for the floor.
+
+    Raises:
+        ValueError, FileNotFoundError: as ``load_surface``; a motion that would be moved to the floor beside a surface.
+    """
+    if options.surface is None:
+        return None
+    if options.ground != "none":
+        raise ValueError(f"ground: expected none beside a surface, which the motion lies on, found {options.ground}")
+    return load_surface(options.surface)
 
 
 def load_into(item: ScoredFile, humanoid: Humanoid | None, options: ScoreOptions) -> None:
@@ -237,11 +251,11 @@ def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None]
         pool.shutdown(cancel_futures=True)
 
 
-def _score(item: ScoredFile, reward: str) -> None:
+def _score(item: ScoredFile, reward: str, surface: Surface | None) -> None:
     start = time.perf_counter()
     assert item.motion is not None
     try:
-        item.scores = score(item.motion, reward=reward)
+        item.scores = score(item.motion, reward=reward, surface=surface)
     except Exception as error:  # a clip that cannot be scored must not stop the others
         item.error = _describe_error(error)
     item.score_seconds = time.perf_counter() - start

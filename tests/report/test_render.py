@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mjxhuman.report import render
+from mjxhuman.scenes import HeightField
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,21 @@ def test_camera_follows_and_sees_travel_from_the_side(gl, walk, humanoid):
         assert 40 < columns.mean() < 120
     cameras = list(render._camera(render._Body(humanoid), qpos, render.View(), 1.0))
     assert 180 <= cameras[0].azimuth % 360 <= 240, "the line of sight is across the path"
+
+
+def test_a_surface_is_drawn_where_it_is(gl, walk, humanoid):
+    qpos = np.asarray(walk.motion.qpos)[:1]
+    floor, same, raised = (
+        next(render.render_frames(humanoid, qpos, (160, 160), surface=surface))
+        for surface in (None, flat(0.0, qpos), flat(0.5, qpos))
+    )
+    assert abs(int(body_pixels(same).sum()) - int(body_pixels(floor).sum())) < 0.05 * body_pixels(floor).sum()
+    assert body_pixels(raised).sum() < 0.8 * body_pixels(floor).sum(), "feet and shanks are inside it"
+
+
+def flat(height, qpos):
+    """A level height field around a root."""
+    return HeightField(np.full((2, 2), height), qpos[0, :2] - 2.0, np.float64(4.0))
 
 
 def test_ghost_forces_contacts_and_labels_are_drawn(gl, walk, humanoid):

@@ -41,7 +41,8 @@ class Engine:
             provenance=Provenance(path=str(path), format="bvh", conventions=("up axis y",), ground="stance"),
         )  # fmt: skip
 
-    def score(self, motion, reward="feasibility", humanoid=None):
+    def score(self, motion, reward="feasibility", humanoid=None, surface=None):
+        self.surface = surface
         self.scored += 1
         self.on_score()
         if motion.qpos[0, 0] == -2:
@@ -73,6 +74,21 @@ def files(tmp_path):
         return paths
 
     return write
+
+
+def test_the_surface_that_a_file_holds_carries(engine, files, tmp_path):
+    (path,), field = files("5"), tmp_path / "steps.npz"
+    np.savez(field, heights=np.zeros((2, 3)), origin=(0, 0), spacing=0.5)
+    options = ScoreOptions(surface=field, ground="none")
+    assert score_files([path], tmp_path / "out", options, quiet=True).scored == 1
+    assert engine.surface.heights.shape == (2, 3)
+    before = digest(options)
+    np.savez(field, heights=np.ones((2, 3)), origin=(0, 0), spacing=0.5)
+    assert digest(options) != before != digest(ScoreOptions(ground="none"))
+    with pytest.raises(ValueError, match="ground: expected none beside a surface"):
+        scored([path], ScoreOptions(surface=field))
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        scored([path], ScoreOptions(surface=tmp_path / "none.npz", ground="none"))
 
 
 def lines(out):
