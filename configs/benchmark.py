@@ -20,12 +20,12 @@ def get_config() -> config_dict.ConfigDict:
     config = config_dict.ConfigDict()
     config.out = ""  # JSON file; "": out/benchmark/<name of the benchmark>.json
     config.frames = 81  # per clip
-    config.fps = 30.0
+    config.fps = 30.0  # of the clips
     config.batches = (1, 64, 1024)  # clips per call
     config.seconds = 2.0  # measured per function and batch, after the first call
     config.fresh_process = True  # also time the first result of new processes, without and with a compilation cache
     config.peer = ""  # MJCF file of the body in the C loop, with hinges; "": the built-in body with hinges
-    config.seed = 0
+    config.seed = 0  # of everything that is drawn
     config.simulate = config_dict.ConfigDict()
     config.simulate.engines = ("c",)  # of "c", "jax", "warp"
     config.simulate.envs = (64, 256, 1024)  # environments per call

@@ -20,7 +20,7 @@ def get_config() -> config_dict.ConfigDict:
     """The values; each can be overridden on the command line, as in ``--config.reward=phymotion``."""
     config = config_dict.ConfigDict()
     config.inputs = ""  # files, folders or globs, separated by commas; ** crosses folders
-    config.out = "out/feasibility"
+    config.out = "out/feasibility"  # folder of scores.jsonl and run.json
     config.limit = 0  # score only the first so many files; 0 for all
     config.resume = True  # False: start over and replace scores.jsonl
     config.read_ahead = 8  # files loaded ahead while others are scored; bounds the memory

@@ -36,8 +36,8 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
 def _common() -> config_dict.ConfigDict:
     config = config_dict.ConfigDict()
     config.clips = ""  # files, folders or globs, separated by commas; unset: the built-in walking clip
-    config.out = "out/imitation"
-    config.seed = 0
+    config.out = "out/imitation"  # run folder: policy, checkpoints, metrics
+    config.seed = 0  # of everything that is drawn
     config.samples = 20_000_000  # control steps to train for, over all environments
     config.evaluate_every = 50  # iterations between evaluations of every clip from its start
     config.checkpoint_every = 20  # iterations

@@ -19,7 +19,7 @@ def get_config() -> config_dict.ConfigDict:
     """The values; each can be overridden on the command line."""
     config = config_dict.ConfigDict()
     config.video = ""  # a video, or 2D keypoints (.json, .npz, a folder of OpenPose files); several with commas
-    config.out = "out/recovered"
+    config.out = "out/recovered"  # folder of motion, report and pictures
     # how people are found and put on a body: the flags of `mjxhuman score`, under the same names; person="all" as well
     config.update(values(LoadOptions))
     return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ API = (
     "tracking",
     "planning",
 )  # fmt: skip
+NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
 #: Where the files of ``tests/extension`` go in ``extending.md``.
 EXTENSIONS = "<!-- the files of tests/extension -->"
 
@@ -25,7 +27,7 @@ EXTENSIONS = "<!-- the files of tests/extension -->"
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
     sys.path.insert(0, str(ROOT))
-    pages = {"numbers.md": numbers(), "api/mjxhuman.md": facade()}
+    pages = {"numbers.md": numbers(), "notebook.md": notebook(NOTEBOOK), "api/mjxhuman.md": facade()}
     pages |= {f"api/{name}.md": reference(name) for name in API}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
@@ -96,6 +98,20 @@ def numbers() -> str:
     ]
     units = ", ".join(f"{step:g} {unit}".strip() for unit, step in glossary.NOTICEABLE.items())
     parts += ["## Changes", f"Two clips are called the same in a number that differs by less than 1 % or than {units}."]
+    return "\n\n".join([*parts, ""])
+
+
+def notebook(path: Path) -> str:
+    """A notebook: its text, its code, and the text that each cell printed where the file keeps it."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            printed = output.get("text") or output.get("data", {}).get("text/plain", "")
+            parts.append(f"```text\n{''.join(printed).rstrip()}\n```")
+    name = path.relative_to(ROOT)
+    parts.append(f"This page is `{name}` of the repository: open it there with Jupyter to run it.")
     return "\n\n".join([*parts, ""])
 
 

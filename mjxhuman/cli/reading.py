@@ -13,6 +13,7 @@ from mjxhuman.options import ScoreOptions, record_of
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.recovery.load import body_of
 from mjxhuman.report.film import FilmStrip, film_of
+from mjxhuman.report.render import require_video
 from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import enable_compile_cache
 from mjxhuman.runs.terminal import printable
@@ -54,6 +55,24 @@ def output_file(path: str | Path, flag: str) -> Path:
         raise IsADirectoryError(f"{flag}: expected a file, {output} is a folder")
     output_folder(output.parent, flag)
     return output
+
+
+def made_of(args: argparse.Namespace, ending: str) -> tuple[Path, str]:
+    """Folder and stem of the files that a command makes of ``args.file``; what is missing is found out before.
+
+    Raises:
+        FileNotFoundError, OSError: no such file, or a folder that cannot be written to.
+        ModuleNotFoundError: a film (``--picture mp4``) needs a package that is not installed.
+    """
+    if not Path(args.file).exists():
+        raise FileNotFoundError(f"{args.file}: no such file")
+    out, stem = output_folder(args.out, "--out"), Path(args.file).stem
+    if args.picture == "mp4":
+        try:
+            require_video(out / f"{stem}_{ending}.mp4")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(f"{error}; --picture png or none does without", name=error.name) from error
+    return out, stem
 
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
 from mjxhuman.cli.convert import qpos_motion
-from mjxhuman.cli.reading import load, output_folder
+from mjxhuman.cli.reading import load, made_of
 from mjxhuman.data.npz import save_motion
 from mjxhuman.planning import Plan, plan
-from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
 from mjxhuman.runs import json_line
@@ -21,9 +19,7 @@ from mjxhuman.tracking.evaluate import Tracked
 
 def run(args: argparse.Namespace) -> int:
     """Repair one motion; exit code 0 performed to the end, 1 lost on the way, 2 nothing could be done."""
-    out, stem = output_folder(args.out, "--out"), Path(args.file).stem
-    if args.picture == "mp4":
-        require_video(out / f"{stem}_repaired.mp4")
+    out, stem = made_of(args, "repaired")
     prepare_jax()
     found = plan(load(args.file, args), preset=args.preset, seed=args.seed, progress=not args.json)
     tracked = found.as_tracked()

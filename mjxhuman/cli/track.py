@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 
 from mjxhuman.cli.convert import qpos_motion
-from mjxhuman.cli.reading import output_folder
+from mjxhuman.cli.reading import made_of
 from mjxhuman.data.npz import save_motion
 from mjxhuman.humanoids import Humanoid
 from mjxhuman.options import ClipOptions, record_of
 from mjxhuman.planning import plan
 from mjxhuman.recovery.load import load_clip
-from mjxhuman.report.render import require_video
 from mjxhuman.report.table import difference_table, terminal
 from mjxhuman.report.tracking import draw_tracking
 from mjxhuman.runs import busy
@@ -23,9 +22,7 @@ from mjxhuman.tracking.tracker import load_tracker
 
 def run(args: argparse.Namespace) -> int:
     """Track one motion; exit code 0 tracked to the end, 1 lost on the way, 2 nothing could be done."""
-    out, stem = output_folder(args.out, "--out"), Path(args.file).stem
-    if args.picture == "mp4":
-        require_video(out / f"{stem}_tracked.mp4")
+    out, stem = made_of(args, "tracked")
     prepare_jax()
     tracked, humanoid = by_planner(args, out, stem) if args.by == "planner" else by_policy(args)
     path = save_motion(out / f"{stem}_tracked.npz", qpos_motion(tracked.motion))
