@@ -90,3 +90,14 @@ def test_a_folder_without_motion_says_what_it_holds(tmp_path):
         FileNotFoundError, match=r"found none; left out 1 of 1 files: 1 of no known format \(readme.md\)"
     ):
         find_motions([tmp_path])
+
+
+def test_one_file_of_keypoints_is_a_file_and_several_are_one_input(tmp_path):
+    frame = json.dumps({"version": 1.3, "people": []})
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "a_keypoints.json").write_text(frame)
+    (found,) = find_motions(str(tmp_path)).files
+    assert found.name == "a_keypoints.json"
+    (tmp_path / "film" / "b_keypoints.json").write_text(frame)
+    (found,) = find_motions(str(tmp_path)).files
+    assert found.name == "film"

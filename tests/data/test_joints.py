@@ -40,7 +40,7 @@ def test_npz_with_rate_and_up(tmp_path):
 
 def test_nan_is_invalid(tmp_path):
     pos = standing()
-    pos[1, 15] = np.nan
+    pos[1, 15, 0] = np.nan  # one coordinate is enough
     np.save(tmp_path / "clip.npy", pos)
     motion = read_motion(tmp_path / "clip.npy", fps=20, up="y")
     assert not motion.valid[1, 15] and motion.valid.sum() == 65
@@ -64,3 +64,11 @@ def test_errors(tmp_path, array, named):
     np.save(tmp_path / "clip.npy", array, allow_pickle=True)
     with pytest.raises(MotionFileError, match=named):
         read_motion(tmp_path / "clip.npy", fps=20, up="y")
+
+
+def test_one_frame_of_another_size_does_not_decide_the_unit(tmp_path):
+    pos = standing(frames=9)
+    pos[4] *= 100.0
+    np.save(tmp_path / "clip.npy", pos)
+    motion = read_motion(tmp_path / "clip.npy", fps=20, up="y")
+    np.testing.assert_allclose(motion.pos[0, 1], [0.0, 0.1, 0.9], atol=1e-6)

@@ -152,3 +152,12 @@ def test_two_units_that_fit_are_an_error(monkeypatch):
     monkeypatch.setitem(module.UNITS, "foot/20", 0.0155)
     with pytest.raises(MotionFileError, match=r"exactly one unit.*unit="):
         Source("clip.bvh").metres_by_stature(60.0)
+
+
+def test_the_root_of_a_robots_table_is_a_unit_quaternion(tmp_path):
+    path = tmp_path / "robot.csv"
+    path.write_text("0,0,0.8,1.004,0,0,0,0.1\n" * 3)
+    assert np.allclose(np.linalg.norm(read_motion(path, fps=30).qpos[:, 3:7], axis=1), 1.0)  # rounded, and made whole
+    path.write_text("0,0,0.8,1,0,0,0,0.1\n" + "0,0,0.8,1.05,0,0,0,0.1\n")
+    with pytest.raises(MotionFileError, match=r"frame 2, columns 4 to 7: found norm 1\.05"):
+        read_motion(path, fps=30)

@@ -83,6 +83,7 @@ def test_flags(make_trc):
         (lambda t: t.replace("\tmm\t", "\tfurlong\t", 1), "Units.*unit="),
         (lambda t: t.replace("\n100\t", "\nfast\t", 1), "DataRate.*fps="),
         (lambda t: t.replace("\n100\t", "\n30\t", 1), "DataRate.*column Time"),
+        (lambda t: t.replace("\n100\t", "\n120\t", 1), "DataRate.*120 Hz, but 100 Hz"),
         (lambda t: t.replace("\t4\t3\tmm", "\t5\t3\tmm", 1), "NumFrames: found 4 rows, expected 5"),
         (lambda t: t.replace("\t4\t3\tmm", "\t4\t2\tmm", 1), "NumMarkers"),
         (lambda t: t.replace("R.ASIS", "C7"), "different"),

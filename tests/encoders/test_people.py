@@ -120,3 +120,15 @@ def test_someone_who_joins_is_someone_new():
     assert len(tracks) == 2
     assert np.array_equal(tracks[0], (np.arange(60) >= 30).astype(int))
     assert (tracks[1][:30] == -1).all() and (tracks[1][30:] == 0).all()
+
+
+def test_a_child_and_an_adult_are_not_one_person():
+    """One goes behind a wall and another comes out on the other side, in time, but half as tall."""
+    x = np.linspace(0, 400, 80)
+    small = person(x, 0.4 * SHAPE)
+    people = [p[None] for p in np.concatenate([person(x)[:40], small[50:]])]
+    people = [*people[:40], *[np.zeros((0, 17, 3))] * 10, *people[40:]]
+    assert len(follow(times(80), people)) == 2
+    whole = [p[None] for p in person(x)]
+    whole[40:50] = [np.zeros((0, 17, 3))] * 10
+    assert len(follow(times(80), whole)) == 1

@@ -77,3 +77,16 @@ def test_the_default_focal_length_is_the_diagonal():
     K = camera.diagonal_intrinsics((640, 480))
     assert K[0, 0] == K[1, 1] == 800.0
     assert tuple(K[:2, 2]) == (320.0, 240.0)
+
+
+def test_what_is_near_the_lens_is_seen_as_large_as_it_is(x64):
+    T = camera.look_at([0.0, 0.0, 0.0], [1.0, 0.0, 0.0])
+    uv, depth = camera.project(np.array([[0.1, -0.02, 0.0]]), K, T, np.zeros(4))
+    np.testing.assert_allclose(depth, 0.1)
+    np.testing.assert_allclose(uv, [[540.0 + 0.2 * 1500.0, 960.0]])
+
+
+def test_a_strong_lens_is_undone_everywhere_it_can_be(x64):
+    xy = np.stack(np.meshgrid(np.linspace(-0.8, 0.8, 9), np.linspace(-0.6, 0.6, 7)), -1).reshape(-1, 2)
+    lens = np.array([-0.15, 0.03, 0.02, -0.03])
+    np.testing.assert_allclose(camera.undistort(camera.distort(xy, lens), lens), xy, atol=1e-12)

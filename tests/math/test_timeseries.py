@@ -131,3 +131,13 @@ def test_the_filter_keeps_what_it_says_of_a_vibration(hertz, kept, x64):
     inner = slice(40, -40)
     found = -np.asarray(a)[inner, 0] / (2 * np.pi * hertz) ** 2
     assert found @ x[inner] / (x[inner] @ x[inner]) == pytest.approx(kept, abs=0.004)
+
+
+def test_resampling_ends_at_the_last_frame() -> None:
+    np.testing.assert_allclose(timeseries.resample_times(31, 30, 10), 3.0 * np.arange(11))
+    np.testing.assert_allclose(timeseries.resample_times(31, 30, 60), 0.5 * np.arange(61))
+
+
+@pytest.mark.parametrize(("fps", "radius"), [(10, 2), (30, 2), (60, 5), (100, 9), (120, 11)])
+def test_a_window_reaches_as_far_as_its_kernel_has_weight(fps: int, radius: int) -> None:
+    assert timeseries.window_radius(1 / fps) == radius

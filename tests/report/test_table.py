@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from mjxhuman.report.glossary import Explanation
 from mjxhuman.report.table import bar, difference_table, score_table, terminal
 
 
@@ -77,3 +78,12 @@ def test_less_than_a_millimetre_is_the_same(rows):
 
 def test_no_clips():
     assert score_table([]) == "no clips"
+
+
+def test_what_counts_as_the_same():
+    """A hundredth of the larger value, or the least that can be told apart in its unit."""
+    force = Explanation("Force", "", "BW", "lower", "")
+    assert force.same(0.100, 0.108) and not force.same(0.100, 0.112)
+    assert force.same(5.00, 5.04) and not force.same(5.00, 5.06)
+    score = Explanation("Score", "", "", "higher", "")
+    assert score.same(0.500, 0.504) and not score.same(0.990, 0.996)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import score_motion
-from mjxhuman.options import ScoreOptions
+from mjxhuman.options import ReadOptions, ScoreOptions, keywords
 from mjxhuman.recovery import load
 from mjxhuman.runs import read_json_lines
 from mjxhuman.scoring import files as files_module
@@ -115,9 +115,7 @@ def test_records(engine, files, tmp_path):
     assert (invalid["reason"], invalid["total"], invalid["error"]) == ("too short", None, "")
     assert (summary.scored, summary.exit_code) == (2, 1)
     assert set(summary.failed) == {str(paths[1]), str(paths[3])}
-    assert engine.options[0] == {
-        "humanoid": None, "fps": 25.0, "up": None, "unit": None, "skeleton": None, "ground": "none",
-    }  # fmt: skip
+    assert engine.options[0] == {"humanoid": None, **keywords(ReadOptions, ScoreOptions(fps=25.0, ground="none"))}
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["scored"], run["options"]["fps"], set(run["failed"])) == (2, 25.0, set(summary.failed))
     assert run["environment"]["packages"]["jax"]
@@ -218,11 +216,12 @@ def test_options_decide_the_hash(tmp_path):
     digests = {digest(ScoreOptions(**change)) for change in ({}, {"fps": 30.0}, {"stature": 1.8}, {"up": "z"})}
     assert len(digests) == 4
     assert digest(ScoreOptions()) == digest(ScoreOptions())
-    body = tmp_path / "body.xml"
-    body.write_text("<mujoco/>")
-    before = digest(ScoreOptions(humanoid=str(body)))
-    body.write_text("<mujoco model='other'/>")
-    assert digest(ScoreOptions(humanoid=str(body))) != before
+    for name in ("humanoid", "skeleton", "joints", "camera", "surface"):  # and what is in the files that they name
+        file = tmp_path / f"{name}.xml"
+        file.write_text("<mujoco/>")
+        before = digest(ScoreOptions(**{name: str(file)}))
+        file.write_text("<mujoco model='other'/>")
+        assert digest(ScoreOptions(**{name: str(file)})) != before, name
 
 
 def test_stature_and_mass_choose_the_body(engine, files, monkeypatch, tmp_path):
