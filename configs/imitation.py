@@ -174,8 +174,8 @@ def _expert(config: config_dict.ConfigDict) -> None:
     config.task.terminations.mean_body = config_dict.ConfigDict()
     config.task.terminations.mean_body.distance = 0.25  # m, mean of the bodies
     perturb = config.task.starts.perturb
-    perturb.position, perturb.orientation, perturb.joints = 0.02, 0.05, 0.1
-    perturb.linear_velocity, perturb.angular_velocity, perturb.joint_velocity = 0.2, 0.3, 0.5
+    perturb.position, perturb.orientation, perturb.joints = 0.05, 0.1, 0.1  # tracking.disturbance.PERTURBED
+    perturb.linear_velocity, perturb.angular_velocity, perturb.joint_velocity = 0.5, 0.52, 0.5
     config.task.events.push.rate = 0.2
     config.task.events.push.speed = 0.4
 
