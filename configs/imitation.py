@@ -40,6 +40,8 @@ def _common() -> config_dict.ConfigDict:
     config.seed = 0  # of everything that is drawn
     config.samples = 20_000_000  # control steps to train for, over all environments
     config.evaluate_every = 50  # iterations between evaluations of every clip from its start
+    config.evaluate_push = 0.0  # m/s, once a second while evaluating: what chooses the best policy of plans
+    config.evaluate_perturbed = False  # evaluations start off the clips' states
     config.checkpoint_every = 20  # iterations
     config.max_seconds = 0.0  # stop after so long, with a checkpoint; 0: no limit
     config.tensorboard = True  # event files beside metrics.jsonl
@@ -158,6 +160,7 @@ def _expert(config: config_dict.ConfigDict) -> None:
     _cpu(config)
     config.samples = 200_000_000
     config.evaluate_every = 100
+    config.evaluate_push, config.evaluate_perturbed = 0.3, True  # undisturbed, a plan needs no policy
     config.tuning = "light"  # the planner's body
     still = ("Toe", "Thorax", "Shoulder", "Elbow", "Wrist", "Hand", "Neck", "Head")
     config.task.joint_scale = tuple((name, 0.0) for name in still)  # 27 axes of hips, knees, ankles and trunk are left

@@ -89,8 +89,8 @@ def _plain(value: Any) -> Any:
     return tuple(_plain(x) for x in value) if isinstance(value, list | tuple) else value
 
 
-def evaluator(env: Any, motions: list[Any]) -> Any:
-    """The evaluation of a policy on the training clips, each from its start, for the log."""
+def evaluator(env: Any, motions: list[Any], disturbance: Any) -> Any:
+    """The evaluation of a policy on the training clips, each from its start and disturbed or not, for the log."""
     import numpy as np
 
     from mjxhuman.physics.simulate import make_simulator
@@ -103,7 +103,8 @@ def evaluator(env: Any, motions: list[Any]) -> Any:
 
     def judge(policy: Any, _: int) -> dict[str, float]:
         tracker = Tracker(policy, simulator, env.config, {}, Path())
-        numbers = summary([tracked.result for tracked in evaluate(tracker, motions, score=False, library=env.library)])
+        results = evaluate(tracker, motions, score=False, library=env.library, disturbance=disturbance)
+        numbers = summary([tracked.result for tracked in results])
         chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
         kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
         # success counts first; among equals the smaller error
@@ -119,6 +120,7 @@ def run(config: config_dict.ConfigDict) -> int:
     from mjxhuman.learning.faults import NotFinite
     from mjxhuman.learning.ppo import PPO
     from mjxhuman.learning.trainer import TrainOptions, train
+    from mjxhuman.tracking.disturbance import Disturbance
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
@@ -140,7 +142,9 @@ def run(config: config_dict.ConfigDict) -> int:
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()
-        train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips.motions))
+        disturbance = Disturbance(config.evaluate_push, config.evaluate_perturbed, config.seed)
+        judge = evaluator(env, clips.motions, disturbance)
+        train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=judge)
     except NotFinite as error:
         print(f"train_imitation: {error}", file=sys.stderr)
         return NOT_FINITE
