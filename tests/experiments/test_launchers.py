@@ -55,7 +55,7 @@ def test_run_from_any_folder(tmp_path):
 
 def test_run_of_an_unknown_launcher(capsys):
     assert main(["run", "fly"]) == 2
-    assert "expected one of benchmark, evaluate" in capsys.readouterr().err
+    assert "expected one of benchmark, compare_trackers, evaluate" in capsys.readouterr().err
 
 
 def test_configurations_by_name_file_and_variant(tmp_path):
@@ -74,7 +74,7 @@ def test_configurations_by_name_file_and_variant(tmp_path):
     [
         ("nothing", "expected a file or one of benchmark, feasibility, imitation, video, found 'nothing'"),
         ("/tmp/imitation.py", "expected a file or one of"),
-        ("imitation:huge", "expected variant cpu, gpu or test, found 'huge'"),
+        ("imitation:huge", "expected variant cpu, expert, gpu or test, found 'huge'"),
         ("feasibility:huge", "feasibility.py has no variants, found 'huge'"),
     ],
 )
