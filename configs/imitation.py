@@ -188,7 +188,7 @@ def _expert(config: config_dict.ConfigDict) -> None:
     config.ppo.minibatch_size = 6144
     config.ppo.gamma = 0.96
     config.ppo.learn_std = True
-    config.ppo.anneal = 4000  # iterations, 98 million samples
+    config.ppo.anneal = 2000  # iterations, 49 million samples
     config.ppo.average = 0.95
     config.ppo.group_advantages = True
     config.ppo.actor_hidden = (512, 256)
