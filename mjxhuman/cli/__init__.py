@@ -174,6 +174,10 @@ def _add_repair(commands: Any) -> None:
     repair.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
     repair.add_argument("--out", default="out/repair", metavar="DIR", help="for motion, plan and film")
     _planner_flags(repair)
+    repair.add_argument(
+        "--height", choices=("free", "kept"), default="free",
+        help="free (default): a motion that stands above or below the floor is put on it first; kept: planned as it is",
+    )  # fmt: skip
     repair.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     repair.add_argument(
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"

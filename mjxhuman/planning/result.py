@@ -71,8 +71,8 @@ class Plan:
 
     @property
     def torque(self) -> float:
-        """N m, mean over axes and steps of what the servos' springs pull with."""
-        return self.result.torque
+        """N m, mean over axes and steps of the joints' torque: what the servos pull with, less their own damping."""
+        return self.result.net_torque
 
     @functools.cached_property
     def distances(self) -> np.ndarray:

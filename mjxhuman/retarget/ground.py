@@ -24,6 +24,8 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
 from mjxhuman.options import GROUNDS
+from mjxhuman.physics.contact_dynamics import REACH
+from mjxhuman.types import Motion
 
 POLICIES = GROUNDS
 #: A point slower than this stands (m/s); feet in stance creep a little in any capture.
@@ -61,6 +63,28 @@ def contact_heights(humanoid: Humanoid, body_pos: np.ndarray, body_quat: np.ndar
     points = body_pos[:, body] + quaternion.rotate(body_quat[:, body], contacts.offset)
     points[..., 2] -= contacts.radius
     return points, contacts.is_foot
+
+
+def on_floor(motion: Motion) -> tuple[Motion, float]:
+    """A motion moved to the height at which it stands on z = 0 (policy ``stance``), and by how much it was moved, m.
+
+    One that stands within the reach of contact is left where it is. Frames that are not valid have no say.
+
+    Raises:
+      ValueError: no valid frame, or a body without contact points.
+    """
+    valid = np.asarray(motion.valid, bool)
+    if not valid.any():
+        raise ValueError("motion: expected valid frames to tell its height from, found none")
+    poses = (np.asarray(x, np.float64)[valid] for x in (motion.body_pos, motion.body_quat))
+    points, is_foot = contact_heights(motion.humanoid, *poses)
+    offset = find_ground(points, is_foot, motion.fps, "stance", np.array([1.0, 0.0, 0.0, 0.0])).offset
+    if abs(offset) <= REACH:
+        return motion, 0.0
+    qpos, body_pos = np.array(motion.qpos), np.array(motion.body_pos)
+    qpos[..., 2] += offset
+    body_pos[..., 1:, 2] += offset
+    return dataclasses.replace(motion, qpos=qpos, body_pos=body_pos), offset
 
 
 def find_ground(

@@ -9,7 +9,7 @@ from synthetic_sources import turned
 from mjxhuman.math import quaternion
 from mjxhuman.retarget import retarget_motion
 from mjxhuman.retarget.chain import INDEX, UPRIGHT
-from mjxhuman.retarget.ground import contact_heights, find_ground, shortest_half, stance_frames
+from mjxhuman.retarget.ground import contact_heights, find_ground, on_floor, shortest_half, stance_frames
 from mjxhuman.types import BodyMotion
 
 
@@ -196,3 +196,15 @@ def test_a_plane_as_steep_as_a_ramp_is_no_floor():
         else:
             with pytest.raises(ValueError, match="tilted by 20 deg"):
                 find_ground(points, np.array([True]), 10.0, "plane")
+
+
+@pytest.mark.parametrize(("height", "moved"), [(0.3, -0.3), (-0.1, 0.1), (0.01, 0.0)])
+def test_a_motion_is_moved_onto_the_floor_unless_it_touches_it(humanoid, height, moved):
+    motion = retarget_motion(standing(humanoid, height=height, bump=0.3), humanoid, ground="none")
+    after, offset = on_floor(motion)
+    assert offset == pytest.approx(moved, abs=2e-3)
+    np.testing.assert_allclose(sole(after), sole(motion) + offset, atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(after.qpos) - np.asarray(motion.qpos), [[0, 0, offset, *[0] * 96]] * 60, atol=1e-6
+    )
+    assert (after is motion) == (moved == 0.0)
