@@ -46,6 +46,9 @@ _SELF_PAIRS = (
     ("L_Elbow", "R_Elbow"), ("L_Wrist", "R_Wrist"), ("L_Hand", "R_Hand"),
 )  # fmt: skip
 
+#: Bodies, without side, whose drawn shapes may rest on the floor.
+_SKIN = ("Pelvis", "Torso", "Spine", "Chest", "Head", "Hip", "Shoulder", "Wrist", "Hand")
+
 _CONTACTS = ("full", "feet")
 
 
@@ -167,12 +170,14 @@ def _actuated(
     record = humanoid.known
     servos = make_servos(humanoid, record)
     factors = np.array([tuning.factors(record.unsided(name)) for name in servos.joints])
-    gain, damping = np.repeat(factors, servos.axes, axis=0).T
-    servos = dataclasses.replace(servos, kp=gain * servos.kp, kd=damping * servos.kd)
+    gain, damping, cap = np.repeat(factors, servos.axes, axis=0).T
+    servos = dataclasses.replace(servos, kp=gain * servos.kp, kd=damping * servos.kd, cap=cap * servos.cap)
     spec = humanoid.spec.copy()
     _set_options(spec, iterations)
     add_servos(spec, humanoid, servos, record.armature)
     _add_floor_contacts(spec, humanoid, contacts, tuning.sole_radius)
+    if tuning.skin and contacts == "full":
+        _add_skin_contacts(spec)
     if self_contacts and humanoid.capsules is not None:
         _add_self_contacts(spec, humanoid)
     if scene is not None:
@@ -253,6 +258,17 @@ def _add_floor_contacts(spec: mujoco.MjSpec, humanoid: Humanoid, contacts: str, 
             continue
         sphere = _add_geom(spec, f"{name}_contact{count}", name, offset, offset, radius)
         _add_pair(spec, floor, sphere)
+
+
+def _add_skin_contacts(spec: mujoco.MjSpec) -> None:
+    """The drawn shapes of bodies that lie, roll and lean, each paired with the floor; models without them have none.
+
+    The points of ``Humanoid.contacts`` are few and lie inside: on them a back sinks in by centimetres between two.
+    """
+    floor = _floor(spec)
+    for geom in spec.geoms:
+        if geom.name.endswith("_skin") and SMPL.unsided(geom.name.removesuffix("_skin")) in _SKIN:
+            _add_pair(spec, floor, geom.name)
 
 
 def _floor(spec: mujoco.MjSpec) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import mujoco
 import numpy as np
 import pytest
 
@@ -19,9 +22,42 @@ def test_damping_and_soles_are_those_of_the_tuning(humanoid: Humanoid) -> None:
     np.testing.assert_allclose(light.model.dof_damping[6:], light.kd)
     assert {n: light.kp[joints == n][0] for n in ("Ankle", "Toe", "Knee")} == {"Ankle": 400, "Toe": 50, "Knee": 800}
     np.testing.assert_array_equal(light.model.actuator_gainprm[:, 0], light.kp)
-    np.testing.assert_array_equal(light.cap, stock.cap)
+    assert {n: light.cap[joints == n][0] for n in ("Ankle", "Toe", "Elbow")} == {"Ankle": 350, "Toe": 150, "Elbow": 75}
+    np.testing.assert_array_equal(light.model.actuator_forcerange[:, 1], light.cap)
     for actuated, radius in ((stock, 0.02), (light, 0.005)):
         assert actuated.model.geom("L_Ankle_contact0").size[0] == pytest.approx(radius)
+
+
+def test_random_targets_stay_finite(humanoid: Humanoid) -> None:
+    """4 s of targets of 2 rad in every direction; uncapped springs throw the same body out of MuJoCo's range."""
+
+    def broken(tuning: Tuning) -> int:
+        model, rng = actuated_humanoid(humanoid, tuning=tuning).model, np.random.default_rng(0)
+        data = [mujoco.MjData(model) for _ in range(8)]
+        for d in data * 120:
+            d.ctrl[:] = rng.uniform(-2.0, 2.0, model.nu)
+            mujoco.mj_step(model, d, 4)
+        return sum(any(w.number for w in d.warning) for d in data)
+
+    assert broken(LIGHT) == 0
+    assert broken(dataclasses.replace(LIGHT, cap=1.0, cap_of=())) > 0
+
+
+def test_a_body_lies_on_its_skin(humanoid: Humanoid) -> None:
+    on_points, on_skin = (
+        actuated_humanoid(humanoid, tuning=dataclasses.replace(STOCK, skin=skin)).model for skin in (False, True)
+    )
+    added = on_skin.npair - on_points.npair
+    assert added == 13
+    assert actuated_humanoid(humanoid, "feet", tuning=dataclasses.replace(STOCK, skin=True)).model.npair < added + 40
+    data = mujoco.MjData(on_skin)
+    data.qpos[3:7] = 0.5, -0.5, 0.5, -0.5  # on its side
+    data.qpos[2] = 0.1
+    mujoco.mj_forward(on_skin, data)
+    touching = {on_skin.geom(int(c.geom2)).name for c in data.contact} | {
+        on_skin.geom(int(c.geom1)).name for c in data.contact
+    }
+    assert "Chest_skin" in touching
 
 
 @pytest.mark.parametrize("tuning", TUNINGS.values())
