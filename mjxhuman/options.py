@@ -121,6 +121,9 @@ class FileOptions(Record):
         kind=os.fspath,
         metavar="MAP.json",
     )
+    quaternion: str | None = option(
+        None, "order of the root's quaternion in a .csv (default: found)", choices=("wxyz", "xyzw")
+    )
 
 
 @dataclasses.dataclass(frozen=True)

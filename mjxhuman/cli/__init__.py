@@ -76,6 +76,7 @@ def _add_view(commands: Any) -> None:
     view.add_argument("--out", metavar="HTML", help="where to write the page (default: a temporary file)")
     view.add_argument("--no-browser", action="store_true", help="only write the page")
     view.add_argument("--viser", action="store_true", help="live viewer instead (one file; needs the extra 'view')")
+    view.add_argument("--host", default="127.0.0.1", help="address --viser listens on (default: this machine only)")
     add_flags(view, LoadOptions)
 
 

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     read = [item.motion for item in items if item.motion is not None]
     motions = list(zip(display_names(paths), read, strict=True))
     if args.viser:
-        view_live(motions[0][1])
+        view_live(motions[0][1], host=args.host)
         return 0
     out = args.out or Path(tempfile.mkdtemp(prefix="mjxhuman-")) / "view.html"
     page = write_playback(out, motions, films=[film(item) for item in items])

@@ -11,9 +11,11 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import Source
 
 _HEADER_ERRORS = (ValueError, TypeError, KeyError, SyntaxError, tokenize.TokenError, RecursionError, OverflowError)
@@ -21,6 +23,27 @@ _ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, KeyError,
     OverflowError, MemoryError,
 )  # fmt: skip
+
+
+#: Decompressed size of one member or file, bytes: an hour of SMPL-H at 240 Hz has half of it.
+MOST_BYTES = 1 << 30
+#: Above this size a member must not be this many times its compressed size: motion compresses by less than ten.
+_SUSPECT_BYTES, _SUSPECT_RATIO = 1 << 26, 100
+
+
+def read_member(source: Source, archive: zipfile.ZipFile, member: str) -> bytes:
+    """A member of a zip archive, unless it is far larger than any motion.
+
+    Raises:
+        MotionFileError: too large when decompressed.
+        KeyError and the errors of ``zipfile``: missing or damaged.
+    """
+    info = archive.getinfo(member)
+    bomb = info.file_size > _SUSPECT_BYTES and info.file_size > _SUSPECT_RATIO * max(info.compress_size, 1)
+    if bomb or info.file_size > MOST_BYTES:
+        found = f"{info.file_size >> 20} MiB in {info.compress_size >> 10} KiB"
+        raise source.error(member, found, f"at most {MOST_BYTES >> 20} MiB, and numbers of a motion")
+    return archive.read(member)
 
 
 def array_from_npy(source: Source, field: str, data: bytes) -> np.ndarray:
@@ -86,7 +109,9 @@ class NpzFile(Mapping[str, np.ndarray]):
         member = self._members[key]
         try:
             with zipfile.ZipFile(self._source.path) as archive:
-                data = archive.read(member)
+                data = read_member(self._source, archive, member)
+        except MotionFileError:
+            raise
         except _ZIP_ERRORS as error:
             raise self._source.error(key, f"a damaged member ({error})"[:200], "an array") from None
         return array_from_npy(self._source, key, data)
@@ -140,3 +165,30 @@ class NpzFile(Mapping[str, np.ndarray]):
                     raise self._source.error(key, f"an array of type {array.dtype}, shape {array.shape}", "one number")
                 return float(array.reshape(-1)[0])
         return None
+
+
+class ArrayDict(NpzFile):
+    """The same for arrays that are already in memory, as a pickle holds them: numbers, text and arrays by name."""
+
+    def __init__(self, source: Source, values: Mapping[str, Any]) -> None:
+        self._source = source
+        self._members = {}
+        self._values = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        try:
+            array = np.asarray(self._values[key])
+        except (ValueError, TypeError):
+            array = np.asarray(None)
+        if array.dtype.hasobject:
+            raise self._source.error(key, type(self._values[key]).__name__, "an array of numbers")
+        return array
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)

@@ -11,6 +11,8 @@ from mjxhuman.data.text import decode
 # First bytes of the containers that video comes in; the ISO family (MP4, MOV) has its box's length before them.
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3",
                b"\x00\x00\x00\x01", b"YUV4MPEG2", b"GIF8")  # fmt: skip
+# How joblib's compressions begin: gzip, zlib at its levels, bzip2, xz, lzma, and its own of before.
+_PACKED = (b"\x1f\x8b", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"BZh", b"\xfd7zXZ", b"]\x00\x00", b"ZF")
 _ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # shorter than 16 MiB: a zero before
 
 
@@ -58,7 +60,14 @@ def is_npz(source: Source) -> bool:
 def is_pickle(source: Source) -> bool:
     """Whether it is a pickle, also one that is compressed (joblib)."""
     head = source.head
-    return bool(re.match(rb"\x80[\x02-\x05]", head)) or head.startswith((b"\x1f\x8b", b"x\x9c", b"ZF"))
+    named = source.path.suffix.lower() in (".pkl", ".pickle", ".p", ".joblib")
+    packed = head.startswith((b"\x1f\x8b", b"x\x9c")) or (named and head.startswith(_PACKED))
+    return bool(re.match(rb"\x80[\x02-\x05]", head)) or packed
+
+
+def is_fbx(source: Source) -> bool:
+    """Whether it is an FBX file, binary or as text."""
+    return source.head.startswith(b"Kaydara FBX Binary") or bool(re.match(r";\s*FBX \d", text_of(source)))
 
 
 def is_bvh(source: Source) -> bool:
@@ -80,7 +89,7 @@ def is_amc(source: Source) -> bool:
 
 def is_opensim_table(source: Source) -> bool:
     """Whether it is a .sto or .mot: coordinates or forces."""
-    return says(source, r"^\s*endheader\s*$")
+    return says(source, r"^\s*endheader[\s,;]*$")
 
 
 def is_deepmimic(source: Source) -> bool:
@@ -95,5 +104,6 @@ def is_json(source: Source) -> bool:
 
 
 def is_table(source: Source) -> bool:
-    """Whether it is numbers with commas between them, without a header."""
-    return bool(re.match(r"[-+.\deE]+,", text_of(source)))
+    """Whether it is numbers with commas between them, with or without a row of names above."""
+    names = r"(?:[^\n,]*[A-Za-z_][^\n,]*(?:,[^\n,]*){7,}\n)?"
+    return bool(re.match(names + r"\s*[-+.\deE]+,\s*[-+.\d]", text_of(source)))

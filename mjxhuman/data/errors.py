@@ -19,7 +19,9 @@ class MotionFileError(ValueError):
         self.field = printable(field)  # both may hold what stands in the file
         self.found = printable(found)
         self.expected = expected
-        super().__init__(f"{self.path}: {self.field}: found {self.found}, expected {expected}")
+        # the names of files may hold line breaks, and the message is one line
+        text = f"{self.path}: {self.field}: found {self.found}, expected {expected}"
+        super().__init__(printable(text).replace("\n", "\\n"))
 
     def __reduce__(self) -> tuple[type[MotionFileError], tuple[str, str, str, str]]:
         return MotionFileError, (self.path, self.field, self.found, self.expected)

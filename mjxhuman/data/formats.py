@@ -9,6 +9,7 @@ A reader takes the ``Source`` and returns a motion of ``mjxhuman.types`` (or ``Q
 from __future__ import annotations
 
 import dataclasses
+import re
 import zipfile
 from collections.abc import Callable
 
@@ -20,10 +21,11 @@ from mjxhuman.data.asf_amc import read_amc
 from mjxhuman.data.bvh import read_bvh
 from mjxhuman.data.c3d import is_c3d, read_c3d
 from mjxhuman.data.deepmimic import read_deepmimic
-from mjxhuman.data.gvhmr import read_gvhmr
+from mjxhuman.data.gvhmr import read_torch
 from mjxhuman.data.joints import is_joints, read_joints_npy, read_joints_npz
 from mjxhuman.data.keypoints import holds_keypoints
 from mjxhuman.data.npz import AnyMotion, is_ours, read_ours
+from mjxhuman.data.pickled import read_pickled
 from mjxhuman.data.plans import is_plan, read_plan
 from mjxhuman.data.qpos_csv import read_qpos_csv
 from mjxhuman.data.smpl import is_smpl, read_smpl_npz
@@ -81,8 +83,13 @@ def _elsewhere(source: Source, arrays: NpzFile | None = None) -> AnyMotion:
 
 def _unfit_npy(source: Source) -> str:
     shape = npy_shape(source.head)
-    fits = len(shape) >= 3 and shape[-2] in (22, 24) and shape[-1] == 3
+    fits = (len(shape) >= 3 and shape[-2] in (22, 24) and shape[-1] == 3) or shape[1:] == (263,)
     return "" if fits else "an array that holds no joint positions"
+
+
+def _unfit_pickle(source: Source) -> str:
+    packed = not source.head.startswith(b"\x80")
+    return "" if packed or (b"pose" in source.head and b"trans" in source.head) else "a pickle that holds no motion"
 
 
 def _unfit_pt(source: Source) -> str:
@@ -91,7 +98,11 @@ def _unfit_pt(source: Source) -> str:
             pickles = [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
     except (zipfile.BadZipFile, OSError, RuntimeError):
         return "a .pt file that is no result of GVHMR"
-    return "" if any(b"smpl_params_global" in data for data in pickles) else "a .pt file that is no result of GVHMR"
+    return (
+        ""
+        if any(b"smpl_params_global" in data or b"rigid_body_pos" in data for data in pickles)
+        else "a .pt file that is no result of GVHMR"
+    )
 
 
 _VIDEO = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",
@@ -101,22 +112,22 @@ _FORMATS: list[Format] = [
     _npz("mjxhuman", is_ours, read_ours, "this project's own: body, skeleton, points or coordinates"),
     _npz("plan", is_plan, read_plan, "what the planner made a simulated body do: states and servo targets"),
     _npz("AIST++", is_aistpp, read_aistpp, "SMPL parameters, 60 fps"),
-    _npz("AMASS", is_amass, read_amass, "SMPL-H and SMPL-X parameters", proven=False),
+    _npz("AMASS", is_amass, read_amass, "SMPL-H and SMPL-X parameters; hands and face are left out"),
     _npz("SMPL", is_smpl, read_smpl_npz, "SMPL parameters (GLAMR and others)"),
-    _npz("joint positions", is_joints, read_joints_npz, "22 or 24 SMPL joints, by inverse kinematics", proven=False),
+    _npz("joint positions", is_joints, read_joints_npz, "22 or 24 SMPL joints (HumanML3D)"),
     _npz("2D keypoints in arrays", holds_keypoints, _elsewhere, "keypoints, or uv and confidence", kind="keypoints"),
-    Format("GVHMR", (".pt", ".pth"), detect.is_pt, read_gvhmr, "SMPL-X parameters; needs the extra 'torch'",
-           proven=False, unfit=_unfit_pt),
+    Format("GVHMR", (".pt", ".pth", ".motion"), detect.is_pt, read_torch,
+           "SMPL-X parameters; also ProtoMotions' coordinates of robots", unfit=_unfit_pt),
     Format("video", _VIDEO, lambda source: detect.is_video(source.head), _elsewhere,
            "whatever FFmpeg decodes; needs the extra 'video' and an encoder", kind="video"),
     Format("npy", (".npy",), lambda source: source.head.startswith(b"\x93NUMPY"), read_joints_npy,
-           "22 or 24 SMPL joints, by inverse kinematics", proven=False, unfit=_unfit_npy),
-    _refused("pickle", (".pkl", ".pickle", ".p", ".joblib"), detect.is_pickle,
-             "a pickle, which is never loaded because unpickling can run any code",
-             "an .npz: load the file where you trust it and save its arrays with np.savez(path, poses=..., trans=..., "
-             "...)"),
+           "22 or 24 SMPL joints, or HumanML3D's 263 features", unfit=_unfit_npy),
+    Format("pickle", (".pkl", ".pickle", ".p", ".joblib"), detect.is_pickle, read_pickled,
+           "SMPL parameters of PHC, AIST++, GLAMR, EMDB, WHAM", proven=False, unfit=_unfit_pickle),
+    _refused("fbx", (".fbx",), detect.is_fbx, "an FBX file of animation, which is not read",
+             "a .bvh: import the FBX in Blender and export Motion Capture (.bvh)"),
     Format("bvh", (".bvh",), detect.is_bvh, read_bvh,
-           "skeletons of CMU, Bandai Namco, MASS (names of LAFAN1 and Mixamo: untested)"),
+           "skeletons of CMU, Bandai Namco, MASS, LAFAN1, Mixamo, Rokoko, rigs of games; others by --joints"),
     Format("trc", (".trc",), lambda source: detect.text_of(source).startswith("PathFileType"), read_trc,
            "labelled markers (OpenSim)"),
     Format("c3d", (".c3d",), is_c3d, read_c3d, "labelled markers; needs the extra 'c3d'"),
@@ -182,7 +193,9 @@ def format_of(source: Source) -> Format:
         named = [fmt.name for fmt in _FORMATS if suffix in fmt.suffixes]
         what = f"content that is not {named[0]}" if named else f"content of no known format (suffix {suffix!r})"
         known = ", ".join(fmt.name for fmt in _FORMATS if fmt.kind != "refused")
-        raise source.error("file", f"{what}: {decode(source.head[:40])!r}", f"one of {known}")
+        binary = bool(re.search(rb"[\x00-\x08\x0e-\x1f\x7f-\xff]", source.head[:40]))
+        shown = "binary data" if binary else repr(decode(source.head[:40]))
+        raise source.error("file", f"{what}: {shown}", f"one of {known}")
     if suffix not in found.suffixes:
         source.note(f"the content is {found.name}, whatever the suffix {suffix!r} says")
     return found

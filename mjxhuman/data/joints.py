@@ -1,8 +1,9 @@
 """Arrays of joint positions: (T, 22 or 24, 3) in SMPL's joint order, in an .npy file or under one key of an .npz file.
 
 Text-to-motion models and datasets (HumanML3D, 22 joints) exchange motion like this. Nothing in such an array states
-the frame rate or the up axis: they are in the .npz beside it, or the caller gives them. The unit is the one that
-gives a human stature. Tested on made-up arrays; untested on a published one.
+the frame rate or the up axis: they are in the .npz beside it, or the caller gives them; 22 joints are HumanML3D's
+otherwise, which has 20 Hz and y up. The unit is the one that gives a human stature. HumanML3D's 263 features per frame
+(root turn and speed, heights, joint places seen from the root, ...) are read as well (Guo et al. 2022).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def read_joints_npz(source: Source, arrays: NpzFile) -> PointMotion:
 
 
 def read_joints_npy(source: Source) -> PointMotion:
-    """Read joint positions of an .npy file; the caller gives ``fps=`` and ``up=``.
+    """Read joint positions or HumanML3D's features of an .npy file.
 
     Raises:
         MotionFileError: pickled content, another shape, no rate, no up axis, no unit that gives a human stature.
@@ -46,7 +47,32 @@ def read_joints_npy(source: Source) -> PointMotion:
     array = array_from_npy(source, "file", source.path.read_bytes())
     if array.dtype.kind not in "iuf":
         raise source.error("file", f"an array of type {array.dtype}", "real numbers")
-    return _points(source, "file", array.astype(np.float64), None, None)
+    array = array.astype(np.float64)
+    if array.ndim == 2 and array.shape[1] == 263:
+        source.note("263 numbers per frame are HumanML3D's features: the joints are those seen from the root")
+        array = features_to_joints(array)
+    return _points(source, "file", array, None, None)
+
+
+def features_to_joints(features: np.ndarray) -> np.ndarray:
+    """(T, 22, 3) m, y up, of HumanML3D's features (T, 263), not normalised.
+
+    Columns: turn of the root about y per frame (rad, half the angle), its step in x and z seen from itself, its
+    height, then the places of joints 1 to 21 relative to the root on the floor and seen from it.
+    """
+    angle = 2.0 * np.concatenate([[0.0], np.cumsum(features[:-1, 0])])
+    cos, sin = np.cos(angle), np.sin(angle)  # seen from the root, the world is turned by this about y
+
+    def to_world(x: np.ndarray, z: np.ndarray, c: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return c * x - s * z, s * x + c * z
+
+    step = to_world(features[:-1, 1], features[:-1, 2], cos[1:], sin[1:])
+    root_x, root_z = (np.concatenate([[0.0], np.cumsum(part)]) for part in step)
+    local = features[:, 4:67].reshape(len(features), 21, 3)
+    x, z = to_world(local[..., 0], local[..., 2], cos[:, None], sin[:, None])
+    joints = np.stack([x + root_x[:, None], local[..., 1], z + root_z[:, None]], axis=-1)
+    root = np.stack([root_x, features[:, 3], root_z], axis=-1)
+    return np.concatenate([root[:, None], joints], axis=1)
 
 
 def _points(source: Source, key: str, array: np.ndarray, stated_fps: float | None, up: str | None) -> PointMotion:
@@ -59,8 +85,9 @@ def _points(source: Source, key: str, array: np.ndarray, stated_fps: float | Non
     whole = seen.all(axis=1)
     if not whole.any():
         raise source.error(key, "not one frame without NaN", "at least one")
-    fps = source.frame_rate(stated_fps)
-    to_world = source.up_axis(up)
+    usual = array.shape[1] == 22
+    fps = source.frame_rate(stated_fps, 20.0 if usual else None, "22 joints are HumanML3D's, which has 20 Hz")
+    to_world = source.up_axis(up, "y" if usual else None, "22 joints are HumanML3D's, which has y up")
     source.note(f"the {len(names)} joints are in SMPL's order")
     # bone lengths may wobble in generated motion: the median frame decides
     legs = [leg_length(names, frame) or 0.0 for frame in array[whole][:: max(1, int(whole.sum()) // 100)]]

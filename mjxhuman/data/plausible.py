@@ -25,6 +25,8 @@ _SELDOM, _MOSTLY = 0.1, 0.9
 _SUPPORTED, _UNSUPPORTED = 0.4, 0.15
 #: Wobble of the lowest point, in legs: soles stay within a few centimetres of their floor, a swinging foot does not.
 _WOBBLE = 0.05
+#: A path slower than this says nothing about its unit, m/s: in centimetres it would be that of a statue.
+_STILL = 0.3
 #: Slip of the slower foot, in speeds of the other relative to the hips, from which a translation has another unit.
 _SLIP = 4.0
 
@@ -160,6 +162,8 @@ def _path(source: Source, marks: Landmarks) -> Found:
     """Another unit of a body's translation, if its feet cannot have carried it as far."""
     path = np.diff(marks.hips, axis=0)
     speed = float(np.nanpercentile(np.linalg.norm(path, axis=-1), 95)) * marks.fps
+    if speed < _STILL:
+        return {}
     slip = slip_of_unit(marks, 1.0)
     if slip < _SLIP and speed < FASTEST:
         return {}

@@ -38,7 +38,7 @@ def read_motion(path: str | os.PathLike[str], **options: Any) -> AnyMotion:
         FileNotFoundError: no such file.
         ValueError: an argument out of range.
         MotionFileError: the file cannot be read, or does not settle a convention; the message names what would.
-        ImportError: a .pt file without torch.
+        ImportError: a .c3d file without its reader.
     """
     source = Source(path, FileOptions(**options))
     if Path(path).is_dir():

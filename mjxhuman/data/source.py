@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,25 @@ class Source:
         Raises:
             FileNotFoundError: no such file.
         """
+        self.require_file()
         with self.path.open("rb") as file:
             return file.read(_HEAD_BYTES)
+
+    def require_file(self) -> None:
+        """Raise for a pipe or device, which may never end, and for links that lead only to each other.
+
+        Raises:
+            FileNotFoundError: no such file.
+            MotionFileError: as above.
+        """
+        try:
+            mode = self.path.stat().st_mode
+        except (FileNotFoundError, PermissionError):
+            raise
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self.error("file", getattr(error, "strerror", None) or type(error).__name__, "a file") from None
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise self.error("file", "a pipe, socket or device", "a file")
 
     def error(self, field: str, found: object, expected: str) -> MotionFileError:
         """The error to raise about this file."""

@@ -29,8 +29,8 @@ def read_trc(source: Source) -> PointMotion:
         MotionFileError: header lines, counts or numbers that do not fit, no rate, an unknown unit.
     """
     with source.path.open("rb") as file:
-        header, labels = _read_header(source, file)
-        values = _read_rows(source, file, len(labels))
+        header, labels, separator = _read_header(source, file)
+        values = _read_rows(source, file, len(labels), separator)
     stated_frames = header.get("numframes", "")
     if stated_frames.isascii() and stated_frames.isdigit() and int(stated_frames) != len(values):
         raise source.error("NumFrames", f"{len(values)} rows", f"{stated_frames} as the header says")
@@ -56,9 +56,13 @@ def read_trc(source: Source) -> PointMotion:
     )
 
 
-def _read_header(source: Source, file: IO[bytes]) -> tuple[dict[str, str], list[str]]:
-    """Values by lower-case key, and the label of each point ("" for a column group without one)."""
-    lines = [decode(file.readline()).rstrip("\r\n") for _ in range(5)]
+def _read_header(source: Source, file: IO[bytes]) -> tuple[dict[str, str], list[str], bytes]:
+    """Values by lower-case key, the label of each point ("" for a column group without one), what separates cells."""
+    raw = [file.readline() for _ in range(5)]
+    separator = _separator(raw[3])
+    if separator != b"\t":
+        source.note(f"cells are separated by {separator.decode()!r}")
+    lines = [decode(_tabbed(line, separator)).rstrip("\r\n") for line in raw]
     if not lines[0].startswith("PathFileType"):
         raise source.error("line 1", repr(lines[0][:40]), "PathFileType")
     keys, entries = lines[1].split(), lines[2].split()
@@ -79,10 +83,22 @@ def _read_header(source: Source, file: IO[bytes]) -> tuple[dict[str, str], list[
         raise source.error("line 4", f"{len(named)} labels, {len(set(named))} different", "different labels")
     if not re.match(r"\s*X1\s", lines[4] + " "):
         raise source.error("line 5", repr(lines[4].strip()[:40]), "X1, Y1, Z1, ...")
-    return header, labels
+    return header, labels, separator
 
 
-def _read_rows(source: Source, file: IO[bytes], points: int) -> np.ndarray:
+def _separator(labels: bytes) -> bytes:
+    """What separates the cells of the line of labels."""
+    return next((mark for mark in (b"\t", b";", b",") if mark in labels), b"\t")
+
+
+def _tabbed(line: bytes, separator: bytes) -> bytes:
+    """A line with tabs between its cells and points in its numbers."""
+    if separator == b",":
+        return line.replace(b",", b"\t")
+    return (line.replace(b";", b"\t") if separator == b";" else line).replace(b",", b".")
+
+
+def _read_rows(source: Source, file: IO[bytes], points: int, separator: bytes) -> np.ndarray:
     """(T, 2 + 3 * points), NaN where a cell is empty."""
     columns = 2 + 3 * points
     blocks: list[np.ndarray] = []
@@ -90,7 +106,7 @@ def _read_rows(source: Source, file: IO[bytes], points: int) -> np.ndarray:
     for lines in line_blocks(file):
         rows = []
         for number, line in enumerate(lines, start=done + 1):
-            line = line.rstrip(b"\r\n")
+            line = _tabbed(line.rstrip(b"\r\n"), separator)
             missing = columns - 1 - line.count(b"\t")
             if missing < 0:  # some writers end each row with tabs
                 line = line[: len(line) + missing] if not line[len(line) + missing :].strip(b"\t") else line

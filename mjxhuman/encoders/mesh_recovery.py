@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.cameras import level_camera
-from mjxhuman.data.gvhmr import read_gvhmr
+from mjxhuman.data.gvhmr import read_torch
 from mjxhuman.data.smpl import SMPL_PELVIS
 from mjxhuman.data.source import Source
 from mjxhuman.encoders.base import AnyVideo, Encoding, Person, to_file_pixels
@@ -212,7 +212,8 @@ def _read_result(video: AnyVideo, times: list[float], path: Path) -> Encoding:
     torch = torch_module("GVHMR's results")
     line = video.timeline(times)
     nearest, known = line.nearest(), line.place(np.ones(len(times)), np.ones(len(times), bool))[1]
-    body = read_gvhmr(Source(path, FileOptions(fps=line.fps)))
+    body = read_torch(Source(path, FileOptions(fps=line.fps)))
+    assert isinstance(body, BodyMotion), "GVHMR's own result"
     if len(body.transl) != len(times):
         raise RuntimeError(f"{video.path}: GVHMR gave {len(body.transl)} frames, expected {len(times)}")
     provenance = Provenance(path=str(video.path), format="gvhmr", conventions=(_GVHMR_NOTE,))

@@ -140,6 +140,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     if path.is_dir():
         return "keypoints" if any(path.glob("*.json")) else "motion"
+    Source(path).require_file()
     try:
         found = format_of(Source(path)).kind
     except MotionFileError:

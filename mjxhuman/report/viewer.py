@@ -62,14 +62,14 @@ def view(motion: Motion, name: str = "", *, path: str | Path | None = None, open
     return page
 
 
-def view_live(motion: Motion, *, port: int = 8080) -> None:
+def view_live(motion: Motion, *, host: str = "127.0.0.1", port: int = 8080) -> None:
     """Play a motion in a viser server until interrupted.
 
     Raises:
         ModuleNotFoundError: the extra "view" is not installed; the message says how to.
     """
     viser = optional("viser", "view", "the live viewer")
-    server = viser.ViserServer(port=port)
+    server = viser.ViserServer(host=host, port=port)
     server.scene.set_up_direction("+z")
     server.scene.add_grid("/floor", width=20.0, height=20.0, plane="xy", cell_size=0.25, section_size=1.0)
     frames = _add_body(server, motion)

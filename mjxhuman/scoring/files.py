@@ -42,6 +42,7 @@ from typing import Any
 
 import numpy as np
 
+from mjxhuman.data.source import Source
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
@@ -190,6 +191,7 @@ def scored(
     def load(path: Path) -> ScoredFile | None:
         item, start = ScoredFile(path), time.perf_counter()
         try:
+            Source(path).require_file()
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None

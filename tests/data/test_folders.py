@@ -64,7 +64,7 @@ def test_every_format_is_taken_by_its_content(folder):
         "features.npy": "an array that holds no joint positions",
         "table.csv": "of no known format",
         "settings.json": "JSON that holds no keypoints",
-        "old.pkl": "a pickle, which is never loaded because unpickling can run any code",
+        "old.pkl": "a pickle that holds no motion",
         "empty.bvh": "empty",
         "\x1b[2Jnoise": "of no known format",
         "weights.npz": "of arrays that are no motion",
