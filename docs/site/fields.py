@@ -1,4 +1,4 @@
-"""Comments beside the fields of data classes become their documentation: a griffe extension for mkdocstrings."""
+"""Shapes and comments of the fields of data classes become their documentation: a griffe extension for mkdocstrings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import griffe
 
+_SHAPE = re.compile(r"""\b(?:Float|Bool|Int|Key)\[[\w.]+, ["']([^"']*)["']\]""")
+
 
 class FieldComments(griffe.Extension):
-    """Takes ``x: Array  # (T,) m, height`` for an attribute with the docstring "(T,) m, height"."""
+    """Takes ``x: Float[Array, "T 3"]  # m, height`` for an attribute with the docstring "(T, 3) m, height"."""
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
         """Give the attributes of a class their comments."""
@@ -20,7 +22,9 @@ class FieldComments(griffe.Extension):
             return
         comments = self._comments(cls)
         for field in fields:
-            text = comments.get(field.endlineno or field.lineno)
+            shape = _SHAPE.search(str(field.annotation))
+            stated = f"({', '.join(_literal(shape[1]).split())})" if shape else ""
+            text = f"{stated} {comments.get(field.endlineno or field.lineno) or ''}".strip()
             if text:
                 field.docstring = griffe.Docstring(text, parent=field, lineno=field.lineno)
 
