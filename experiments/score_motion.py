@@ -38,6 +38,7 @@ def run(config: config_dict.ConfigDict) -> int:
             resume=config.resume,
             quiet=config.quiet,
             form="--config.{}",
+            min_total=config.min_total or None,
         )
     except (ValueError, OSError) as error:
         print(f"score_motion: {spelt(str(error), '--config.{}')}", file=sys.stderr)

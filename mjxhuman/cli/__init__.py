@@ -63,7 +63,13 @@ def _add_score(commands: Any) -> None:
     )
     score.add_argument("files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns")
     score.add_argument("--compare", action="store_true", help="two files: what changed from the first to the second")
-    score.add_argument("--out", metavar="DIR", help="write report.html and scores.jsonl there")
+    score.add_argument("--out", metavar="DIR", help="write report.html, scores.jsonl and scores.csv there")
+    score.add_argument(
+        "--min-total",
+        type=float,
+        metavar="TOTAL",
+        help="say which files have at least this total (with --out in kept.txt); exit code 1 if any has less",
+    )
     score.add_argument("--json", action="store_true", help="print one JSON object per file and nothing else")
     add_flags(score, ScoreOptions)
 

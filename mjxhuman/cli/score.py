@@ -14,6 +14,7 @@ from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, 
 from mjxhuman.data.formats import suffixes_of
 from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.recovery.load import kind_of
+from mjxhuman.report.advice import advice
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
 from mjxhuman.report.table import difference_table, score_table, terminal
@@ -35,6 +36,7 @@ class Results:
         self.surface = surface
         self.items: list[ScoredFile] = []
         self.video_lines: list[str] = []
+        self.advice: list[str] = []  # of the first ``MAX_LISTED`` files
         self.conventions: dict[tuple[str, ...], list[str]] = {}  # what had to be assumed -> files it was assumed for
         self._names, self._keep = names, keep
         self._kept: list[ScoredFile] = []
@@ -42,6 +44,8 @@ class Results:
     def add(self, item: ScoredFile) -> None:
         """Take one result."""
         self.items.append(item)
+        if item.scores is not None and len(self.advice) < MAX_LISTED and (said := advice(item.scores, item.motion)):
+            self.advice.append(f"{self.name(item)}: {said}")
         if is_film(item.path):
             self.video_lines.append(video_line(item))
         if item.motion is not None and item.motion.provenance.conventions:
@@ -69,6 +73,10 @@ class Results:
         return [
             (self.name(i), spelt(i.error.removeprefix(f"{i.path}: "), "--{}")) for i in self.items if i.scores is None
         ]
+
+    def kept(self, least: float) -> list[ScoredFile]:
+        """Files whose total is at least this."""
+        return [item for item in self.items if item.valid and _total(item.scores) >= least]
 
     def counts(self, files: int, left_out: int) -> str:
         """How many of so many files have a score, and what became of the others."""
@@ -106,7 +114,7 @@ def _total(scores: Scores | None) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score files; exit code 0 all have a score, 1 some have none, 2 nothing could be done."""
+    """Score files; exit code 0 all have a score (of at least --min-total), 1 some have not, 2 nothing could be done."""
     found = input_files(args.files)
     paths = found.files
     if args.compare and len(paths) != 2:
@@ -131,11 +139,24 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         if len(paths) + len(found.left_out) > 1:
             print(f"\n{results.counts(len(paths), len(found.left_out))}")
+        if args.min_total is not None:
+            _print_kept(args, results)
         for line in results.video_lines:
             print(line)
     if interrupted:
         return 130
-    return 0 if all(i.valid for i in results.items) else 1
+    enough = args.min_total is None or len(results.kept(args.min_total)) == len(results.items)
+    return 0 if enough and all(i.valid for i in results.items) else 1
+
+
+def _print_kept(args: argparse.Namespace, results: Results) -> None:
+    kept = results.kept(args.min_total)
+    print(f"\n{len(kept)} of {len(results.items)} files total {args.min_total:g} or more")
+    below = [item for item in results.items if item.valid and _total(item.scores) < args.min_total]
+    for item in sorted(below, key=lambda item: _total(item.scores))[:MAX_LISTED]:
+        print(f"below: {results.name(item)} {_total(item.scores):.2f}")
+    if args.out:
+        print(f"kept: {Path(args.out) / 'kept.txt'}")
 
 
 def is_film(path: Path) -> bool:
@@ -171,7 +192,9 @@ def _score_into(args: argparse.Namespace, paths: list[Path], options: ScoreOptio
         results.add(item)
 
     quiet = args.json or len(paths) == 1
-    summary = score_files(paths, args.out, options, resume=False, quiet=quiet, form="--{}", on_result=take)
+    summary = score_files(
+        paths, args.out, options, resume=False, quiet=quiet, form="--{}", min_total=args.min_total, on_result=take
+    )
     return summary.interrupted
 
 
@@ -193,6 +216,10 @@ def _print(args: argparse.Namespace, results: Results) -> None:
         print(score_table(results.rows, width=width, colour=colour))
     if args.compare and len(results.rows) == 2:
         print("\n" + difference_table(*results.rows, colour=colour))
+    if results.advice:
+        print()
+    for line in results.advice:
+        print(printable(line))
     for line in _convention_lines(results):
         print(line)
 

@@ -14,7 +14,7 @@ AXES = ("kinematic", "contact", "dynamic")
 #: Smallest change worth a word, by unit; below it two clips are the same. Capture and fitting are no finer than this.
 NOTICEABLE = {
     "": 0.005, "m": 0.001, "rad": 0.005, "m/s": 0.01, "BW": 0.01, "N m": 1.0, "W/kg": 0.05, "J": 1.0, "%": 1.0,
-    "× limit": 0.01,
+    "× limit": 0.01, "×": 0.05,
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def _violation(axis: str, label: str, sentence: str) -> Explanation:
 
 
 _COMMON = {
-    "total": _score("total", "Total", "Mean of the three axes: 1 is a motion a human body could have made."),
+    "total": _score("total", "Total", "Geometric mean of the three axes: 1 is a motion a human body could have made."),
     "kinematic": _score("kinematic", "Kinematic", "Do the joints turn as human joints can?"),
     "contact": _score("contact", "Contact", "Does the floor carry the body, without sliding, sinking or hovering?"),
     "dynamic": _score("dynamic", "Dynamic", "Are the forces and torques that the motion takes within human reach?"),
@@ -68,6 +68,9 @@ FEASIBILITY = {
     "joint_speed": _score("kinematic", "Joint speed", "1 while every joint turns slower than people can turn it."),
     "joint_limit": _score("kinematic", "Joint limits", "1 while every joint stays in its anatomical range."),
     "self_penetration": _score("kinematic", "Self-penetration", "1 while no two body parts overlap."),
+    "leap": _score(
+        "kinematic", "Leaps", "1 while the body is nowhere from one frame to the next that no force explains."
+    ),
     "foot_slip": _score("contact", "Foot slip", "1 while the parts that carry load stay where they are on the floor."),
     "ground_penetration": _score("contact", "Floor penetration", "1 while no part of the body is below the floor."),
     "floating": _score(
@@ -81,6 +84,7 @@ FEASIBILITY = {
         "dynamic", "Ground reaction", "1 while forces a floor can give, of plausible size, explain the whole motion."
     ),
     "power": _score("dynamic", "Power", "1 while the power of all joints together is humanly possible."),
+    "flight": _score("dynamic", "Flight", "1 while flights fall as gravity wants; speed and size are then right."),
 }
 
 
@@ -93,6 +97,7 @@ ERRORS = {
     "joint_speed_excess": _error("Speed excess", "× limit", "Angular speed beyond the limit, summed over joints."),
     "joint_limit_rad": _error("Angle excess", "rad", "Angle beyond the anatomical range, summed over joints."),
     "self_penetration_m": _error("Overlap", "m", "Depth by which body parts overlap, summed over pairs of parts."),
+    "leap_m": _error("Leap", "m", "Step of the centre of mass beyond what five body weights explain."),
     "foot_slip_m_per_s": _error(
         "Slip speed", "m/s", "Speed over the floor of the points in contact, weighted by load."
     ),
@@ -112,6 +117,9 @@ ERRORS = {
         "Unexplained reaction",
         "BW",
         "Force and moment that no push of the floor explains, and what exceeds the largest plausible force.",
+    ),
+    "flight_times": _error(
+        "Speed by gravity", "×", "Times too fast or too slow that flights show, less one; certain by two deviations."
     ),
     "power_w_per_kg": Explanation(
         "Joint power", "Positive mechanical power of all joints per kilogram of body.", "W/kg"

@@ -16,7 +16,8 @@ from mjxhuman.math import timeseries
 from mjxhuman.options import REWARDS
 from mjxhuman.physics.anatomy import make_anatomy
 from mjxhuman.physics.batching import map_frames
-from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos
+from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos, unflat_frames
+from mjxhuman.rewards import clip as clip_time
 from mjxhuman.rewards import feasibility
 from mjxhuman.runs.progress import compiling
 from mjxhuman.scenes.surface import Surface, checked
@@ -37,6 +38,8 @@ ERROR_UNITS = {
     "torque": "excess",
     "ground_reaction": "bw",
     "power": "w_per_kg",
+    "leap": "m",
+    "flight": "times",
 }
 
 
@@ -61,7 +64,7 @@ def score(
       surface: feasibility only: what may carry the body (see ``mjxhuman.scenes``).
 
     Returns:
-      ``Scores``. For feasibility, ``terms`` holds the ten sub-scores (0..1, higher is better) and, with the unit in the
+      ``Scores``. For feasibility, ``terms`` holds the sub-scores (0..1, higher is better) and, with the unit in the
       name, the mean physical error behind each. Clips that cannot be scored are not valid, with the reason, and NaN.
 
     Raises:
@@ -103,7 +106,7 @@ def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
     anatomy, numbers = make_anatomy(motion.humanoid, dtype)
-    fn = functools.partial(feasibility.frame_scores, tree, anatomy, config, hard)
+    fn = functools.partial(feasibility.frame_errors, tree, anatomy, config)
     lead = motion.qpos.shape[:-1]
     fields = (motion.qpos, motion.qvel, motion.qacc)
     if any(isinstance(x, jax.core.Tracer) for x in (*fields, *jax.tree.leaves(surface))):
@@ -111,13 +114,25 @@ def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface
     else:
         with compiling("the score"):
             out = map_frames(fn, (params, numbers, surface), tuple(flat_frames(np.asarray(x)) for x in fields))
-    scores = {name: x.reshape(lead) for name, x in out["scores"].items()}
     raw = {name: x.reshape(lead) for name, x in out["errors"].items()}
-    return _summarise(motion, scores, raw)
+    known = np.asarray(motion.valid) if _concrete(motion.valid) else np.ones(motion.valid.shape, bool)
+    com = unflat_frames(out["com"], lead).swapaxes(-1, -2)
+    raw |= _over_time(motion, config, known, com, out["clear"].reshape(lead))
+    return _summarise(motion, known, feasibility.qualities(raw, config, hard), raw)
 
 
-def _summarise(motion: Motion, scores: dict[str, Any], raw: dict[str, Any]) -> Scores:
-    known = np.asarray(motion.valid) if not isinstance(motion.valid, jax.core.Tracer) else np.ones(motion.valid.shape)
+def _over_time(motion: Motion, config: feasibility.Config, known: np.ndarray, com: Any, clear: Any) -> dict[str, Any]:
+    """The errors ``(*b, T)`` that need the frames around, of centres of mass ``(*b, 3, T)``."""
+    gravity = float(np.linalg.norm(motion.humanoid.model.opt.gravity))
+    radius = timeseries.window_radius(motion.dt)
+    xp = clip_time.xp_of(clear)
+    clear = xp.where(known, clear, 0.0)
+    flight = clip_time.flight_errors(com, clear, motion.dt, motion.humanoid.up, gravity) if gravity else 0.0 * clear
+    most = (config.peak_reaction + 1.0) * gravity
+    return {"leap": clip_time.leaps(com, known, motion.dt, most, radius), "flight": flight}
+
+
+def _summarise(motion: Motion, known: np.ndarray, scores: dict[str, Any], raw: dict[str, Any]) -> Scores:
     fit = timeseries.whole_windows(known, timeseries.window_radius(motion.dt))
     count = fit.sum(-1)
     named = {f"{name}_{ERROR_UNITS[name]}" if name in ERROR_UNITS else name: x for name, x in raw.items()}
@@ -127,17 +142,25 @@ def _summarise(motion: Motion, scores: dict[str, Any], raw: dict[str, Any]) -> S
     xp: Any = np if _concrete(scores["total"]) else jnp
 
     def mean(x: Any) -> Any:
-        total = xp.where(fit, x, 0.0).sum(-1) / np.maximum(count, 1)
-        return xp.where(valid, total, xp.nan)
+        return xp.where(fit, x, 0.0).sum(-1) / np.maximum(count, 1)
 
-    clip = {name: mean(x) for name, x in frames.items()}
-    shown = {name: xp.where(fit, x, xp.nan) for name, x in frames.items()}
-    axes = {a: clip.pop(a) for a in feasibility.AXES}
-    total = clip.pop("total")
+    clip = {name: mean(x) for name, x in frames.items() if name != "total" and name not in feasibility.AXES}
+    axes = {a: clip_time.clip_value(frames[a], fit, motion.dt) for a in feasibility.AXES}
+    total = feasibility.total_of(list(axes.values()))
+
+    def known_only(x: Any) -> Any:
+        return xp.where(valid, x, xp.nan)
+
     return Scores(
-        total=total, axes=axes, terms=clip, frames=shown, valid=valid, reason=_reasons(valid, count, bad),
-        reward="feasibility", humanoid=motion.humanoid.description,
-    )  # fmt: skip
+        total=known_only(total),
+        axes={name: known_only(x) for name, x in axes.items()},
+        terms={name: known_only(x) for name, x in clip.items()},
+        frames={name: xp.where(fit, x, xp.nan) for name, x in frames.items()},
+        valid=valid,
+        reason=_reasons(valid, count, bad),
+        reward="feasibility",
+        humanoid=motion.humanoid.description,
+    )
 
 
 def _concrete(x: Any) -> bool:

@@ -22,11 +22,15 @@ scored is an error in its own result and stops nothing.
     seconds       load and score, wall time spent on this file
 
 A path may come up more than once (scored again after a change of file or options): the last line counts.
+
+``scores.csv`` beside it has a row per file, for spreadsheets: path, valid, total, percentile (among clean clips), axes,
+terms, reason. ``kept.txt`` lists the files whose total is at least ``min_total``, where one is given.
 """
 
 from __future__ import annotations
 
 import collections
+import csv
 import dataclasses
 import hashlib
 import itertools
@@ -47,6 +51,7 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
+from mjxhuman.rewards.validation.reference import percentile
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
 from mjxhuman.runs.progress import progress
@@ -140,6 +145,7 @@ class Summary:
     frames: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    kept: int | None = None  # files with at least the total that was asked for
 
     def take(self, item: ScoredFile) -> None:
         """Count one result."""
@@ -159,6 +165,8 @@ class Summary:
             text += f", {self.skipped} already there"
         if self.failed:
             text += f", {len(self.failed)} failed"
+        if self.kept is not None:
+            text += f", {self.kept} kept"
         return f"{text}: {self.out}" + (" (interrupted; the same command continues)" if self.interrupted else "")
 
 
@@ -272,6 +280,7 @@ def score_files(
     resume: bool = True,
     quiet: bool = False,
     form: str = "",
+    min_total: float | None = None,
     on_result: Callable[[ScoredFile], None] | None = None,
 ) -> Summary:
     """Score files into ``out/scores.jsonl`` (format: module docstring), and say what was run in ``out/run.json``.
@@ -285,6 +294,7 @@ def score_files(
             that ended in an error are tried again. False: ``scores.jsonl`` is replaced.
         quiet: no progress bar; errors are printed all the same.
         form: how options are given where errors are read, for example "--{}" (``mjxhuman.options.spelt``).
+        min_total: write the paths of files with at least this total to ``out/kept.txt``.
         on_result: called with each new result, in order.
 
     Returns:
@@ -333,7 +343,40 @@ def score_files(
             summary.interrupted = True
     summary.seconds = time.perf_counter() - start
     _write_run(log_path, options, summary, len(paths))
+    summary.kept = _write_tables(log_path, [str(path) for path in paths], min_total)
     return summary
+
+
+def _write_tables(log_path: Path, paths: Sequence[str], min_total: float | None) -> int | None:
+    """``scores.csv`` and, with a least total, ``kept.txt``; how many were kept."""
+    last = {record["path"]: record for record in read_json_lines(log_path)} if log_path.exists() else {}
+    records = [last[path] for path in paths if path in last]
+    names: dict[str, None] = {}
+    for record in records:
+        names.update(dict.fromkeys([*record["axes"], *record["terms"]]))
+    with atomic_write(log_path.with_name("scores.csv")) as file:
+        table = csv.writer(file)
+        table.writerow(["path", "valid", "total", "percentile", *names, "reason"])
+        for record in records:
+            numbers = {**record["axes"], **record["terms"]}
+            values = [numbers.get(name) for name in names]
+            reason = record["error"] or record["reason"]
+            table.writerow(
+                [record["path"], record["valid"], record["total"], standing(record), *values, printable(reason)]
+            )
+    if min_total is None:
+        return None
+    kept = [record["path"] for record in records if record["valid"] and record["total"] >= min_total]
+    with atomic_write(log_path.with_name("kept.txt")) as file:
+        file.writelines(f"{path}\n" for path in kept)
+    return len(kept)
+
+
+def standing(record: dict[str, Any]) -> float | None:
+    """Share in percent of clean clips that a record's total is higher than; None where there is none."""
+    if not record["valid"] or record["reward"] != "feasibility":
+        return None
+    return round(percentile("total", record["total"]), 1)
 
 
 def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: int) -> None:

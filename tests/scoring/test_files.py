@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import threading
 import types
@@ -294,3 +295,14 @@ def test_real_files(shared, tmp_path, capsys):
         assert record["provenance"]["ground"] != ""
     assert launch(tmp_path / "out", inputs=inputs) == 1
     assert "3 already there" in capsys.readouterr().out
+
+
+def test_tables_for_spreadsheets_and_for_curating(files, tmp_path, engine):
+    paths = files("900", "bad", "300", "invalid")
+    summary = score_files(paths, tmp_path / "out", ScoreOptions(), quiet=True, min_total=0.5)
+    with (tmp_path / "out" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [str(p) for p in paths]
+    assert float(rows[0]["total"]) == pytest.approx(0.9) and float(rows[0]["percentile"]) > float(rows[2]["percentile"])
+    assert rows[1]["total"] == "" and "frame rate" in rows[1]["reason"] and rows[3]["reason"] == "too short"
+    assert (tmp_path / "out" / "kept.txt").read_text().splitlines() == [str(paths[0])] and summary.kept == 1

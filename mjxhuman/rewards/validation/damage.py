@@ -12,10 +12,13 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.humanoids.humanoid import SMPL_BODIES, Humanoid
 from mjxhuman.math.timeseries import runs, smoothstep
+from mjxhuman.physics.flight import measure_gravity
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scenes.surface import Surface, measure
 
@@ -214,6 +217,95 @@ def lean(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
+def slow_motion(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Play a clip with a flight ``severity`` times too slowly at the same frame rate."""
+    motion = motion_from_qpos(take.humanoid, take.qpos, take.fps)
+    if not measure_gravity(motion, take.surface).flights:
+        raise NotApplicable("no flight is long and high enough to show gravity")
+    return _resampled(take, np.arange(0.0, len(take.qpos) - 1 + 1e-9, 1.0 / severity))
+
+
+def time_warp(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Let time run unevenly: the speed swings by the share ``severity`` about the right one, once a second."""
+    t = np.arange(len(take.qpos)) / take.fps
+    shift = severity / (2 * np.pi) * np.sin(2 * np.pi * t + rng.uniform(0, 2 * np.pi))
+    return _resampled(take, np.clip((t + shift) * take.fps, 0, len(t) - 1))
+
+
+def pop(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Move the whole body by ``severity`` metres in one frame, in the middle of the clip, in a random direction."""
+    out = take.qpos.copy()
+    step = rng.normal(size=3)
+    out[len(out) // 2, :3] += severity * step / np.linalg.norm(step)
+    return out
+
+
+def over_filter(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Smooth root and joints with a Gaussian of ``severity`` seconds: crisp motion turns into treacle."""
+    out = take.qpos.copy()
+    width = severity * take.fps
+    out[:, :3] = gaussian_filter1d(out[:, :3], width, axis=0, mode="nearest")
+    for body in SMPL_BODIES[:22]:
+        where = _quat_slice(take.humanoid, body)
+        smooth = gaussian_filter1d(_continuous(out[:, where]), width, axis=0, mode="nearest")
+        out[:, where] = smooth / np.linalg.norm(smooth, axis=1, keepdims=True)
+    return out
+
+
+def shrink_path(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Take the share ``severity`` of its way from the root: the same steps lead less far, as on ice."""
+    up = take.humanoid.up
+    way = take.qpos[:, :3] - take.qpos[0, :3]
+    along = way - np.outer(way @ up, up)
+    if np.ptp(along, axis=0).max() < 0.5:
+        raise NotApplicable(f"the root goes {np.ptp(along, axis=0).max():.2f} m; expected half a metre or more")
+    out = take.qpos.copy()
+    out[:, :3] -= severity * along
+    return out
+
+
+def tilt_floor(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn the whole world by ``severity`` radians about a horizontal axis under the middle of the clip."""
+    out = take.qpos.copy()
+    tilt = Rotation.from_rotvec(severity * _across(take.humanoid.up, rng))
+    pivot = out[:, :3].mean(0)
+    pivot = pivot - measure(take.surface, pivot).distance * take.humanoid.up
+    out[:, :3] = pivot + tilt.apply(out[:, :3] - pivot)
+    where = _quat_slice(take.humanoid, "Pelvis")
+    _store(out, where, tilt * _rotations(take.qpos, where))
+    return out
+
+
+def roll_pelvis(take: Take, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Roll pelvis and trunk ``severity`` radians to a side, over legs that keep their directions."""
+    out = take.qpos.copy()
+    where = _quat_slice(take.humanoid, "Pelvis")
+    start = _rotations(take.qpos, where)
+    roll = Rotation.from_rotvec(
+        [0.0, 0.0, float(rng.choice([-1.0, 1.0])) * severity]
+    )  # about the body's own z, forward
+    _store(out, where, start * roll)
+    for hip in ("L_Hip", "R_Hip"):
+        joint = _quat_slice(take.humanoid, hip)
+        _store(out, joint, roll.inv() * _rotations(take.qpos, joint))
+    return out
+
+
+def _resampled(take: Take, frames: np.ndarray) -> np.ndarray:
+    """The path at fractional frame numbers ``(T',)``, by cubic splines: it gains no corners."""
+    out = take.qpos.copy()
+    for body in SMPL_BODIES:
+        where = _quat_slice(take.humanoid, body)
+        out[:, where] = _continuous(out[:, where])
+    return CubicSpline(np.arange(len(out)), out)(frames)  # quaternions are normalised when a motion is made of them
+
+
+def _continuous(quats: np.ndarray) -> np.ndarray:
+    """Quaternions ``(T, 4)`` with the signs that make them a continuous path."""
+    flips = np.where(np.sum(quats[1:] * quats[:-1], 1) < 0, -1.0, 1.0)
+    return quats * np.cumprod(np.concatenate([[1.0], flips]))[:, None]
+
+
 DAMAGES: dict[str, Kind] = {
     "float": Kind(float_up, (0.05, 0.1, 0.25), "m"),
     "sink": Kind(sink, (0.05, 0.1, 0.2), "m"),
@@ -227,6 +319,13 @@ DAMAGES: dict[str, Kind] = {
     "limb_through_body": Kind(limb_through_body, (0.3, 0.4, 0.5), "rad"),
     "bend_backwards": Kind(bend_backwards, (0.3, 0.6, 1.0), "rad"),
     "lean": Kind(lean, (0.2, 0.35, 0.5), "rad"),
+    "slow_motion": Kind(slow_motion, (1.5, 2.0, 3.0), "times"),
+    "time_warp": Kind(time_warp, (0.4, 0.6, 0.8), "of the speed"),
+    "pop": Kind(pop, (0.05, 0.1, 0.2), "m"),
+    "over_filter": Kind(over_filter, (0.05, 0.1, 0.2), "s"),
+    "shrink_path": Kind(shrink_path, (0.15, 0.3, 0.5), "of the way"),
+    "tilt_floor": Kind(tilt_floor, (0.035, 0.07, 0.14), "rad"),
+    "roll_pelvis": Kind(roll_pelvis, (0.1, 0.2, 0.35), "rad"),
 }
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import mjxhuman
+from mjxhuman.data.builtin import builtin_path
 from mjxhuman.rewards.validation import damage, ranking
 from mjxhuman.scenes import Plane
 
 
 def test_kinds_are_listed_with_rising_severities():
-    assert len(damage.DAMAGES) == 12
+    assert len(damage.DAMAGES) == 19
     for kind in damage.DAMAGES.values():
         assert list(kind.severities) == sorted(kind.severities) and len(kind.severities) >= 3
 
@@ -33,11 +35,48 @@ def test_the_same_seed_gives_the_same_damage(humanoid, standing):
     assert not np.array_equal(a, damage.apply("jitter_pose", humanoid, standing, 30, 0.1, seed=4))
 
 
-@pytest.mark.parametrize("name", [k for k in damage.DAMAGES if k not in ("freeze_in_flight", "hover", "speed_up")])
+#: What a body that stands still cannot suffer, or stands up to for a while.
+NEEDS_MOTION = (
+    "freeze_in_flight", "hover", "speed_up", "slow_motion", "time_warp", "over_filter", "shrink_path",
+    "tilt_floor", "roll_pelvis",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [k for k in damage.DAMAGES if k not in NEEDS_MOTION])
 def test_defects_of_a_standing_body_lower_the_total_monotonically(humanoid, motion, standing, name):
     pairs = list(ranking.damaged_pairs("standing", motion(standing), kinds=[name]))
     totals = [pairs[0].clean, *(p.damaged for p in pairs)]
     assert all(a > b for a, b in itertools.pairwise(totals)), totals
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return {name: mjxhuman.load_motion(builtin_path(name)) for name in ("walk", "jump")}
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"),
+    [("slow_motion", "jump"), ("time_warp", "walk"), ("over_filter", "walk"), ("shrink_path", "walk")],
+)
+def test_defects_of_motion_lower_the_total_monotonically(clips, name, clip):
+    pairs = list(ranking.damaged_pairs(clip, clips[clip], kinds=[name]))
+    totals = [pairs[0].clean, *(p.damaged for p in pairs)]
+    assert len(pairs) == 3 and all(a > b for a, b in itertools.pairwise(totals)), totals
+
+
+def test_slow_motion_needs_a_flight_that_can_be_measured(clips):
+    walk = clips["walk"]
+    with pytest.raises(damage.NotApplicable, match="no flight"):
+        damage.apply("slow_motion", walk.humanoid, np.asarray(walk.qpos), walk.fps, 2.0)
+
+
+def test_a_rolled_pelvis_leaves_the_legs_their_directions(humanoid, standing):
+    rolled = damage.apply("roll_pelvis", humanoid, standing, 30, 0.3)
+    knees = [humanoid.body_names.index(n) for n in ("L_Knee", "R_Knee", "L_Ankle", "R_Ankle")]
+    before, after = (
+        np.asarray(mjxhuman.motion_from_qpos(humanoid, q, 30).body_quat)[:, knees] for q in (standing, rolled)
+    )
+    assert np.abs(np.sum(before * after, -1)).min() > 0.99999
 
 
 @pytest.mark.parametrize("name", ["freeze_in_flight", "hover"])
