@@ -14,6 +14,9 @@ from mjxhuman.rewards.validation import damage
 from mjxhuman.scenes.surface import Surface
 from mjxhuman.types import Motion
 
+#: What judges a motion: a number, higher is better, and the numbers behind it.
+Judge = Callable[[Motion], tuple[float, dict[str, float]]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
@@ -37,29 +40,57 @@ def damaged_pairs(
     name: str,
     motion: Motion,
     *,
-    reward: str = "feasibility",
+    reward: str | Judge = "feasibility",
     kinds: Sequence[str] | None = None,
     seed: int = 0,
     surface: Surface | None = None,
 ) -> Iterable[Pair]:
-    """Score a clean motion ``(T, ...)`` and damaged copies of every kind and severity that applies to it."""
+    """Judge a clean motion ``(T, ...)`` and damaged copies of every kind and severity that applies to it.
+
+    Args:
+      name: of the clip.
+      motion: the clean clip.
+      reward: a reward of ``score``, or any other judge.
+      kinds: of damage; None: all.
+      seed: of the random damages: the same for two judges, they see the same motions.
+      surface: what carries the body.
+    """
     motion = in_ball_joints(motion)
     humanoid, fps = motion.humanoid, motion.fps
     qpos = np.asarray(motion.qpos, np.float64)
     # the clean clip goes the same way as its copies: derivatives taken from qpos
-    base = score(motion_from_qpos(humanoid, qpos, fps), reward, surface=surface)
+    judge = _scored(reward, surface) if isinstance(reward, str) else reward
+    clean, clean_values = judge(motion_from_qpos(humanoid, qpos, fps))
     for kind in kinds or damage.DAMAGES:
         for severity in damage.DAMAGES[kind].severities:
             try:
                 bad = damage.apply(kind, humanoid, qpos, fps, severity, seed, surface)
             except damage.NotApplicable:
                 continue
-            result = score(motion_from_qpos(humanoid, bad, fps), reward, surface=surface)
-            yield Pair(name, kind, severity, float(base.total), float(result.total), _values(base), _values(result))
+            worse, values = judge(motion_from_qpos(humanoid, bad, fps))
+            yield Pair(name, kind, severity, clean, worse, clean_values, values)
 
 
-def _values(scores) -> dict[str, float]:
-    return {k: float(v) for k, v in {**scores.axes, **scores.terms}.items()}
+def _scored(reward: str, surface: Surface | None) -> Judge:
+    def judge(motion: Motion) -> tuple[float, dict[str, float]]:
+        scores = score(motion, reward, surface=surface)
+        return float(scores.total), {k: float(v) for k, v in {**scores.axes, **scores.terms}.items()}
+
+    return judge
+
+
+def correlation(first: Sequence[Pair], second: Sequence[Pair]) -> tuple[float, int]:
+    """Rank correlation of two judges over all motions, clean and damaged, that both could judge, and how many."""
+
+    def values(pairs: Sequence[Pair]) -> dict[tuple, float]:
+        damaged = {(p.clip, p.kind, p.severity): p.damaged for p in pairs}
+        return {**damaged, **{(p.clip,): p.clean for p in pairs}}
+
+    one, two = values(first), values(second)
+    both = [k for k in one if k in two and np.isfinite(one[k]) and np.isfinite(two[k])]
+    if len(both) < 3:
+        return float("nan"), len(both)
+    return float(spearmanr([one[k] for k in both], [two[k] for k in both]).statistic), len(both)
 
 
 @dataclasses.dataclass(frozen=True)
