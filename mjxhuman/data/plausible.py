@@ -17,6 +17,8 @@ from mjxhuman.types import BodyMotion, PointMotion, SkeletonMotion
 
 #: Shorter clips say nothing.
 _FRAMES = 10
+#: Share of frames that repeat the one before, from which it is said.
+_REPEATS = 0.02
 #: Nobody moves faster, m/s: the fastest sprinter's top speed over 10 m was 12.3 (Berlin 2009).
 FASTEST = 13.0
 #: Shares of frames: a reading in which the body stands in fewer is no upright one, in more it is.
@@ -110,6 +112,13 @@ def slip_of_unit(marks: Landmarks, factor: float) -> float:
     return float(np.nanmedian(slip) / max(own, 1e-6 * marks.leg)) if np.isfinite(slip).any() else 0.0
 
 
+def repeats(marks: Landmarks) -> float:
+    """Share of frames that are exactly the frame before, of those between frames in which the body moves."""
+    same = (marks.points[1:] == marks.points[:-1]).all(axis=(1, 2))
+    moved = np.flatnonzero(~same)
+    return float(same[moved[0] : moved[-1] + 1].mean()) if len(moved) > 1 else 0.0
+
+
 def question(source: Source, motion: BodyMotion | SkeletonMotion | PointMotion) -> Found:
     """What the file has to be read again with; empty where the motion may stand as it is.
 
@@ -122,6 +131,11 @@ def question(source: Source, motion: BodyMotion | SkeletonMotion | PointMotion) 
         marks = landmarks(motion)
         if marks is None or len(marks.hips) < _FRAMES:
             return {}
+        share = repeats(marks)
+        if share > _REPEATS:
+            doubled = 0.4 < share < 0.6
+            rate = f"as a clip of {marks.fps / 2:g} Hz stored at {marks.fps:g} Hz has" if doubled else "dropped frames"
+            source.note(f"doubtful: {share:.0%} of the frames repeat the one before, {rate}: the body stops in each")
         if isinstance(motion, BodyMotion) and (found := _path(source, marks)):
             return found
         return _up(source, marks)

@@ -83,6 +83,17 @@ def test_translation_in_another_unit(make_smpl, scale, unit):
     assert np.abs(read_motion(make_smpl(scale=scale), unit="m").transl).max() > 20.0
 
 
+def test_repeated_frames_are_said(make_smpl):
+    path = make_smpl()
+    with np.load(path) as file:
+        arrays = dict(file)
+    assert "repeat" not in said(read_motion(path))
+    for index, text in ((np.repeat(np.arange(75), 2), "15 Hz stored at 30"), (np.r_[0:30, 29, 29, 30:75], "dropped")):
+        held = {key: arrays[key][index] if key in ("poses", "trans") else arrays[key] for key in arrays}
+        np.savez(path, **held)
+        assert text in said(read_motion(path)) and "repeat the one before" in said(read_motion(path))
+
+
 def test_translation_that_no_unit_explains(make_smpl):
     with pytest.raises(MotionFileError, match=r"moves at .* m/s, expected at most 13 m/s, or the argument unit="):
         read_motion(make_smpl(scale=1e6))
