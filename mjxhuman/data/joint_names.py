@@ -291,7 +291,37 @@ _MIDDLE_MARKERS: Mapping[str, str] = MappingProxyType(
         "nose": "Head",
     }
 )  # fmt: skip
+#: Other spellings of marker names, side and separators removed -> the word of the tables above: the calibrated
+#: anatomical system (Cappozzo et al. 1995; Leardini et al. 2007), treadmill running sets (Fukuchi et al. 2017),
+#: Qualisys, BTS, and plain words.
+_OTHER_SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        other: word
+        for word, others in {
+            "asis": "ias antsupiliac", "psis": "ips postsupiliac", "ilcrest": "iliaccrest ic icr ict",
+            "thigh": "gtr gt ftc trochanter greatertrochanter", "tib": "tt ttc tibialtuberosity tubercle",
+            "lknee": "fle lfe kneelat kneelateral latknee lateralknee kneeout lkn klat latepicondyle lateralepicondyle",
+            "mknee": "fme mfe kneemed kneemedial medknee medialknee kneein mkn kmed medepicondyle medialepicondyle",
+            "fh": "hf fax fibulahead headoffibula",
+            "lankle": "fal lm anklelat anklelateral latankle lateralankle ankleout lateralmalleolus malleoluslateral",
+            "mankle": "tam mm anklemed anklemedial medankle medialankle anklein medialmalleolus malleolusmedial",
+            "heel": "fcc heeltop heelbottom heellateral calcaneus hel", "bigtoe": "hallux dp1 toetip hlx",
+            "mt1": "fm1 met1 1mt mth1 1mth firstmetatarsal", "mt5": "fm5 met5 5mt mth5 5mth fifthmetatarsal",
+            "toe": "fm2 mt2 met2 2mt mth2 2meta", "acr": "caj acromion acromium sae",
+            "lel": "hle elblat latelbow elbowlateral lateralelbow elbowout",
+            "mel": "hme elbmed medelbow elbowmedial medialelbow elbowin",
+            "wristradius": "rsp radialstyloid wristlateral wristlat",
+            "wristulna": "usp ulnarstyloid wristmedial wristmed",
+            "c7": "cv7", "clav": "sjn jugularnotch suprasternale", "strn": "sxs xiphoid xiph",
+            "t8": "tv8", "t10": "tv10",
+        }.items()
+        for other in others.split()
+    }
+)  # fmt: skip
+#: What the first letters of an unknown marker's name say: a cluster's.
+_CLUSTERS = (("thigh", "thigh"), ("thi", "thigh"), ("shank", "shank"), ("calf", "shank"), ("tib", "tib"))
 _SIDE = re.compile(r"^(left|right|[lr]x(?=[a-z])|[lr])[ ._-]?(.+)$")
+_SIDE_BEHIND = re.compile(r"^(.+?)[ ._-]?(left|right|[lr])$")
 
 
 def marker_bodies(names: Sequence[str]) -> dict[str, str]:
@@ -310,12 +340,36 @@ def marker_bodies(names: Sequence[str]) -> dict[str, str]:
 
 
 def _marker_body(plain: str) -> str | None:
-    squeezed = re.sub(r"[ ._-]", "", plain)
-    if squeezed in _MIDDLE_MARKERS:
-        return _MIDDLE_MARKERS[squeezed]
-    match = _SIDE.match(plain)
-    if match is None:
-        return None
-    side = match[1][0].upper()
-    body = _SIDED_MARKERS.get(re.sub(r"[ ._-]", "", match[2]))
+    side, word = marker_word(plain)
+    if not side:
+        return _MIDDLE_MARKERS.get(word)
+    body = _SIDED_MARKERS.get(word)
     return None if body is None else body.format(side)
+
+
+def marker_word(plain: str) -> tuple[str, str]:
+    """Side ("L", "R" or "") and word of the tables of a marker, from its ``plain_name``; an unknown word is returned as
+    it is."""
+    squeezed = _squeezed(plain)
+    if _table_word(squeezed) in _MIDDLE_MARKERS:
+        return "", _table_word(squeezed)
+    ahead, behind = _SIDE.match(plain), _SIDE_BEHIND.match(plain)
+    readings = [] if ahead is None else [(ahead[1][0].upper(), _squeezed(ahead[2]))]
+    if behind is not None and _table_word(squeezed) not in _SIDED_MARKERS:  # "heel" is no left "hee"
+        readings.append((behind[2][0].upper(), _squeezed(behind[1])))
+    for side, word in readings:
+        if _table_word(word) in _SIDED_MARKERS:
+            return side, _table_word(word)
+    for side, word in readings:
+        for start, cluster in _CLUSTERS:
+            if word.startswith(start):
+                return side, cluster
+    return readings[0] if ahead is not None else ("", squeezed)
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[ ._-]", "", text)
+
+
+def _table_word(word: str) -> str:
+    return _OTHER_SPELLINGS.get(word, word)

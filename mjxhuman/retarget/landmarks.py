@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from mjxhuman.data.joint_names import marker_bodies, plain_name, smpl_joint_map
+from mjxhuman.data.joint_names import marker_bodies, marker_word, plain_name, smpl_joint_map
 from mjxhuman.data.keypoint_names import canonical_name
 from mjxhuman.retarget.chain import INDEX, Chain
 
@@ -180,13 +180,11 @@ def _from_body(body: str, joint: str, chain: Chain) -> np.ndarray:
 
 
 def _landmark(plain: str, body: str) -> tuple[str, str | None]:
-    squeezed = plain.replace(".", "").replace("_", "").replace(" ", "").replace("-", "")
-    if squeezed in _BY_SPELLING and not body.startswith(("L_", "R_")):
-        return "", _MIDDLE.get(_BY_SPELLING[squeezed], _BY_SPELLING[squeezed])
-    for prefix, side in (("left", "L_"), ("right", "R_"), ("lx", "L_"), ("rx", "R_"), ("l", "L_"), ("r", "R_")):
-        if squeezed.startswith(prefix) and squeezed[len(prefix) :] in _BY_SPELLING:
-            return side, _BY_SPELLING[squeezed[len(prefix) :]]
-    return "", None
+    side, word = marker_word(plain)
+    landmark = _BY_SPELLING.get(word)
+    if side or landmark is None:
+        return f"{side}_", landmark
+    return "", None if body.startswith(("L_", "R_")) else _MIDDLE.get(landmark, landmark)
 
 
 def _child(body: str) -> str:

@@ -18,6 +18,7 @@ from mjxhuman.math import quaternion
 from mjxhuman.retarget import stature
 from mjxhuman.retarget.alignment import Joints, check_joints, rotations_from_positions
 from mjxhuman.retarget.calibrate import calibrate
+from mjxhuman.retarget.centres import regression_hips
 from mjxhuman.retarget.chain import BODIES, INDEX, Chain, chain_from_offsets, forward_clip, local_rotations
 from mjxhuman.retarget.extremities import flatten_feet, settle
 from mjxhuman.retarget.landmarks import MarkerSet, marker_set
@@ -46,6 +47,18 @@ def read_markers(motion: PointMotion, chain: Chain, what: str) -> tuple[Joints, 
       ValueError: no joint centre or landmark for a joint without which no pose can be told, or a mirrored body.
     """
     markers = marker_set(motion.names, chain)
+    joints = seen_joints(motion, markers, chain)
+    if not joints:
+        raise ValueError(
+            f"{what}: none of the points is a marker of a known name; found {', '.join(motion.names[:12])}"
+            f"{', ...' if len(motion.names) > 12 else ''}"
+        )
+    check_joints(joints, what)
+    return joints, markers
+
+
+def seen_joints(motion: PointMotion, markers: MarkerSet, chain: Chain) -> Joints:
+    """The joints of which there is a centre or a landmark, ``(T, 3)`` m each."""
     pos = np.asarray(motion.pos, np.float64)[:, markers.column]
     valid = np.asarray(motion.valid, bool)[:, markers.column]
     pos = _fill(pos, valid)
@@ -56,13 +69,7 @@ def read_markers(motion: PointMotion, chain: Chain, what: str) -> tuple[Joints, 
             found = _joint_centre(side + joint, markers, pos, valid, chain, joints, pelvis)
             if found is not None:
                 joints[side + joint] = found
-    if not joints:
-        raise ValueError(
-            f"{what}: none of the points is a marker of a known name; found {', '.join(motion.names[:12])}"
-            f"{', ...' if len(motion.names) > 12 else ''}"
-        )
-    check_joints(joints, what)
-    return joints, markers
+    return joints
 
 
 def _fill(pos: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -77,7 +84,15 @@ def _fill(pos: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def _pelvis_hips(markers: MarkerSet, pos: np.ndarray, valid: np.ndarray, chain: Chain) -> dict[str, np.ndarray] | None:
-    """Hip joints from the pelvis markers, by the rigid fit of their nominal places."""
+    """Hip joints from the pelvis markers: by regression on its spines, else by a rigid fit of nominal places."""
+    spines = {
+        key: [k for k, place in enumerate(markers.places) if place.landmark in names and valid[:, k].any()]
+        for key, names in {"asis": ("asis",), "psis": ("psis", "sacrum")}.items()
+    }
+    sides = {markers.names[k]: k for k in spines["asis"]}
+    if len(sides) == 2 and spines["psis"]:
+        left, right = sorted(sides.values(), key=lambda k: -markers.point[k, 0])
+        return regression_hips((pos[:, left], pos[:, right]), pos[:, spines["psis"]].mean(1))
     rows = [
         k
         for k, place in enumerate(markers.places)

@@ -214,14 +214,16 @@ def _scale(stature: float, humanoid: Humanoid) -> float:
 def _fitted(
     source: SkeletonMotion | PointMotion, humanoid: Humanoid | None, what: str, residuals: Sequence[PoseResidual]
 ) -> tuple[Humanoid, Placed, float]:
-    from mjxhuman.retarget import calibrate, markers, optimize, skeleton, stature
+    from mjxhuman.retarget import calibrate, completion, markers, optimize, skeleton, stature
 
     default = chain_of(load_humanoid("smpl"))
     source = _without_gaps(source)
     marker_set = None
+    notes: tuple[str, ...] = ()
     is_markers = isinstance(source, PointMotion) and not skeleton.is_smpl_array(source)
     if is_markers:
-        joints, _ = markers.read_markers(cast(PointMotion, source), default, what)
+        source, notes = completion.completed(cast(PointMotion, source), default)
+        joints, _ = markers.read_markers(source, default, what)
     else:
         joints = skeleton.read_joints(source, what)
     subject = stature.size(joints, default, anatomical=is_markers)
@@ -242,7 +244,7 @@ def _fitted(
     problem = calibrate.calibrate(problem, problem.weight > 0, 3, skeleton.OFFSET_PRIOR)
     problem = dataclasses.replace(problem, residuals=(*problem.residuals, *residuals))
     poses = optimize.solve(problem, warm=not residuals)
-    placed = Placed(poses.root, poses.local, [*subject.sentences(), *fit.sentences])
+    placed = Placed(poses.root, poses.local, [*subject.sentences(), *notes, *fit.sentences])
     own, fitted = calibrate.points_in_bodies(problem, poses)
     placed.feet = {n: (problem.target[:, k], fitted[:, k]) for k, n in enumerate(names) if n.endswith(("Ankle", "Toe"))}
     if marker_set is None:

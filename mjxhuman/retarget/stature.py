@@ -24,7 +24,7 @@ _SHORT_TRUNK = 0.8
 #: hips and ankles better than mid shoulders (a girdle moves), elbows and wrists. Legs: Drillis & Contini (1966), hip
 #: 0.530, ankle 0.039 of stature. Trunk (mid hips to mid shoulders) and arms (shoulder, elbow, wrist): de Leva (1996),
 #: table 4, 0.4979 and 0.5155 m, 0.5394 and 0.5506 m of 1.735 and 1.741 m.
-_SHARES = {"legs": (0.491, 0.03), "trunk": (0.2915, 0.04), "arms": (0.3136, 0.05)}
+SHARES = {"legs": (0.491, 0.03), "trunk": (0.2915, 0.04), "arms": (0.3136, 0.05)}
 #: Joint centres come from markers in the frames in which the subject stands tallest, this share of them: skin slides
 #: least there. An arm is down within 45 degrees of hanging: one that is raised takes the shoulder with it.
 _TALL, _DOWN = 0.2, 0.7
@@ -69,10 +69,16 @@ def size(joints: Joints, chain: Chain, *, anatomical: bool) -> Size:
     legs = lengths["thigh"][0] + lengths["shank"][0]
     arms = sum(lengths[name][0] for name in ("upper arm", "forearm") if name in lengths)
     seen = {"legs": legs, "trunk": lengths["trunk"][0]} | ({"arms": arms} if "forearm" in lengths else {})
-    weight = {name: _SHARES[name][1] ** -2 for name in seen}
+    weight = {name: SHARES[name][1] ** -2 for name in seen}
     total = sum(weight.values())
-    stature = float(np.exp(sum(weight[name] * np.log(x / _SHARES[name][0]) for name, x in seen.items()) / total))
+    stature = float(np.exp(sum(weight[name] * np.log(x / SHARES[name][0]) for name, x in seen.items()) / total))
     return Size(stature, stature * total**-0.5, lengths)
+
+
+def leg_length(joints: Joints) -> float:
+    """Thigh and shank (m) of a subject's joint centres, mean of both sides."""
+    lengths = _lengths(_tallest(joints), ("thigh", "shank"))
+    return lengths["thigh"][0] + lengths["shank"][0]
 
 
 def _tallest(joints: Joints) -> Joints:
@@ -88,18 +94,20 @@ def _tallest(joints: Joints) -> Joints:
     return {name: x[tall] for name, x in joints.items()}
 
 
-def _lengths(joints: Joints) -> dict[str, tuple[float, float]]:
+def _lengths(joints: Joints, only: tuple[str, ...] = ()) -> dict[str, tuple[float, float]]:
     """Median lengths of both sides, and the standard deviation of their mean: half the difference of the sides, and
     how much each varies over the frames."""
     paths = {"thigh": ("Hip", "Knee"), "shank": ("Knee", "Ankle"), "foot": ("Ankle", "Toe")}
     paths |= {"upper arm": ("Shoulder", "Elbow"), "forearm": ("Elbow", "Wrist")}
     found = {}
     for name, (a, b) in paths.items():
-        if all(f"{side}_{joint}" in joints for side in "LR" for joint in (a, b)):
+        if (not only or name in only) and all(f"{side}_{joint}" in joints for side in "LR" for joint in (a, b)):
             each = [np.linalg.norm(joints[f"{s}_{b}"] - joints[f"{s}_{a}"], axis=-1) for s in "LR"]
             middle = [float(np.median(x)) for x in each]
             varies = [float(1.4826 * np.median(np.abs(x - m))) for x, m in zip(each, middle, strict=True)]
             found[name] = (sum(middle) / 2, float(np.hypot(0.5 * (middle[0] - middle[1]), np.mean(varies))))
+    if only:
+        return found
     trunk = _trunk_lengths(joints)
     found["trunk"] = (float(np.median(trunk)), float(1.4826 * np.median(np.abs(trunk - np.median(trunk)))))
     return found
