@@ -12,7 +12,9 @@ Policies:
 ``plane``   a plane of any slope up to 15 degrees is fitted to the sole points of the stance frames and turned and
             shifted to z = 0; for sources whose vertical is not quite vertical.
 
-Heights are those of the contact points of the humanoid (the real sole), not of joints.
+Heights are those of the contact points of the humanoid (the real sole), not of joints. They count from the level floor,
+or vertically from a surface (``scenes.surface``) where one is given: the clip is then moved up or down only, and there
+is no "plane".
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
 from mjxhuman.options import GROUNDS
 from mjxhuman.physics.contact_dynamics import REACH
+from mjxhuman.scenes import Surface
+from mjxhuman.scenes.surface import FALL, height_below
 from mjxhuman.types import Motion
 
 POLICIES = GROUNDS
@@ -32,6 +36,7 @@ POLICIES = GROUNDS
 STANCE_SPEED = 0.3
 _BAND = 0.10  # m above the lowest decile of slow points
 _LEAST = 3  # frames
+_HEADROOM = 2.0  # m over the clip from which a surface is looked for: files may have it that much too low
 _FEET_BAND = 0.05  # m: feet this near the body's lowest point carry it
 _FEET_SHARE = 0.5  # of the slow frames that the feet must carry, else the whole body decides
 _TILT_LIMIT = np.deg2rad(15.0)
@@ -88,7 +93,12 @@ def on_floor(motion: Motion) -> tuple[Motion, float]:
 
 
 def find_ground(
-    points: np.ndarray, is_foot: np.ndarray, fps: float, policy: str, level: np.ndarray | None = None
+    points: np.ndarray,
+    is_foot: np.ndarray,
+    fps: float,
+    policy: str,
+    level: np.ndarray | None = None,
+    surface: Surface | None = None,
 ) -> Ground:
     """The move that a policy asks for.
 
@@ -96,13 +106,19 @@ def find_ground(
       points: ``(T, P, 3)`` m, from ``contact_heights``. is_foot: ``(P,)``. fps: frames per second.
       level: (4,) the turn that levels the world, where others tell it: only a height is looked for.
 
+      surface: what the motion happens on, where the file has it sideways; None is the level floor.
+
     Raises:
-      ValueError: unknown policy, or no plane can be fitted.
+      ValueError: unknown policy, no plane can be fitted, or nothing of the surface lies below the clip.
     """
     if policy not in POLICIES:
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {policy!r}")
     identity = np.array([1.0, 0.0, 0.0, 0.0]) if level is None else level
     points = points if level is None else quaternion.rotate(level, points)
+    if surface is not None:
+        if policy == "plane":
+            raise ValueError("ground: expected none, lowest or stance on a surface, found 'plane'")
+        points, level = heights_over(surface, points), identity
     stance, who = stance_frames(points, is_foot, fps)
     if policy == "none":
         return Ground(policy, 0.0, identity, "ground: as in the file", stance)
@@ -123,6 +139,16 @@ def find_ground(
         f"their shortest half) at 0, moved {-height:+.3f} m"
     )
     return Ground(policy, -height, quat, sentence, stance)
+
+
+def heights_over(surface: Surface, points: np.ndarray) -> np.ndarray:
+    """The points ``(T, P, 3)`` m with their heights over the surface, vertically; far above where there is none."""
+    top = float(points[..., 2].max()) + _HEADROOM
+    below = height_below(surface, points[..., :2], top)
+    if not np.isfinite(below).any():
+        raise ValueError(f"ground: nothing of the surface lies below the clip within {_HEADROOM + FALL:.0f} m of it")
+    height = np.where(np.isfinite(below), points[..., 2] - below, FALL)
+    return np.concatenate([points[..., :2], height[..., None]], -1)
 
 
 def shortest_half(x: np.ndarray) -> float:

@@ -15,9 +15,10 @@ from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget import quality
 from mjxhuman.retarget.chain import Chain, chain_of, forward_clip
 from mjxhuman.retarget.direct import continuous, qpos_from_smpl
-from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, move
+from mjxhuman.retarget.ground import POLICIES, Ground, contact_heights, find_ground, heights_over, move
 from mjxhuman.retarget.residuals import PoseResidual
 from mjxhuman.runs.progress import busy
+from mjxhuman.scenes import Surface
 from mjxhuman.types import BodyMotion, Motion, PointMotion, SkeletonMotion
 
 #: A given body within this share of the estimated stature is taken as the subject's own: nothing is scaled.
@@ -44,6 +45,7 @@ def retarget_motion(
     *,
     ground: str = "stance",
     residuals: Sequence[PoseResidual] = (),
+    surface: Surface | None = None,
 ) -> Motion:
     """Put a motion on a humanoid of SMPL topology.
 
@@ -58,6 +60,8 @@ def retarget_motion(
         the subject, positions are scaled about the floor's origin by the ratio of statures, and the provenance says so.
       ground: "none", "lowest", "stance" or "plane", see ``mjxhuman.retarget.ground``.
       residuals: what else is known about the poses of the fit, in the source's world.
+      surface: what the motion happens on, where it lies sideways in the file; the body is grounded on it. None is the
+        level floor.
 
     Returns:
       The motion; ``provenance.retarget`` holds the residual report in sentences, ``provenance.ground`` and
@@ -67,7 +71,7 @@ def retarget_motion(
       ValueError: too few frames, missing, unknown or mirrored joints, a humanoid of another topology, unknown policy,
         residuals for a motion that is not fitted.
     """
-    return retarget_with_report(source, humanoid, ground=ground, residuals=residuals)[0]
+    return retarget_with_report(source, humanoid, ground=ground, residuals=residuals, surface=surface)[0]
 
 
 def retarget_with_report(
@@ -76,6 +80,7 @@ def retarget_with_report(
     *,
     ground: str = "stance",
     residuals: Sequence[PoseResidual] = (),
+    surface: Surface | None = None,
 ) -> tuple[Motion, dict[str, Any]]:
     """As ``retarget_motion``, with the full report.
 
@@ -96,8 +101,8 @@ def retarget_with_report(
             humanoid, placed, scale = _fitted(source, humanoid, what, residuals)
     else:
         raise TypeError(f"expected a BodyMotion, SkeletonMotion or PointMotion, found {type(source).__name__}")
-    (found,) = find_grounds([(humanoid, placed, valid)], source.fps, ground)
-    return place(humanoid, placed, valid, source, scale, found)
+    (found,) = find_grounds([(humanoid, placed, valid)], source.fps, ground, surface=surface)
+    return place(humanoid, placed, valid, source, scale, found, surface)
 
 
 def retarget_together(
@@ -152,13 +157,14 @@ def _common_level(people: Sequence[tuple[Humanoid, Placed, np.ndarray]], fps: fl
 
 
 def place(
-    humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, found: Ground
-) -> tuple[Motion, dict[str, Any]]:
+    humanoid: Humanoid, placed: Placed, valid: np.ndarray, source: Any, scale: float, found: Ground,
+    surface: Surface | None = None,
+) -> tuple[Motion, dict[str, Any]]:  # fmt: skip
     """Ground a pose path and make it a motion with its report; ``source`` gives frame rate and provenance."""
     root, placed.local[:, 0] = move(found, placed.root, placed.local[:, 0])
     qpos = qpos_from_smpl(humanoid, root, continuous(placed.local))
     motion = motion_from_qpos(humanoid, qpos, source.fps, valid=valid)
-    report = _report(humanoid, motion, placed, found, scale, source.fps)
+    report = _report(humanoid, motion, placed, found, scale, source.fps, surface)
     provenance = source.provenance.with_(
         ground=found.policy,
         ground_offset=found.offset,
@@ -308,12 +314,17 @@ def _marker_residuals(source: PointMotion, markers: Any, chain: Chain, poses: An
 
 
 def find_grounds(
-    people: Sequence[tuple[Humanoid, Placed, np.ndarray]], fps: float, policy: str, level: np.ndarray | None = None
+    people: Sequence[tuple[Humanoid, Placed, np.ndarray]],
+    fps: float,
+    policy: str,
+    level: np.ndarray | None = None,
+    surface: Surface | None = None,
 ) -> list[Ground]:
     """The one move of the world that puts people who share a floor on it; each with the frames that stand for it.
 
     Args:
-      people: body, pose path and valid frames ``(T,)`` of each. level: as ``find_ground`` takes it.
+      people: body, pose path and valid frames ``(T,)`` of each. level, surface: as ``find_ground`` takes
+        them.
     """
     points = []
     for humanoid, placed, valid in people:
@@ -323,7 +334,7 @@ def find_grounds(
         body_pos[:, ids], body_quat[:, ids] = pos, quaternion.multiply(quat, np.asarray(humanoid.smpl_frame))
         own, is_foot = contact_heights(humanoid, body_pos, body_quat)
         points.append(own[valid])
-    found = find_ground(np.concatenate(points), is_foot, fps, policy, level)
+    found = find_ground(np.concatenate(points), is_foot, fps, policy, level, surface)
     ends = np.cumsum([len(own) for own in points])[:-1]
     grounds = []
     for (_, _, valid), used in zip(people, np.split(found.stance, ends), strict=True):
@@ -334,11 +345,19 @@ def find_grounds(
 
 
 def _report(
-    humanoid: Humanoid, motion: Motion, placed: Placed, ground: Ground, scale: float, fps: float
+    humanoid: Humanoid,
+    motion: Motion,
+    placed: Placed,
+    ground: Ground,
+    scale: float,
+    fps: float,
+    surface: Surface | None,
 ) -> dict[str, Any]:
     valid = np.asarray(motion.valid)
     quat = np.asarray(motion.body_quat, np.float64)[valid]
     points, is_foot = contact_heights(humanoid, np.asarray(motion.body_pos, np.float64)[valid], quat)
+    if surface is not None:
+        points = heights_over(surface, points)
     report: dict[str, Any] = {
         "body": {"name": humanoid.name, "stature": humanoid.stature, "mass": humanoid.mass},
         "scale": scale,
