@@ -23,6 +23,8 @@ UP_AXES = ("x", "y", "z", "-x", "-y", "-z")
 GROUNDS = ("none", "lowest", "stance", "plane")
 #: Whether a clip's speed is set by how its body falls; ``mjxhuman.physics.flight`` explains it.
 RETIMES = ("none", "auto")
+#: What stands for a value that is to be found.
+AUTO = "auto"
 REWARDS = ("feasibility", "phymotion")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,6 +80,10 @@ def _length_unit(value: Any) -> str | float:
         ) from None
 
 
+def _belt(value: Any) -> str | float:
+    return AUTO if value == AUTO else positive("metres per second, or auto")(value)
+
+
 def _region(value: Any) -> tuple[float, float, float, float]:
     try:
         x0, y0, x1, y1 = (float(x) for x in (value.split(",") if isinstance(value, str) else value))
@@ -131,6 +137,9 @@ class ReadOptions(FileOptions):
     """What is done with any motion."""
 
     ground: str = option("stance", "how the motion is put on the floor", choices=GROUNDS)
+    belt_speed: float | str | None = option(
+        None, "speed of a treadmill's belt, m/s, or auto: from the standing feet", kind=_belt, metavar="SPEED"
+    )
     retime: str = option("none", "auto: the speed at which flights fall as gravity wants", choices=RETIMES)
 
 

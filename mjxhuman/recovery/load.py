@@ -33,6 +33,7 @@ from mjxhuman.options import (
 )
 from mjxhuman.physics.flight import timed
 from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
+from mjxhuman.retarget.belt import off_belt
 from mjxhuman.retarget.motion import retarget_motion, retarget_together
 from mjxhuman.runs.progress import busy
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Motion
@@ -75,7 +76,8 @@ def load_motion(
       video: of videos and keypoints: encoder, person, camera.
       reading: the options of ``mjxhuman.options.ReadOptions``. ``fps``: frames per second, where the file does not say
         or says it wrong (slow motion); ``up``, ``unit``, ``skeleton`` of motion files, see ``read_motion``; ``ground``:
-        "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``); ``retime``: "auto" sets the speed by how
+        "none", "lowest", "stance" or "plane" (``mjxhuman.retarget.ground``); ``belt_speed``: of a treadmill, m/s or
+        "auto" (``mjxhuman.retarget.belt``); ``retime``: "auto" sets the speed by how
         the body falls (``mjxhuman.physics.flight``). Files of joint coordinates are not moved.
 
     Raises:
@@ -85,11 +87,20 @@ def load_motion(
     """
     options = ReadOptions(**reading)
     if kind_of(path) != "motion":
+        _no_belt(options, path, "a video or keypoints")
         return recover(path, humanoid, options=video, **reading).motion
     motion = read_motion(path, **keywords(FileOptions, options))
     if isinstance(motion, QposMotion):
+        _no_belt(options, path, "joint coordinates")
         return timed(_from_coordinates(motion, humanoid, str(path)), options.retime)
+    if options.belt_speed is not None:
+        motion = off_belt(motion, options.belt_speed)
     return timed(retarget_motion(motion, humanoid, ground=options.ground), options.retime)
+
+
+def _no_belt(options: ReadOptions, path: str | os.PathLike[str], found: str) -> None:
+    if options.belt_speed is not None:
+        raise ValueError(f"{path}: belt_speed: expected a skeleton or markers, found {found}")
 
 
 def load_clip(path: str | os.PathLike[str], humanoid: Humanoid | None, options: ClipOptions) -> Motion:
