@@ -84,14 +84,14 @@ def run(
 
 
 def performer(policy: str, engine: str, body: Any) -> Any:
-    """A tracker, or a planner for "planner" and "mpc", with ":PRESET" another than "default" and "fast"."""
+    """A tracker, or a planner for "planner" and "mpc", with ":PRESET" another than "default" or "reactive"."""
     from mjxhuman.planning import default_planner
     from mjxhuman.tracking.tracker import load_tracker
 
     kind, _, preset = policy.partition(":")
     if kind in ("planner", "mpc"):
         closed = kind == "mpc"
-        return default_planner(preset or ("fast" if closed else "default"), engine or None, body, closed)
+        return default_planner(preset or ("reactive" if closed else "default"), engine or None, body, closed)
     return load_tracker(policy or None, engine or None, body)
 
 

@@ -112,10 +112,11 @@ def _add_convert(commands: Any) -> None:
     convert.add_argument("output", metavar="OUT", help="a .npz, .bvh (skeletons) or .trc (points) file")
     convert.add_argument(
         "--to",
-        choices=("motion", "body", "qpos", "amass"),
+        choices=("motion", "body", "qpos", "amass", "skeleton"),
         default="motion",
         help="motion: what the file holds, unchanged (default); as .npz: body: SMPL rotations, qpos: coordinates of "
-        "the humanoid, amass: AMASS's arrays; these retarget where the file's skeleton is another",
+        "the humanoid, amass: AMASS's arrays; as .bvh or .npz: skeleton: the body's joints; these retarget where the "
+        "file's skeleton is another",
     )
     add_flags(convert, LoadOptions)
 
@@ -146,8 +147,11 @@ def _add_track(commands: Any) -> None:
         "mjxhuman track walk.amc",
         "mjxhuman track walk.amc --policy out/imitation --picture png",
         "mjxhuman track backflip.bvh --by planner",
+        "mjxhuman track mocap/ --by planner --preset fast --picture none",
     )
-    track.add_argument("file", metavar="FILE", help="a motion file, a video or 2D keypoints")
+    track.add_argument(
+        "files", nargs="+", metavar="FILE", help="motion files, videos, folders or patterns; several: resumable"
+    )
     track.add_argument("--out", default="out/track", metavar="DIR", help="for motion and film (default out/track)")
     track.add_argument(
         "--policy",
@@ -160,10 +164,20 @@ def _add_track(commands: Any) -> None:
     )
     track.add_argument(
         "--by",
-        choices=("policy", "planner"),
+        choices=("policy", "planner", "mpc", "auto"),
         default="policy",
-        help="what moves the body: a policy that reacts (default), or controls searched for this motion in the "
-        "simulator, which follow far more and take a few seconds per second",
+        help="what moves the body: policy, which reacts (default); planner, controls searched for this motion in the "
+        "simulator, which follow far more and take a few seconds per second; mpc, the planner in closed loop; auto, "
+        "the policy, and the planner from where it is lost",
+    )
+    track.add_argument("--json", action="store_true", help="print one JSON object per file and nothing else")
+    track.add_argument(
+        "--export",
+        choices=("amass", "bvh", "mjcf"),
+        action="append",
+        default=[],
+        help="write the simulated motion as AMASS's .npz or .bvh too, or the model with the controls and a script that "
+        "replays them in MuJoCo; may be given more than once",
     )
     _planner_flags(track)
     track.add_argument("--engine", choices=("c", "jax", "warp"), help="of the simulation (default: the fastest here)")
@@ -212,7 +226,9 @@ def _add_demo(commands: Any) -> None:
 
 def _planner_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--preset", choices=("fast", "default", "best"), default="default", help="of the planner (default: default)"
+        "--preset",
+        choices=("fast", "default", "reactive", "best"),
+        help="of the planner (default: default; of mpc: reactive)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the planner (default 0)")
 

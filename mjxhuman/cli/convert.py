@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -12,7 +13,7 @@ from mjxhuman.cli.reading import load, output_file
 from mjxhuman.data import QposMotion, read_motion, write_motion
 from mjxhuman.data.npz import AnyMotion
 from mjxhuman.options import FileOptions, keywords
-from mjxhuman.types import SMPL_PARENTS, BodyMotion, Motion
+from mjxhuman.types import SMPL_PARENTS, BodyMotion, Motion, SkeletonMotion
 
 _SUFFIXES = (".npz", ".bvh", ".trc")
 
@@ -20,12 +21,15 @@ _SUFFIXES = (".npz", ".bvh", ".trc")
 def run(args: argparse.Namespace) -> int:
     """Read, convert and write one file."""
     output = Path(args.output)
-    suffixes = _SUFFIXES if args.to == "motion" else (".npz",)
+    suffixes = {"motion": _SUFFIXES, "skeleton": (".bvh", ".npz")}.get(args.to, (".npz",))
     if output.suffix.lower() not in suffixes:
         raise ValueError(f"{output}: expected a file ending in {' or '.join(suffixes)}, found {output.suffix!r}")
     output_file(output, "OUT")
+    motion: AnyMotion
     if args.to == "qpos":
-        motion: AnyMotion = qpos_motion(load(args.input, args))
+        motion = qpos_motion(load(args.input, args))
+    elif args.to == "skeleton":
+        motion = skeleton_motion(load(args.input, args))
     else:
         motion = read_motion(args.input, **keywords(FileOptions, args))
         if args.to != "motion" and not isinstance(motion, BodyMotion):
@@ -56,6 +60,27 @@ def body_motion(motion: Motion) -> BodyMotion:
         body_pose=turns[:, 1:],
         valid=np.asarray(motion.valid),
         fps=motion.fps,
+        provenance=motion.provenance,
+    )
+
+
+def skeleton_motion(motion: Motion) -> SkeletonMotion:
+    """The joints of a motion ``(T, ...)`` as those of a skeleton whose rest pose is the body's."""
+    humanoid = motion.humanoid
+    model, ids = humanoid.model, np.arange(1, humanoid.model.nbody)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    rest = [Rotation.from_quat(data.xquat[i], scalar_first=True).inv() for i in ids]
+    quat = np.asarray(motion.body_quat, np.float64)
+    turned = [Rotation.from_quat(quat[:, i], scalar_first=True) * back for i, back in zip(ids, rest, strict=True)]
+    return SkeletonMotion(
+        joint_pos=np.asarray(motion.body_pos, np.float64)[:, ids],
+        joint_quat=np.stack([r.as_quat(scalar_first=True) for r in turned], axis=1),
+        rest_pos=data.xpos[ids].copy(),
+        valid=np.asarray(motion.valid),
+        fps=motion.fps,
+        names=tuple(humanoid.body_names[i] for i in ids),
+        parents=tuple(int(model.body_parentid[i]) - 1 for i in ids),
         provenance=motion.provenance,
     )
 

@@ -67,12 +67,17 @@ def made_of(args: argparse.Namespace, ending: str) -> tuple[Path, str]:
     if not Path(args.file).exists():
         raise FileNotFoundError(f"{args.file}: no such file")
     out, stem = output_folder(args.out, "--out"), Path(args.file).stem
+    check_picture(args, out / f"{stem}_{ending}.mp4")
+    return out, stem
+
+
+def check_picture(args: argparse.Namespace, film: Path) -> None:
+    """Raise ModuleNotFoundError if a film is asked for (``--picture mp4``) and a package for it is not installed."""
     if args.picture == "mp4":
         try:
-            require_video(out / f"{stem}_{ending}.mp4")
+            require_video(film)
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(f"{error}; --picture png or none does without", name=error.name) from error
-    return out, stem
 
 
 def load(path: str | Path, args: argparse.Namespace) -> Motion:

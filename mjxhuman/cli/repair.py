@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_jax()
     motion = load(args.file, args)
     reference, moved = on_floor(motion) if args.height == "free" else (motion, 0.0)
-    found = plan(reference, preset=args.preset, seed=args.seed, progress=not args.json)
+    found = plan(reference, preset=args.preset or "default", seed=args.seed, progress=not args.json)
     tracked = found.as_tracked()
     if moved:
         tracked = scored_result(tracked, tracked.scores, score(in_ball_joints(motion)))
@@ -66,6 +66,8 @@ def report(found: Plan, tracked: Tracked, moved: float) -> str:
     if moved:
         where = "above" if moved < 0 else "below"
         lines.insert(1, f"it stands {1e3 * abs(moved):.0f} mm {where} the floor: moved onto it before planning")
+    if found.reference is not None:
+        lines += [f"note: {said}" for said in found.reference.provenance.conventions]
     if not found.tracked:
         lines.append(f"LOST at {found.lost_at:.2f} s: no controls were found that follow it further")
     worst = int(np.argmax(found.distances))

@@ -69,7 +69,8 @@ class Actuated:
     record: BodyRecord  # of the body
     servos: Servos
     contacts: str  # "full" or "feet"
-    tuning: Tuning = STOCK
+    tuning: Tuning
+    spec: mujoco.MjSpec  # what ``model`` was compiled from
 
     @property
     def nu(self) -> int:
@@ -186,7 +187,7 @@ def _actuated(
     address = body_address(model, humanoid.body_names[1])
     if model.nu != address.nu or address != address.alone:
         raise ValueError(f"scene: expected objects behind the body and no actuators, found {address} of {model.nu}")
-    return Actuated(humanoid, model, address, record, servos, contacts, tuning)
+    return Actuated(humanoid, model, address, record, servos, contacts, tuning, spec)
 
 
 def randomized_models(

@@ -17,20 +17,21 @@ from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.tuning import LIGHT, STOCK
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.planning.reference import Reference, make_reference
+from mjxhuman.planning.reference import Reference, make_reference, remarks
 from mjxhuman.planning.result import Plan
 from mjxhuman.planning.search import Search, Settings, Snapshot, Trail
 from mjxhuman.planning.terms import Term
 from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import progress as progress_bar
 from mjxhuman.tracking.disturbance import Disturbance
-from mjxhuman.tracking.evaluate import Tracked, effort_of, judge, usable
+from mjxhuman.tracking.evaluate import Effort, Tracked, effort_of, judge, usable
 from mjxhuman.types import Motion
 
-#: Settings by name: least time, the usual, least error.
+#: Settings by name: least time, the usual, one that answers at once (for closed loop), least error.
 PRESETS: dict[str, Settings] = {
     "fast": Settings(samples=12, improvements=2, horizon=12),
     "default": Settings(samples=32, improvements=3),
+    "reactive": Settings(samples=12, improvements=2, every=1),
     "best": Settings(samples=48, improvements=4, passes=2),
 }
 
@@ -62,7 +63,7 @@ def plan(
     Raises:
         ValueError: no such preset, a body of other coordinates than the motion's, or too few valid frames.
     """
-    planner = Planner(body or _actuated(_driven(motion).humanoid), preset, terms, engine)
+    planner = Planner(body or _actuated(driven(motion).humanoid), preset, terms, engine)
     return planner(motion, seed=seed, progress=progress)
 
 
@@ -101,6 +102,8 @@ class Planner:
         engine: str | None = None,
         closed_loop: bool = False,
     ) -> None:
+        if not isinstance(body, Actuated) or body.nu == 0:
+            raise ValueError(f"body: expected one with servos (actuated_humanoid), found {type(body).__name__} without")
         if isinstance(preset, str) and preset not in PRESETS:
             raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {preset!r}")
         self.preset = preset if isinstance(preset, str) else "custom"
@@ -159,8 +162,11 @@ class Planner:
         """See ``plan``; ``disturbance`` is drawn by the motion's name. ``Plan.replay`` knows of no pushes."""
         body, rate = self.simulator.actuated, 1.0 / self.simulator.dt
         name = name or motion.provenance.path or "motion"
-        motion = usable(_driven(motion), body.humanoid, rate, name)
+        motion = usable(driven(motion), body.humanoid, rate, name)
         reference = make_reference(motion, self.simulator)
+        if said := remarks(reference, body):
+            where = motion.provenance
+            motion = dataclasses.replace(motion, provenance=where.with_(conventions=(*where.conventions, *said)))
         before, began, spent = self.search.simulated_steps, time.monotonic(), time.process_time()
         label = Path(name).name or self.kind
         with progress_bar(reference.frames - 1, unit="step", label=label, quiet=not progress) as bar:
@@ -204,7 +210,14 @@ class Planner:
         return self.search.follow(np.array(self.search.run(reference, seed, report).ctrl), state, pushes)
 
     def _judged(self, motion: Motion, reference: Reference, path: Trail) -> Tracked:
-        """Errors and effort; a search that gave up leaves the last state standing for the rest."""
+        """Errors and effort."""
+        return judge(motion.provenance.path or "motion", motion, *self.simulated(reference, path), score=False)
+
+    def simulated(self, reference: Reference, path: Trail) -> tuple[np.ndarray, Effort, int]:
+        """The body's qpos ``(T, nq)``, its effort, and how many frames are whole.
+
+        A search that gave up leaves the last state standing for the rest.
+        """
         states = path.states + [path.states[-1]] * (reference.frames - len(path.states))
         qpos, qvel = (np.array([getattr(s, name) for s in states]) for name in ("qpos", "qvel"))
         broken = np.flatnonzero(~np.isfinite(qpos).all(1))
@@ -214,10 +227,9 @@ class Planner:
         state = self.simulator.init(qpos[:count, at.qpos], qvel[:count, at.qvel])
         base = jnp.asarray(reference.ctrl[:count], jnp.float32)
         effort = jax.device_get(effort_of(self.simulator, state, jnp.asarray(np.array(path.ctrl), jnp.float32), base))
-        name = motion.provenance.path or "motion"
-        return judge(name, motion, qpos[:, at.qpos], effort, whole, score=False)
+        return qpos[:, at.qpos], effort, whole
 
 
-def _driven(motion: Motion) -> Motion:
+def driven(motion: Motion) -> Motion:
     """The motion in the joints that are driven: of people ball joints."""
     return in_ball_joints(motion) if motion.humanoid.is_smpl else motion

@@ -7,10 +7,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 
 from mjxhuman.envs.clips import ClipLibrary, make_library
 from mjxhuman.envs.imitation.reference import feed_forward
+from mjxhuman.humanoids.actuated import Actuated
+from mjxhuman.math.timeseries import longest_run
 from mjxhuman.physics.simulate import Simulator
 from mjxhuman.planning import terms
 from mjxhuman.types import Motion
@@ -18,6 +21,12 @@ from mjxhuman.types import Motion
 #: rad by which feed-forward alone may move a target from the reference's pose: inverse dynamics of a motion that no
 #: body can do (a jump of its markers, a wrong frame rate) asks for more, and springs pulled so far only shake.
 MOST_FEED_FORWARD = 1.0
+
+#: m by which a reference may overlap the floor or itself before that is said.
+OVERLAP = 0.05
+#: s for which nothing of a reference comes within ``CLEAR`` m of the floor before that is said: more than a jump lasts,
+#: in which the body would rise by 1.2 m, so something that is not there holds it up.
+FLIGHT, CLEAR = 1.0, 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +44,11 @@ class Reference:
         """T."""
         return len(self.qpos)
 
+    def after(self, first: int) -> Reference:
+        """What is left of it from a frame on; ``motion`` stays whole."""
+        features = jax.tree.map(lambda x: x[..., first:], self.features)
+        return Reference(self.motion, self.qpos[first:], self.qvel[first:], self.ctrl[first:], features)
+
     def window(self, first: int, horizon: int) -> terms.Features:
         """Features ``(..., 1, H)`` of the frames after ``first``; beyond the end the last frame."""
         rows = np.minimum(first + 1 + np.arange(horizon), self.frames - 1)
@@ -51,6 +65,39 @@ def make_reference(motion: Motion, simulator: Simulator) -> Reference:
     qpos, qvel = (np.asarray(x, np.float64) for x in (library.qpos, library.qvel))
     features = jax.device_get(_features(simulator, library.qpos, library.qvel))
     return Reference(motion, qpos, qvel, _feed_forward(library, simulator), features)
+
+
+def remarks(reference: Reference, actuated: Actuated) -> tuple[str, ...]:
+    """What no body can do in a reference, as the simulated body's own contact shapes have it; one sentence each.
+
+    Such motion is planned all the same: the plan shows what a body can do near it.
+    """
+    model, body = actuated.model, actuated.address
+    data, floor = mujoco.MjData(model), model.geom("floor").id
+    pairs = np.stack([model.pair_geom1, model.pair_geom2], 1)
+    on_floor = pairs[np.any(pairs == floor, axis=1)]
+    touching = on_floor[on_floor != floor]
+    deepest = {True: (0.0, 0), False: (0.0, 0)}  # by whether it is the floor: m, frame
+    height = np.zeros(reference.frames)
+    for frame, qpos in enumerate(reference.qpos):
+        data.qpos[body.qpos] = qpos
+        mujoco.mj_fwdPosition(model, data)
+        for contact in data.contact:
+            which = floor in contact.geom
+            deepest[which] = max(deepest[which], (-float(contact.dist), frame))
+        height[frame] = np.min(data.geom_xpos[touching, 2] - model.geom_rbound[touching])
+    said, rate = [], reference.motion.fps
+    for which, what in ((True, "the floor"), (False, "itself")):
+        depth, frame = deepest[which]
+        if depth > OVERLAP:
+            said.append(f"the motion overlaps {what} by up to {100 * depth:.0f} cm (at {frame / rate:.2f} s)")
+    first, stop = longest_run(height > CLEAR)
+    if stop - first > FLIGHT * rate:
+        said.append(
+            f"nothing touches the floor from {first / rate:.2f} to {stop / rate:.2f} s, longer than a jump: what "
+            "holds the body up there is not simulated"
+        )
+    return tuple(said)
 
 
 def _feed_forward(library: ClipLibrary, simulator: Simulator) -> np.ndarray:

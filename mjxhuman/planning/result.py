@@ -124,6 +124,11 @@ class Plan:
 
     def replay(self) -> Motion:
         """The motion once more, by ``mj_step`` alone, from ``start`` under ``ctrl``."""
+        motion = self.motion
+        return motion_from_qpos(motion.humanoid, self.replayed(), motion.fps, provenance=motion.provenance)
+
+    def replayed(self) -> np.ndarray:
+        """The coordinates ``(T, nq)`` of ``replay``, float64."""
         model = self.actuated.model
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:] = self.start
@@ -132,8 +137,7 @@ class Plan:
             data.ctrl[:] = ctrl
             mujoco.mj_step(model, data, self.substeps)
             path.append(data.qpos.copy())
-        motion = self.motion
-        return motion_from_qpos(motion.humanoid, np.array(path), motion.fps, provenance=motion.provenance)
+        return np.array(path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file that ``Plan.load`` reads."""

@@ -20,7 +20,7 @@ from mjxhuman.planning import sampling, terms
 from mjxhuman.planning.reference import Reference
 
 #: m of mean error of the judged bodies at which a plan goes back: half way to what counts as lost.
-_LOST = 0.22
+LOST = 0.22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +113,22 @@ class Search:
         self._rollout = jax.jit(simulator.rollout)
         self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos, qvel))
 
-    def run(self, reference: Reference, seed: int, report: Callable[[int], None] = lambda frame: None) -> Trail:
-        """Plan a reference from its first frame to its last, or to where the simulation broke down every time."""
+    def run(
+        self,
+        reference: Reference,
+        seed: int,
+        report: Callable[[int], None] = lambda frame: None,
+        start: Snapshot | None = None,
+    ) -> Trail:
+        """Plan a reference from its first frame to its last, or to where the simulation broke down every time.
+
+        The body begins in ``start``, or in the reference's state.
+        """
         path, around = None, None
+        if start is None:
+            start = Snapshot(reference.qpos[0], reference.qvel[0], np.zeros(reference.qvel.shape[1]))
         for number in range(self.settings.passes):
-            path = self._pass(reference, np.random.default_rng([seed, number]), around, report)
+            path = self._pass(reference, start, np.random.default_rng([seed, number]), around, report)
             if len(path.ctrl) < reference.frames - 1:
                 break
             around = np.array(path.ctrl) - reference.ctrl[: len(path.ctrl)]
@@ -171,13 +182,13 @@ class Search:
     def _pass(
         self,
         reference: Reference,
+        start: Snapshot,
         generator: np.random.Generator,
         around: np.ndarray | None,
         report: Callable[[int], None],
     ) -> Trail:
         """One pass over the motion, around the offsets ``(T - 1, nu)`` of an earlier one."""
         s, nu = self.settings, self.simulator.actuated.nu
-        start = Snapshot(reference.qpos[0], reference.qvel[0], np.zeros(reference.qvel.shape[1]))
         path = Trail([start], [], [np.zeros((s.horizon, nu))])
         retries, eager_until = 0, -1
         while (frame := len(path.ctrl)) < reference.frames - 1:
@@ -187,12 +198,12 @@ class Search:
             self._carry_out(path, reference, offset)
             frame = len(path.ctrl)
             error = self._error(path.states[-1], reference, frame)
-            if error > _LOST and retries < s.retries:
+            if error > LOST and retries < s.retries:
                 eager_until = frame + 3 * s.every
                 retries += 1
                 back = max(0, frame - round(s.back / self.simulator.dt))
                 path.back_to(back - back % s.every)
-            elif error <= _LOST and frame >= eager_until:
+            elif error <= LOST and frame >= eager_until:
                 retries = 0  # past that place
             elif not np.isfinite(error):
                 break

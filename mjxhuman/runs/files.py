@@ -80,6 +80,25 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
             yield record
 
 
+def finished_files(path: str | os.PathLike[str], config: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Which files a log has a result for, to be left out by the run that continues it.
+
+    Args:
+        path: a JSON-lines file whose records name ``path``, ``sha256``, ``config`` and ``error``; the last of a path
+            counts.
+        config: hash of all that decides a result; records of another are no results.
+
+    Returns:
+        The records without an error, by path and SHA-256.
+    """
+    latest = {str(record.get("path")): record for record in read_json_lines(path)}
+    return {
+        (name, record["sha256"]): record
+        for name, record in latest.items()
+        if record.get("config") == config and not record.get("error")
+    }
+
+
 class JsonLines:
     """Appends records to a JSON-lines file; each is on disk when ``append`` returns.
 

@@ -53,7 +53,7 @@ from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, rec
 from mjxhuman.rewards.score import score
 from mjxhuman.rewards.validation.reference import percentile
 from mjxhuman.runs.environment import describe
-from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, read_json_lines
+from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_files, read_json_lines
 from mjxhuman.runs.progress import progress
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes import Surface, load_surface
@@ -205,7 +205,7 @@ def scored(
                 return None
             load_into(item, humanoid, options)
         except Exception as error:  # a bad file must not stop the others
-            item.error = _describe_error(error)
+            item.error = describe_error(error)
         item.load_seconds = time.perf_counter() - start
         return item
 
@@ -267,7 +267,7 @@ def _score(item: ScoredFile, reward: str, surface: Surface | None) -> None:
     try:
         item.scores = score(item.motion, reward=reward, surface=surface)
     except Exception as error:  # a clip that cannot be scored must not stop the others
-        item.error = _describe_error(error)
+        item.error = describe_error(error)
     item.score_seconds = time.perf_counter() - start
 
 
@@ -306,12 +306,12 @@ def score_files(
     log_path, start = Path(out) / "scores.jsonl", time.perf_counter()
     summary = Summary(log_path)
     config = digest(options)
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[tuple[str, str], dict[str, Any]] = {}
     lock = threading.Lock()  # of the summary and the bar: files are left out in the loader's thread
 
     def skip(path: Path, sha256: str) -> bool:
-        record = known.get(str(path))
-        if record is None or record["error"] or (record["config"], record["sha256"]) != (config, sha256):
+        record = known.get((str(path), sha256))
+        if record is None:
             return False
         with lock:
             summary.skipped += 1
@@ -322,7 +322,7 @@ def score_files(
 
     results = scored(paths, options, read_ahead=read_ahead, skip=skip)  # raises before anything is written
     if resume:
-        known.update((record["path"], record) for record in read_json_lines(log_path) if record["schema"] == SCHEMA)
+        known.update(finished_files(log_path, config))
     else:
         log_path.unlink(missing_ok=True)
     _write_run(log_path, options, summary, len(paths))
@@ -399,6 +399,7 @@ def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: i
         file.write("\n")
 
 
-def _describe_error(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
+    """What went wrong with a file, in one line: errors that name the file and field speak for themselves."""
     text = str(error) or "no message"
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -143,8 +143,8 @@ def evaluate(
     if np.asarray(library.length).tolist() != [clip.num_frames for clip in clips]:
         raise ValueError(f"library: expected the {len(clips)} clips of the motions, found {library.num_clips} others")
     env = make_imitation(library, tracker.simulator, tracker.config)
-    for index, qpos, effort, whole in roll_out(env, tracker.policy, disturbance, names):
-        yield judge(names[index], clips[index], qpos, effort, whole, score)
+    for found in roll_out(env, tracker.policy, disturbance, names):
+        yield judge(names[found.clip], clips[found.clip], found.qpos, found.effort, found.whole, score)
 
 
 def usable(motion: Motion, body: Humanoid, fps: float, name: str) -> Motion:
@@ -191,18 +191,23 @@ def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Mo
     return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
 
 
+class RollOut(NamedTuple):
+    """What a policy did with one clip of T frames."""
+
+    clip: int  # its number
+    qpos: np.ndarray  # (T, nq) simulated; frame 0 is the reference's unless the start was disturbed
+    qvel: np.ndarray  # (T, nv)
+    effort: Effort  # (T - 1,)
+    whole: int  # T, or how many frames there are before the simulation broke down (the later ones repeat the last)
+
+
 def roll_out(
     env: Imitation, policy: Policy | Agent, disturbance: Disturbance | None = None, names: Sequence[str] = ()
-) -> Iterator[tuple[int, np.ndarray, Effort, int]]:
+) -> Iterator[RollOut]:
     """Simulate the policy's mean action on every clip of an environment, from its first frame to its last.
 
     What the environment randomises, and where it ends episodes, is switched off; a disturbance is drawn by the clips'
-    ``names``.
-
-    Yields:
-        For every clip, in the order of their lengths: its index, the simulated qpos ``(T, nq)`` whose frame 0 is the
-        reference's (unless the start is disturbed), the effort ``(T - 1,)``, and how many of the frames are whole: T,
-        or fewer where the simulation broke down (the later ones repeat the last).
+    ``names``. Clips come in the order of their lengths.
     """
     env = dataclasses.replace(env, config=_alone(env.config))
     lengths = np.asarray(env.library.length)
@@ -211,12 +216,13 @@ def roll_out(
         size = next(b for b in BATCHES if b <= len(order))
         batch, order = order[:size], order[size:]
         called = [names[i] for i in batch] if disturbance else []
-        qpos, effort, broken = _play(env, policy, np.array(batch), disturbance, called)
+        qpos, qvel, effort, broken = _play(env, policy, np.array(batch), disturbance, called)
         for k, i in enumerate(batch):
             steps = int(lengths[i]) - 1
             fell = np.flatnonzero(broken[:steps, k])
             whole = int(fell[0]) + 1 if fell.size else steps + 1
-            yield i, qpos[: steps + 1, k], jax.tree.map(lambda x, k=k, n=steps: x[:n, k], effort), whole
+            cut = jax.tree.map(lambda x, k=k, n=steps: x[:n, k], effort)
+            yield RollOut(i, qpos[: steps + 1, k], qvel[: steps + 1, k], cut, whole)
 
 
 def _alone(config: ImitationConfig) -> ImitationConfig:
@@ -231,8 +237,8 @@ _FRAME_ARRAYS = ("qpos", "qvel", "torque", "control")
 
 def _play(
     env: Imitation, policy: Policy | Agent, clips: np.ndarray, disturbance: Disturbance | None, names: Sequence[str]
-) -> tuple[np.ndarray, Effort, np.ndarray]:
-    """qpos (T, N, nq), effort and whether the simulation broke down (T - 1, N) of clips (N,), window by window."""
+) -> tuple[np.ndarray, np.ndarray, Effort, np.ndarray]:
+    """qpos (T, N, nq), qvel (T, N, nv), effort and whether it broke down (T - 1, N) of clips (N,), window by window."""
     start, length = (np.asarray(x)[clips] for x in (env.library.start, env.library.length))
     begun = (env.library.qpos[start], env.library.qvel[start])
     pushes, state, parts = None, None, []
@@ -247,8 +253,9 @@ def _play(
         state = _start(window, begun if disturbance else None) if state is None else _again(state)
         state, part = _advance(window, policy, state, None if pushes is None else pushes[first : first + WINDOW])
         parts.append(jax.device_get(part))
-    qpos, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-    return np.concatenate([np.asarray(begun[0])[None], qpos]), effort, broken
+    bodies, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    qpos, qvel = (np.concatenate([np.asarray(x)[None], y]) for x, y in zip(begun, bodies, strict=True))
+    return qpos, qvel, effort, broken
 
 
 def _window(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
@@ -284,18 +291,18 @@ def _again(state: State) -> State:
 @jax.jit
 def _advance(
     env: Imitation, policy: Policy | Agent, state: State, pushes: Array | None
-) -> tuple[State, tuple[Array, Effort, Array]]:
+) -> tuple[State, tuple[tuple[Array, Array], Effort, Array]]:
     """``WINDOW`` steps, with changes ``(WINDOW, N, 2)`` of the roots' horizontal velocities before each."""
     root = env.simulator.address.qvel_start
 
-    def step(state: State, push: Array | None) -> tuple[State, tuple[Array, Effort, Array]]:
+    def step(state: State, push: Array | None) -> tuple[State, tuple[tuple[Array, Array], Effort, Array]]:
         action = jnp.clip(policy(state.obs), -1.0, 1.0)
         if push is not None:
             pushed = state.sim.qvel.at[..., root : root + 2].add(push)
             state = dataclasses.replace(state, sim=dataclasses.replace(state.sim, qvel=pushed))
         effort = _effort(env, state, action)
         state = env.step(state, action)
-        return state, (env.simulator.body(state.sim)[0], effort, state.metrics["diverged"] > 0)
+        return state, (env.simulator.body(state.sim), effort, state.metrics["diverged"] > 0)
 
     return jax.lax.scan(step, state, pushes, length=WINDOW)
 

@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 
+import mjxhuman
 from mjxhuman.cli import main
-from mjxhuman.data import QposMotion, read_motion, save_motion
-from mjxhuman.types import BodyMotion
+from mjxhuman.cli.convert import qpos_motion, skeleton_motion
+from mjxhuman.data import QposMotion, read_motion, save_motion, write_motion
+from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.types import BodyMotion, SkeletonMotion
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +149,23 @@ def test_demo_ranks_the_clean_clip_first(tmp_path, capsys):
         assert clip["scores"]["total"] < clean["scores"]["total"] - 0.02, clip["name"]
         assert clip["name"] in text and clip["notes"][0].startswith("Damaged copy: ")
     assert len(page) < 3e6
+
+
+def test_convert_to_a_skeleton_and_back(tmp_path, humanoid):
+    """The body's joints as BVH: read and retargeted to the same body it is the same motion."""
+    clip = load_builtin_clip("walk")
+    motion = motion_from_qpos(humanoid, clip.qpos[:20], clip.fps)
+    path = write_motion(tmp_path / "walk.bvh", skeleton_motion(motion))
+    skeleton = read_motion(path)
+    assert isinstance(skeleton, SkeletonMotion)
+    kept = [skeleton.names.index(name) for name in humanoid.body_names[1:]]
+    np.testing.assert_allclose(skeleton.joint_pos[:, kept], np.asarray(motion.body_pos)[:, 1:], atol=2e-5)
+    back = mjxhuman.load_motion(path, humanoid, ground="none")
+    off = np.linalg.norm(np.asarray(back.body_pos) - np.asarray(motion.body_pos), axis=-1)
+    assert off.max() < 0.005
+    save_motion(tmp_path / "walk.npz", qpos_motion(motion))
+    assert (
+        main(["convert", str(tmp_path / "walk.npz"), str(tmp_path / "b.bvh"), "--to", "skeleton", "--ground", "none"])
+        == 0
+    )
+    np.testing.assert_allclose(read_motion(tmp_path / "b.bvh").joint_pos, skeleton.joint_pos, atol=2e-5)

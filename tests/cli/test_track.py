@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.cli import main
+from mjxhuman.cli import main, track
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.data.npz import QposMotion, save_motion
 
@@ -99,3 +99,57 @@ def test_evaluate_says_what_is_missing(tmp_path):
     command = [sys.executable, "-m", "experiments.evaluate", f"--motions={tmp_path}/*.bvh"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "no file matches" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_track_files_continues_where_it_was_interrupted(make_tracker, walk, tmp_path, capsys, monkeypatch):
+    """Two clips and a broken file: interrupted after the first clip, then continued by the same command."""
+    folder, out = tmp_path / "mocap", tmp_path / "o"
+    folder.mkdir()
+    clip = load_builtin_clip("jump")
+    save_motion(folder / "a.npz", QposMotion(clip.qpos[:61], clip.fps, clip.humanoid, clip.provenance))
+    (folder / "b.bvh").write_text("HIERARCHY\nROOT hip\n{\n")
+    walk.rename(folder / "c.npz")
+    command = ["track", str(folder), "--policy", str(make_tracker()), "--out", str(out), "--picture", "none"]
+    performer, performed = track.performer, []
+
+    def stopped_after(count: int):
+        def made(args):
+            perform = performer(args)
+
+            def one(path, alone):
+                if len(performed) == count:
+                    raise KeyboardInterrupt
+                performed.append(path.name)
+                return perform(path, alone)
+
+            return one
+
+        return made
+
+    monkeypatch.setattr(track, "performer", stopped_after(2))
+    assert main(command) == 130
+    text = capsys.readouterr()
+    assert "1 not reached" in text.out and "the same command continues" in text.out and "b.bvh: " in text.err
+    monkeypatch.setattr(track, "performer", stopped_after(9))
+    assert main(command) == 1  # the bare servo falls
+    text = capsys.readouterr().out
+    assert performed == ["a.npz", "b.bvh", "b.bvh", "c.npz"]  # what failed is tried again, what is done is not
+    counts = text.splitlines()[-2].split(":")[0]
+    assert counts == "1 of 3 tracked to the end, 1 lost, 1 failed", counts
+    assert text.splitlines()[-1].startswith(f"failed: {folder / 'b.bvh'}: ")
+    lines = [json.loads(line) for line in (out / "tracked.jsonl").read_text().splitlines()]
+    assert [(Path(line["path"]).name, bool(line["error"])) for line in lines] == [
+        ("a.npz", False), ("b.bvh", True), ("b.bvh", True), ("c.npz", False),
+    ]  # fmt: skip
+    assert all(Path(line["motion"]).is_file() for line in lines if not line["error"])
+    assert [line["success"] for line in lines if not line["error"]] == [True, False]
+    performed.clear()
+    assert main([*command, "--json"]) == 1
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert performed == ["b.bvh"] and {Path(line["path"]).name for line in printed} == {"a.npz", "b.bvh", "c.npz"}
+
+
+def test_results_are_named_by_what_tells_files_apart():
+    assert track.stems([Path("m/a.bvh"), Path("m/b.bvh")]) == {Path("m/a.bvh"): "a", Path("m/b.bvh"): "b"}
+    assert list(track.stems([Path("m/x/a.bvh"), Path("m/y/a.bvh")]).values()) == ["x/a", "y/a"]
+    assert list(track.stems([Path("m/a.bvh"), Path("m/a.amc")]).values()) == ["a.bvh", "a.amc"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.envs.clips import make_library
@@ -16,7 +18,7 @@ from mjxhuman.humanoids.tuning import LIGHT
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning import PRESETS, Plan, Planner, plan, search
-from mjxhuman.planning.reference import make_reference
+from mjxhuman.planning.reference import make_reference, remarks
 from mjxhuman.planning.search import Search, Settings, Snapshot
 from mjxhuman.recovery.load import load_motion
 from mjxhuman.tracking.disturbance import Disturbance
@@ -91,7 +93,7 @@ def test_a_plan_is_a_motion_with_controls_that_play_it_back(planned, humanoid, t
     tracker = load_tracker("reference", humanoid=humanoid)
     simulator = make_simulator(planned.actuated)
     env = make_imitation(make_library([motion], 30.0), simulator, tracker.config)
-    [(_, qpos, _, whole)] = roll_out(env, tracker.policy)
+    [(_, qpos, _, _, whole)] = roll_out(env, tracker.policy)
     assert whole == motion.num_frames
     np.testing.assert_allclose(qpos[:15], np.asarray(motion.qpos)[:15], atol=1e-3)
     with pytest.raises(
@@ -120,7 +122,7 @@ def planned_motion(planner: Planner, motion):
 
 
 def test_bad_input_is_named(planner, walk, tmp_path):
-    with pytest.raises(ValueError, match=r"preset: expected one of fast, default, best, found 'slow'"):
+    with pytest.raises(ValueError, match=r"preset: expected one of fast, default, reactive, best, found 'slow'"):
         plan(walk, preset="slow")
     child = load_humanoid("smpl", stature=1.2)
     with pytest.raises(ValueError, match=r"expected a motion of the simulated body \(smpl, 1.71 m"):
@@ -136,7 +138,7 @@ def test_bad_input_is_named(planner, walk, tmp_path):
         Plan.load(tmp_path / "bare.npz")
     with pytest.raises(ValueError, match=r"at least 5 valid frames in a row at 30 Hz, found [0-4]$"):
         planner(motion_from_qpos(planner.humanoid, walk.qpos, walk.fps, valid=np.arange(len(walk.qpos)) == 8))
-    assert set(PRESETS) == {"fast", "default", "best"}
+    assert set(PRESETS) == {"fast", "default", "reactive", "best"}
 
 
 def test_a_file_whose_arrays_are_of_another_body_is_refused(planned, tmp_path):
@@ -150,7 +152,7 @@ def test_a_file_whose_arrays_are_of_another_body_is_refused(planned, tmp_path):
 
 def test_where_the_body_is_lost_the_search_goes_back(planner, walk, monkeypatch):
     """Calling a body lost early makes it go back; what is carried out in the end is one unbroken simulation."""
-    monkeypatch.setattr(search, "_LOST", 0.025)
+    monkeypatch.setattr(search, "LOST", 0.025)
     frames: list[int] = []
     found = Search(planner.simulator, dataclasses.replace(SMALL, back=0.2, retries=2))
     reference = make_reference(planned_motion(planner, walk), planner.simulator)
@@ -172,7 +174,7 @@ def test_a_second_pass_starts_from_the_first(planner, walk):
     one = Search(planner.simulator, SMALL).run(reference, 0)
     around = np.array(one.ctrl) - reference.ctrl[: len(one.ctrl)]
     still = Search(planner.simulator, dataclasses.replace(SMALL, noise=0.0, retries=0, decay=1.0, horizon=8))
-    two = still._pass(reference, np.random.default_rng(0), around, lambda frame: None)
+    two = still._pass(reference, one.states[0], np.random.default_rng(0), around, lambda frame: None)
     np.testing.assert_allclose(two.ctrl, one.ctrl, atol=1e-9)
 
 
@@ -222,3 +224,50 @@ def test_a_push_changes_the_velocity_of_the_root_and_is_not_foreseen(planner, wa
     )
     np.testing.assert_array_equal(one.ctrl[:4], two.ctrl[:4])  # planned before the push
     assert np.abs(one.ctrl[4] - two.ctrl[4]).max() > 1e-4  # and after it
+
+
+def test_what_no_body_can_do_is_said(planner, walk):
+    """The walk 12 cm in the floor, a walk on air, and a walk with one leg through the other; and the walk itself."""
+    good = planned_motion(planner, walk)
+    body, simulator = planner.simulator.actuated, planner.simulator
+
+    def said(qpos: np.ndarray) -> str:
+        return " ".join(remarks(make_reference(motion_from_qpos(planner.humanoid, qpos, 30.0), simulator), body))
+
+    assert said(np.asarray(good.qpos)) == ""
+    for height, what in (
+        (-0.12, r"overlaps the floor by up to 1[1-9] cm"),
+        (0.4, r"nothing touches the floor from 0.00"),
+    ):
+        moved = np.array(good.qpos)
+        moved[:, 2] += height
+        assert re.search(what, said(moved))
+    crossed = np.array(good.qpos)
+    hip = slice(*(7 + 4 * (planner.humanoid.body_names.index("L_Hip") - 2) + k for k in (0, 4)))
+    crossed[:, hip] = Rotation.from_rotvec([0.0, 0.0, -0.6]).as_quat(scalar_first=True)
+    assert "overlaps itself by up to" in said(crossed)
+
+
+def test_an_engine_that_breaks_down_loses_nothing_of_what_was_done(planner, walk, monkeypatch):
+    """From the tenth step on every simulation ends in NaN: the plan holds the ten steps before."""
+    found = Search(planner.simulator, dataclasses.replace(SMALL, retries=1, back=0.1))
+    futures, reached = found._futures, []
+
+    def broken(state, ctrl):
+        states = futures(state, ctrl)
+        if len(ctrl) == 1 and len(reached) >= 10:
+            return tuple(np.full_like(x, np.nan) for x in states)
+        reached.extend([0] * (len(ctrl) == 1))
+        return states
+
+    monkeypatch.setattr(found, "_futures", broken)
+    monkeypatch.setattr(planner, "search", found)
+    plan_ = planner(walk, progress=False)
+    assert not plan_.tracked and plan_.lost_at == pytest.approx(8 / 30, abs=3 / 30)
+    assert np.isfinite(np.asarray(plan_.motion.qpos)).all() and np.isfinite(plan_.error_global_mm)
+    assert plan_.motion.num_frames == plan_.reference.num_frames
+
+
+def test_a_body_without_servos_is_refused(humanoid):
+    with pytest.raises(ValueError, match=r"body: expected one with servos \(actuated_humanoid\), found Humanoid"):
+        Planner(humanoid)

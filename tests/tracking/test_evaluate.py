@@ -36,7 +36,7 @@ def clips(tracker):
 
 def all_roll_outs(tracker, clips):
     env = make_imitation(make_library(clips, 30.0), tracker.simulator, tracker.config)
-    return {i: (qpos, effort, whole) for i, qpos, effort, whole in roll_out(env, tracker.policy)}
+    return {r.clip: (r.qpos, r.effort, r.whole) for r in roll_out(env, tracker.policy)}
 
 
 def test_batches_and_windows_change_nothing(tracker, clips, monkeypatch):
