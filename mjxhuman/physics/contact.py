@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from mjxhuman.scenes.surface import FRICTION
@@ -52,6 +53,13 @@ class Cones(NamedTuple):
 
     normal: Float[Array, "P 3 N"] | None = None  # unit vectors, world axes
     friction: Float[Array, "..."] | float = FRICTION  # Coulomb coefficient, broadcasts against (P, N)
+
+    def of(self, index: np.ndarray) -> Cones:
+        """The cones of some of the points."""
+        friction = self.friction
+        if jnp.ndim(friction) and jnp.shape(friction)[0] > 1:
+            friction = jnp.asarray(friction)[index]
+        return Cones(None if self.normal is None else self.normal[index], friction)
 
 
 UPRIGHT = Cones()

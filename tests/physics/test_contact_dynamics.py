@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.physics.anatomy import make_anatomy
-from mjxhuman.physics.contact_dynamics import body_kinematics, contact_points, force_price
+from mjxhuman.physics.anatomy import Contacts, make_anatomy
+from mjxhuman.physics.contact import Cones
+from mjxhuman.physics.contact_dynamics import MEETING, Touch, body_kinematics, contact_points, force_price, oppose_feet
 from mjxhuman.physics.motion import humanoid_tree
 from mjxhuman.scenes import Plane
+from mjxhuman.scenes.surface import FRICTION
 
 
 def test_spheres_meet_a_slope_where_they_meet_the_floor_of_a_turned_world(humanoid, x64):
@@ -41,3 +44,56 @@ def test_spheres_meet_a_slope_where_they_meet_the_floor_of_a_turned_world(humano
     np.testing.assert_allclose(slope.velocity, np.einsum("ij,pjn->pin", matrix, level.velocity), atol=1e-12)
     np.testing.assert_allclose(slope_price, level_price, rtol=1e-9)
     np.testing.assert_allclose(level.distance, level.point[:, 2] - height, atol=1e-12)
+
+
+def _standing(load, lean, rng):
+    """Feet 0.6 m apart in x, 8 points each, forces of a random walk's double support, up to friction."""
+    anatomy = Contacts(
+        contact_bodies=(0,) * 17, contact_groups=(0,) * 8 + (1,) * 8 + (2,), group_names=("L", "R", "hand")
+    )
+    point = rng.uniform(-0.1, 0.1, (17, 3, 1)) * [[1], [0.5], [0.05]]
+    point[:8, 0], point[8:16, 0] = point[:8, 0] + 0.4, point[8:16, 0] - 0.2
+    normal = rng.uniform(0.02, 0.2, (17, 1))
+    normal[:8] *= load / normal[:8].sum()
+    normal[8:16] *= (1 - load) / normal[8:16].sum()
+    force = np.stack([lean * normal, 0.05 * normal, normal], 1)
+    return anatomy, Touch(jnp.asarray(point), jnp.zeros((17, 3, 1)), jnp.zeros((17, 1)), Cones()), jnp.asarray(force)
+
+
+@pytest.mark.parametrize("load", [0.5, 0.2, 0.01])
+def test_feet_push_against_each_other_without_changing_what_moves_the_body(load, x64):
+    anatomy, touch, force = _standing(load, 0.03, np.random.default_rng(1))
+    com = np.array([[0.1], [0.0], [0.9]])
+    changed = np.asarray(oppose_feet(anatomy, touch, force, com, None))
+    np.testing.assert_allclose(changed.sum(0), force.sum(0), atol=1e-12)
+    moment = lambda f: np.cross(touch.point[..., 0], f[..., 0]).sum(0)  # noqa: E731
+    np.testing.assert_allclose(moment(changed), moment(force), atol=1e-12)
+    np.testing.assert_array_equal(changed[16], force[16])  # a hand has no part in it
+    assert (np.hypot(changed[:, 0], changed[:, 1]) <= FRICTION * changed[:, 2] + 1e-9).all()
+    # the lines of force meet 0.2 m above the centre of mass, but for what feet close together may not push
+    foot = [changed[:8].sum(0)[:, 0], changed[8:16].sum(0)[:, 0]]
+    centre = [np.sum(touch.point[f] * changed[f, 2:], 0)[:, 0] / changed[f, 2].sum() for f in (slice(8), slice(8, 16))]
+    slope = [f[0] / f[2] for f in foot]
+    meet = (centre[0][0] - centre[1][0]) / (slope[1] - slope[0])
+    assert meet == pytest.approx(0.9 + MEETING, rel=0.02)
+    # the less a foot carries the less it pushes
+    assert np.abs(changed - force).sum() < 2.0 * load
+
+
+def test_one_foot_on_the_floor_pushes_as_before(x64):
+    anatomy, touch, force = _standing(0.5, 0.1, np.random.default_rng(2))
+    force = force.at[:8].set(0.0)
+    com = np.array([[-0.1], [0.0], [0.9]])
+    np.testing.assert_allclose(oppose_feet(anatomy, touch, force, com, None), force, atol=2e-6)
+
+
+def test_feet_do_not_push_harder_than_friction_lets_them(x64):
+    """Feet 3 m apart would have to slide to push towards one point."""
+    anatomy, touch, force = _standing(0.5, 0.0, np.random.default_rng(3))
+    point = touch.point + np.where(np.arange(17) < 8, 2.5, 0.0)[:, None, None] * np.array([[1.0], [0.0], [0.0]])
+    com = np.array([[1.3], [0.0], [0.5]])
+    changed = np.asarray(oppose_feet(anatomy, touch._replace(point=point), force, com, None))
+    ratio = np.hypot(changed[:16, 0], changed[:16, 1]) / changed[:16, 2]
+    assert ratio.max() == pytest.approx(FRICTION, abs=1e-6)
+    grown = jax.grad(lambda c: oppose_feet(anatomy, touch, jnp.asarray(force), c, None)[3, 0, 0])(jnp.asarray(com))
+    assert np.isfinite(grown).all() and grown[2, 0] != 0

@@ -106,7 +106,8 @@ def test_on_a_staircase_its_treads_carry_the_feet(humanoid, climber, stairs):
     feet = [forces.contact_names.index(f"{side}_Foot") for side in "RL"]
     assert load[:, feet].sum(1).min() > 0.9 and forces.external_support[inner].max() < 0.1
     rear, front = load[:, feet].T
-    assert rear[0] > 0.6 and front[0] > 0.2 and front[-1] > 0.5 and rear[-1] > 0.2
+    # legs that push apart take some load off the higher foot
+    assert rear[0] > 0.6 and front[0] > 0.2 and front[-1] > 0.45 and rear[-1] > 0.2
     np.testing.assert_allclose(np.asarray(forces.cop)[inner][:, feet, 2], [[RISE, 2 * RISE]] * len(load), atol=5e-3)
 
 
