@@ -80,6 +80,56 @@ def derivatives(
     return jnp.where(enough, slope / width, 0.0), jnp.where(enough, 2.0 * curvature / (width * width), 0.0)
 
 
+def smooth(x: Array, valid: Array, dt: ArrayLike, *, radius: int, half_window: float = HALF_WINDOW) -> Array:
+    """Mean of samples ``(..., T)`` about every frame, weighted as ``derivatives`` weights the accelerations there.
+
+    Summed by parts, the second derivative of the fit is a mean of second derivatives. Its kernel is (1 - u^2)^4 of the
+    time u in half windows: the one whose own second derivative is the biweight times what is left of u^2.
+    """
+    frames = x.shape[-1]
+    dt = jnp.asarray(dt, x.dtype)
+    width = jnp.maximum(half_window, 2.2 * dt)
+    before = [(0, 0)] * (x.ndim - 1)
+    padded, known = jnp.pad(x, [*before, (radius, radius)]), jnp.pad(valid, (radius, radius))
+
+    def add(carry: tuple[Array, Array], shift: Array) -> tuple[tuple[Array, Array], None]:
+        total, mass = carry
+        u = shift * dt / width
+        kernel = jnp.square(jnp.square(jnp.maximum(1.0 - u * u, 0.0)))
+        weight = jnp.where(jax.lax.dynamic_slice_in_dim(known, radius + shift, frames), kernel, 0.0)
+        return (total + weight * jax.lax.dynamic_slice_in_dim(padded, radius + shift, frames, -1), mass + weight), None
+
+    shifts = np.array([s for s in range(-radius, radius + 1) if s != 0])
+    (total, mass), _ = jax.lax.scan(add, (x, jnp.ones(frames, x.dtype)), jnp.asarray(shifts))
+    return total / mass
+
+
+def one_sided(
+    x: Array, valid: Array, dt: ArrayLike, *, radius: int, step: float
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Mean velocity of samples ``(..., T)`` over the past ``step`` seconds and over the coming ones.
+
+    ``step`` is at least one frame and at most half the window of ``radius``; between frames x is taken as linear.
+
+    Returns:
+      Before and after: the velocity, per second, and ``(T,)`` bool, where the samples it takes are there and valid.
+    """
+    frames, reach = x.shape[-1], radius + 1
+    dt = jnp.asarray(dt, x.dtype)
+    steps = jnp.maximum(step / dt, 1.0)
+    low = jnp.floor(steps + 1e-4).astype(jnp.int32)
+    share = jnp.maximum(steps - low, 0.0)
+    padded, known = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(reach, reach)]), jnp.pad(valid, (reach, reach))
+
+    def side(sign: int) -> tuple[Array, Array]:
+        near, far = (jax.lax.dynamic_slice_in_dim(padded, reach + sign * k, frames, -1) for k in (low, low + 1))
+        there = (jax.lax.dynamic_slice_in_dim(known, reach + sign * k, frames) for k in (low, low + 1))
+        use = next(there) & (next(there) | (share < 1e-3))
+        return sign * ((1.0 - share) * near + share * far - x) / (steps * dt), use
+
+    return side(-1), side(1)
+
+
 def whole_windows(valid: ArrayLike, radius: int) -> np.ndarray:
     """Frames ``(..., T)`` whose whole regression window lies inside the clip and is valid: those fit to be scored."""
     valid = np.asarray(valid, bool)

@@ -18,7 +18,7 @@ from mjxhuman.physics import contact, dynamics, kinematics
 from mjxhuman.physics.anatomy import ContactParams, Contacts
 from mjxhuman.physics.arrays import across_square, along, apply, apply_transposed, cross, take_rows
 from mjxhuman.physics.tree import BodyParams, Tree
-from mjxhuman.scenes.surface import Surface, is_upright
+from mjxhuman.scenes.surface import FRICTION, Surface, is_upright
 from mjxhuman.types import Array
 
 #: Distance in metres up to which a point of the body counts as touching: soft tissue and soles deform by 1-2 cm, and
@@ -57,8 +57,24 @@ class Touch(NamedTuple):
 
     point: Float[Array, "P 3 N"]  # m, world
     velocity: Float[Array, "P 3 N"]  # m/s
+    roll: Float[Array, "P 3 N"]  # m/s, of it the part by which the point moves and the sphere's centre does not
     distance: Float[Array, "P N"]  # m, negative inside the surface
     cones: contact.Cones  # where the surface can push
+
+
+class Bearing(NamedTuple):
+    """What every point can bear: at one moment (``bearing``) or in the mean of a window (``contact_window``)."""
+
+    arm: Float[Array, "P 3 N"]  # m, from the centre of mass
+    price: Float[Array, "P N"]  # of a unit of squared force
+    slip: Float[Array, "P N"]  # m/s along the surface
+    normal: Float[Array, "P 3 N"] | None  # out of the surface; None: +z
+    friction: Float[Array, "..."] | float | None  # None: ``FRICTION``
+
+    @property
+    def cones(self) -> contact.Cones:
+        """Where the points may push."""
+        return contact.Cones(self.normal, FRICTION if self.friction is None else self.friction)
 
 
 class Support(NamedTuple):
@@ -68,6 +84,7 @@ class Support(NamedTuple):
     required_torque: Float[Array, "3 N"]  # N m about the root's origin
     force: Float[Array, "P 3 N"]  # N, contact forces
     touch: Touch
+    bearing: Bearing
     residual_force: Float[Array, "3 N"]  # N
     residual_moment: Float[Array, "3 N"]  # N m about the centre of mass
     joint_moment: Float[Array, "B 3 N"]  # N m, body axes
@@ -81,7 +98,7 @@ class Support(NamedTuple):
     @property
     def load(self) -> Float[Array, "P N"]:
         """Part of each contact force along the surface's normal, N."""
-        return along(self.force, self.touch.cones.normal)
+        return along(self.force, self.bearing.normal)
 
 
 def body_kinematics(
@@ -97,7 +114,7 @@ def contact_points(state: BodyKinematics, anatomy: Contacts, numbers: ContactPar
     """Where every candidate sphere is nearest to the surface."""
     bodies = anatomy.contact_bodies
     origin = take_rows(state.poses.pos, bodies)
-    arm = apply(take_rows(state.frames.rotation, bodies), numbers.point_offset)
+    arm = centre = apply(take_rows(state.frames.rotation, bodies), numbers.point_offset)
     if is_upright(surface):
         arm = arm + jnp.zeros_like(arm).at[:, 2].add(-numbers.point_radius)
         found = surface.nearest(origin + arm, 1)
@@ -106,20 +123,28 @@ def contact_points(state: BodyKinematics, anatomy: Contacts, numbers: ContactPar
         found = surface.nearest(origin + arm, 1)
         distance, normal = found.distance - numbers.point_radius, found.normal
         arm = arm - numbers.point_radius[:, None] * normal
-    velocity = take_rows(state.linvel, bodies) + cross(take_rows(state.angvel, bodies), arm)
-    return Touch(origin + arm, velocity, distance, contact.Cones(normal, found.friction))
+    angvel = take_rows(state.angvel, bodies)
+    velocity = take_rows(state.linvel, bodies) + cross(angvel, arm)
+    return Touch(origin + arm, velocity, cross(angvel, arm - centre), distance, contact.Cones(normal, found.friction))
 
 
-def force_price(touch: Touch) -> Float[Array, "P N"]:
+def force_price(distance: Float[Array, "P N"], speed_square: Float[Array, "P N"]) -> Float[Array, "P N"]:
     """Price of a unit of squared force at each point (see ``contact.solve``).
 
     It is least for a point at rest on the surface. A body that is deep inside the surface anywhere has no true support
     anywhere: its price rises for all points.
     """
-    above = jnp.maximum(touch.distance - REACH, 0.0) / FADE
-    below = jnp.maximum(-jnp.min(touch.distance, axis=0) - SINK, 0.0) / SINK_FADE
-    speed = across_square(touch.velocity, touch.cones.normal) / (CREEP * CREEP)
+    above = jnp.maximum(distance - REACH, 0.0) / FADE
+    below = jnp.maximum(-jnp.min(distance, axis=0) - SINK, 0.0) / SINK_FADE
+    speed = speed_square / (CREEP * CREEP)
     return contact.MIN_PRICE * (1.0 + SLIDING * speed / (SLIDING + speed)) + above * above + below * below
+
+
+def bearing(touch: Touch, com: Float[Array, "3 N"]) -> Bearing:
+    """What the points can bear by what they do at each frame."""
+    square = across_square(touch.velocity, touch.cones.normal)
+    price = force_price(touch.distance, square)
+    return Bearing(touch.point - com, price, jnp.sqrt(square + 1e-12), *touch.cones)
 
 
 def support(
@@ -131,8 +156,9 @@ def support(
     state: BodyKinematics,
     qvel: Float[Array, "nv N"],
     qacc: Float[Array, "nv N"],
+    bears: Bearing | None = None,
 ) -> Support:
-    """Contact forces, joint moments with them applied, and the residual."""
+    """Contact forces, joint moments with them applied, and the residual. ``bears`` is by default the moment's own."""
     wrenches = dynamics.body_wrenches(tree, params, state.poses, (state.angvel, state.linvel), qvel, qacc)
     force, torque = jnp.sum(wrenches.force, 0), jnp.sum(wrenches.torque, 0)
     com = kinematics.centre_of_mass(tree, params, state.poses)
@@ -142,8 +168,8 @@ def support(
     up = None if tree.upright else -params.gravity[0] / gravity
     touch = contact_points(state, anatomy, numbers, surface)
     about_com = torque - cross((com - wrenches.origin)[None], force[None])[0]
-    price = force_price(touch)
-    solution = contact.solve(force / weight, about_com / weight, touch.point - com, price, touch.cones)
+    bears = bearing(touch, com) if bears is None else bears
+    solution = contact.solve(force / weight, about_com / weight, bears.arm, bears.price, bears.cones)
     applied = oppose_feet(anatomy, touch, solution.force, com, up) * weight
     loaded = _subtract(wrenches, anatomy, applied, touch.point, tree.nbody)
     rotation = state.frames.rotation
@@ -153,6 +179,7 @@ def support(
         required_torque=torque,
         force=applied,
         touch=touch,
+        bearing=bears,
         residual_force=solution.residual_force * weight,
         residual_moment=solution.residual_moment * weight,
         joint_moment=dynamics.joint_moments(tree, params, state.poses, loaded),

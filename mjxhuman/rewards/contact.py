@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from mjxhuman.physics.arrays import across_square
 from mjxhuman.physics.contact_dynamics import Support
 from mjxhuman.types import Array
 
@@ -16,9 +15,8 @@ def slip_speed(s: Support) -> Float[Array, " N"]:
     The load, not a height or speed gate, says what is a contact. A body that carries nothing has no slip.
     """
     load = s.load / s.weight
-    speed = jnp.sqrt(across_square(s.touch.velocity, s.touch.cones.normal) + 1e-12)
     # a tenth of body weight is where slip begins to count in full
-    return jnp.sum(load * speed, 0) / (jnp.sum(load, 0) + 0.1)
+    return jnp.sum(load * s.bearing.slip, 0) / (jnp.sum(load, 0) + 0.1)
 
 
 def penetration_depth(s: Support) -> Float[Array, " N"]:

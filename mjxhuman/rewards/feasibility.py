@@ -22,7 +22,14 @@ import numpy as np
 from jaxtyping import Float
 
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
-from mjxhuman.physics.contact_dynamics import BodyKinematics, Support, body_kinematics, external_support, support
+from mjxhuman.physics.contact_dynamics import (
+    Bearing,
+    BodyKinematics,
+    Support,
+    body_kinematics,
+    external_support,
+    support,
+)
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.rewards import contact, dynamic, kinematic
 from mjxhuman.scenes.surface import Surface
@@ -112,6 +119,7 @@ def frame_errors(
     qpos: Float[Array, "nq N"],
     qvel: Float[Array, "nv N"],
     qacc: Float[Array, "nv N"],
+    bears: Bearing | None = None,
 ) -> dict[str, Any]:
     """Errors of independent frames, frames on the last axis.
 
@@ -119,7 +127,7 @@ def frame_errors(
     and ``clear (N,)`` m, the distance of the lowest point from the surface. Pure and differentiable.
     """
     state = body_kinematics(tree, params, qpos, qvel)
-    s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc)
+    s = support(tree, params, anatomy, numbers, surface, state, qvel, qacc, bears)
     raw = errors(state, s, params, anatomy, numbers, config)
     raw["external_support"] = external_support(s)
     return {"errors": raw, "com": s.com, "clear": jnp.min(s.touch.distance, 0)}

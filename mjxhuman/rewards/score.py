@@ -16,6 +16,7 @@ from mjxhuman.math import timeseries
 from mjxhuman.options import REWARDS
 from mjxhuman.physics.anatomy import make_anatomy
 from mjxhuman.physics.batching import map_frames
+from mjxhuman.physics.contact_window import window_bearing
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos, unflat_frames
 from mjxhuman.rewards import clip as clip_time
 from mjxhuman.rewards import feasibility
@@ -109,11 +110,13 @@ def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface
     fn = functools.partial(feasibility.frame_errors, tree, anatomy, config)
     lead = motion.qpos.shape[:-1]
     fields = (motion.qpos, motion.qvel, motion.qacc)
+    bears = window_bearing(motion, surface)
     if any(isinstance(x, jax.core.Tracer) for x in (*fields, *jax.tree.leaves(surface))):
-        out = fn(params, numbers, surface, *(flat_frames(x) for x in fields))
+        qpos, qvel, qacc = (flat_frames(x) for x in fields)
+        out = fn(params, numbers, surface, qpos, qvel, qacc, bears)
     else:
         with compiling("the score"):
-            out = map_frames(fn, (params, numbers, surface), tuple(flat_frames(np.asarray(x)) for x in fields))
+            out = map_frames(fn, (params, numbers, surface), (*(flat_frames(np.asarray(x)) for x in fields), bears))
     raw = {name: x.reshape(lead) for name, x in out["errors"].items()}
     known = np.asarray(motion.valid) if _concrete(motion.valid) else np.ones(motion.valid.shape, bool)
     com = unflat_frames(out["com"], lead).swapaxes(-1, -2)

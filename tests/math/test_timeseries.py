@@ -141,3 +141,27 @@ def test_resampling_ends_at_the_last_frame() -> None:
 @pytest.mark.parametrize(("fps", "radius"), [(10, 2), (30, 2), (60, 5), (100, 9), (120, 11)])
 def test_a_window_reaches_as_far_as_its_kernel_has_weight(fps: int, radius: int) -> None:
     assert timeseries.window_radius(1 / fps) == radius
+
+
+@pytest.mark.parametrize("fps", [60, 240])
+def test_the_fitted_acceleration_is_the_smoothed_acceleration(fps, x64):
+    """Of a path whose acceleration jumps, as that of a landing does."""
+    t = (np.arange(round(0.6 * fps)) + 0.5) / fps - 0.3
+    acceleration, path = np.where(t < 0, -9.81, 15.0), np.where(t < 0, -9.81, 15.0) * t * t / 2
+    valid, radius = np.ones(len(t), bool), timeseries.window_radius(1 / fps)
+    fitted = timeseries.derivatives(lambda a, b: b - a, path[None], valid, 1 / fps, radius=radius)[1][0]
+    mean = timeseries.smooth(jnp.asarray(acceleration), jnp.asarray(valid), 1 / fps, radius=radius)
+    inner = slice(radius, -radius)
+    np.testing.assert_allclose(mean[inner], fitted[inner], atol=0.05 * 24.81)
+    assert np.ptp(fitted) > 24.0
+
+
+def test_one_sided_velocities_see_a_stop_from_either_side(x64):
+    t = (np.arange(60) - 29.5) / 50
+    path = jnp.asarray(np.where(t < 0, 2.0 * t, 0.0))
+    valid = jnp.ones(60, bool).at[40].set(False)
+    before, after = timeseries.one_sided(path, valid, 1 / 50, radius=4, step=0.05)
+    np.testing.assert_allclose(before[0][3:30], 2.0, atol=1e-9)
+    np.testing.assert_allclose(after[0][30:57], 0.0, atol=1e-9)
+    assert not before[1][:3].any() and not after[1][57:].any() and before[1][10] and after[1][10]
+    assert not (before[1][42] or after[1][38])  # two and a half frames away

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.physics.anatomy import Contacts, make_anatomy
 from mjxhuman.physics.contact import Cones
-from mjxhuman.physics.contact_dynamics import MEETING, Touch, body_kinematics, contact_points, force_price, oppose_feet
+from mjxhuman.physics.contact_dynamics import MEETING, Touch, bearing, body_kinematics, contact_points, oppose_feet
 from mjxhuman.physics.motion import humanoid_tree
 from mjxhuman.scenes import Plane
 from mjxhuman.scenes.surface import FRICTION
@@ -28,7 +28,7 @@ def test_spheres_meet_a_slope_where_they_meet_the_floor_of_a_turned_world(humano
     @jax.jit
     def touch(surface, q, v):
         found = contact_points(body_kinematics(tree, params, q, v), anatomy, numbers, surface)
-        return found, force_price(found)
+        return found, bearing(found, q[:3]).price
 
     def placed(turn):
         q, v = qpos.copy(), qvel.copy()
@@ -57,7 +57,11 @@ def _standing(load, lean, rng):
     normal[:8] *= load / normal[:8].sum()
     normal[8:16] *= (1 - load) / normal[8:16].sum()
     force = np.stack([lean * normal, 0.05 * normal, normal], 1)
-    return anatomy, Touch(jnp.asarray(point), jnp.zeros((17, 3, 1)), jnp.zeros((17, 1)), Cones()), jnp.asarray(force)
+    return (
+        anatomy,
+        Touch(jnp.asarray(point), jnp.zeros((17, 3, 1)), jnp.zeros((17, 3, 1)), jnp.zeros((17, 1)), Cones()),
+        jnp.asarray(force),
+    )
 
 
 @pytest.mark.parametrize("load", [0.5, 0.2, 0.01])
