@@ -163,8 +163,7 @@ class Gravity:
 def speed_error(gravity: Any, uncertainty: Any, standard: float) -> Any:
     """By how many times a clip is too fast or too slow, less one, at the least that the uncertainty allows."""
     xp: Any = jnp if isinstance(gravity, jax.core.Tracer) else np
-    low = xp.maximum(gravity - CERTAIN * uncertainty, 1e-3 * standard) / standard
-    high = (gravity + CERTAIN * uncertainty) / standard
+    low, high = (xp.maximum(gravity + side * CERTAIN * uncertainty, 1e-3 * standard) / standard for side in (-1, 1))
     fast, slow = xp.sqrt(xp.maximum(low, 1.0)), 1.0 / xp.sqrt(xp.minimum(high, 1.0))
     return xp.maximum(fast, slow) - 1.0
 

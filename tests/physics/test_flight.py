@@ -77,3 +77,8 @@ def test_traced_and_concrete_fits_agree_and_are_differentiable(jump):
         value, slope = jax.value_and_grad(fall)(jnp.asarray(two(com)))
     assert float(value) == pytest.approx(here.gravity[here.falls].sum(), rel=1e-6)
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0
+
+
+def test_a_body_that_accelerates_upwards_has_a_large_error_and_not_none():
+    error = flight.speed_error(np.array([-5.0, 0.0, 9.81]), np.array([0.1, 0.1, 0.1]), 9.81)
+    assert (error[:2] > 5).all() and error[2] == 0
