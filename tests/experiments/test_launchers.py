@@ -46,7 +46,9 @@ def test_run_from_any_folder(tmp_path):
     """The default configuration is found beside the code; a wrong key is one line that names what there is."""
     done = start("mjxhuman", "run", "score_motion", "--config.read_ahed=3", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
-    assert "config has camera, encoder" in done.stderr and "did you mean --config.read_ahead?" in done.stderr
+    assert (
+        "config has belt_speed, camera, encoder" in done.stderr and "did you mean --config.read_ahead?" in done.stderr
+    )
     done = start("mjxhuman", "run", "score_motion", "--config", "feasibility", "--config.inputs=none.bvh", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr == (
         "score_motion: none.bvh: no such file, and no file matches it as a pattern\n"
