@@ -70,7 +70,8 @@ def _joint_forces(
     qacc: Array,
 ) -> Array:
     state = body_kinematics(tree, params, qpos, qvel)
-    return support(tree, params, contacts, numbers, surface, state, qvel, qacc).joint_force
+    # servos need not press the feet apart as people do, and trackers were trained without
+    return support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=False).joint_force
 
 
 def servo_torques(motion: Motion, surface: Surface | None = None) -> Float[np.ndarray, "*b T nu"]:

@@ -157,8 +157,12 @@ def support(
     qvel: Float[Array, "nv N"],
     qacc: Float[Array, "nv N"],
     bears: Bearing | None = None,
+    opposed: bool = True,
 ) -> Support:
-    """Contact forces, joint moments with them applied, and the residual. ``bears`` is by default the moment's own."""
+    """Contact forces, joint moments with them applied, and the residual.
+
+    ``bears`` is by default the moment's own; ``opposed``: feet push against each other (``oppose_feet``).
+    """
     wrenches = dynamics.body_wrenches(tree, params, state.poses, (state.angvel, state.linvel), qvel, qacc)
     force, torque = jnp.sum(wrenches.force, 0), jnp.sum(wrenches.torque, 0)
     com = kinematics.centre_of_mass(tree, params, state.poses)
@@ -170,7 +174,7 @@ def support(
     about_com = torque - cross((com - wrenches.origin)[None], force[None])[0]
     bears = bearing(touch, com) if bears is None else bears
     solution = contact.solve(force / weight, about_com / weight, bears.arm, bears.price, bears.cones)
-    applied = oppose_feet(anatomy, touch, solution.force, com, up) * weight
+    applied = (oppose_feet(anatomy, touch, solution.force, com, up) if opposed else solution.force) * weight
     loaded = _subtract(wrenches, anatomy, applied, touch.point, tree.nbody)
     rotation = state.frames.rotation
     relative = state.angvel - take_rows(state.angvel, tree.parents)
