@@ -59,9 +59,10 @@ def _frames(
     }
 
 
-def _joint_forces(
+def _servos(
     tree: Tree,
     contacts: Contacts,
+    ball: bool,
     params: BodyParams,
     numbers: ContactParams,
     surface: Surface,
@@ -71,28 +72,29 @@ def _joint_forces(
 ) -> Array:
     state = body_kinematics(tree, params, qpos, qvel)
     # servos need not press the feet apart as people do, and trackers were trained without
-    return support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=False).joint_force
+    found = support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=False)
+    return found.joint_moment if ball else found.joint_force
 
 
 def servo_torques(motion: Motion, surface: Surface | None = None) -> Float[np.ndarray, "*b T nu"]:
     """What servos have to supply for a motion, contact forces applied, ``(*b, T, nu)`` N m.
 
     Of ball joints about the child's axes, in the order of the bodies, without rotor inertia; of other joints in their
-    own coordinates, with it.
+    own coordinates, with it. Unlike in ``analyse`` the feet press against each other no more than the motion asks.
 
     Raises:
       ValueError: as ``analyse``.
     """
-    lead = motion.qpos.shape[:-1]
-    if motion.humanoid.layout == "ball":
-        return np.asarray(analyse(motion, surface).joint_torque)[..., 2:, :].reshape(*lead, -1)
+    lead, ball = motion.qpos.shape[:-1], motion.humanoid.layout == "ball"
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
     contacts, numbers = make_contacts(motion.humanoid, dtype)
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
-    fn = functools.partial(_joint_forces, tree, contacts)
-    force = unflat_frames(map_frames(fn, (params, numbers, checked(surface)), arrays), lead)
-    return np.asarray(force)[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
+    fn = functools.partial(_servos, tree, contacts, ball)
+    torque = np.asarray(unflat_frames(map_frames(fn, (params, numbers, checked(surface)), arrays), lead))
+    if ball:
+        return torque[..., 2:, :].reshape(*lead, -1)
+    return torque[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
 
 
 def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:

@@ -18,6 +18,7 @@ solution gives the exact implicit derivative.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -54,12 +55,16 @@ class Cones(NamedTuple):
     normal: Float[Array, "P 3 N"] | None = None  # unit vectors, world axes
     friction: Float[Array, "..."] | float = FRICTION  # Coulomb coefficient, broadcasts against (P, N)
 
-    def of(self, index: np.ndarray) -> Cones:
-        """The cones of some of the points."""
-        friction = self.friction
+    def mean(self, groups: Sequence[np.ndarray], share: Sequence[Array]) -> Cones:
+        """A cone for each group of points (their indices), the mean of theirs by shares ``(P_g, N)`` that sum to 1."""
+        friction, normal = self.friction, self.normal
         if jnp.ndim(friction) and jnp.shape(friction)[0] > 1:
-            friction = jnp.asarray(friction)[index]
-        return Cones(None if self.normal is None else self.normal[index], friction)
+            every = jnp.asarray(friction)
+            friction = jnp.stack([jnp.sum(w * every[g], 0) for g, w in zip(groups, share, strict=True)])
+        if normal is not None:
+            normal = jnp.stack([jnp.sum(w[:, None] * normal[g], 0) for g, w in zip(groups, share, strict=True)])
+            normal = normal * jax.lax.rsqrt(jnp.sum(normal * normal, 1, keepdims=True) + 1e-20)
+        return Cones(normal, friction)
 
 
 UPRIGHT = Cones()

@@ -8,6 +8,7 @@ numbers: for them normals, and the direction that is up, are None and the progra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -39,6 +40,8 @@ SLIDING = 50.0
 MEETING = 0.2
 #: Distance of the feet in metres, squared, below which they have no line between them along which to push.
 FEET_TOGETHER = 0.05**2
+#: Newton steps for that push: one is exact on level ground.
+PUSH_STEPS = 3
 #: Body weights that stand for nothing, so that quotients stay finite.
 TINY = 1e-6
 
@@ -209,9 +212,8 @@ def oppose_feet(
     that of the moments, so motion does not tell them. Of all values that one is taken with which the lines of force of
     both feet, seen across the line between them, meet ``MEETING`` above the centre of mass: ground reactions of walking
     people pass near a point above it (Maus et al. 2010, Nature Communications 1:70), and to assume so improves what is
-    predicted of walks, lunges and squats (Wagner et al. 2024, Frontiers in Bioengineering and Biotechnology 12). With
-    loads a, b and forces that lean by t_a, t_b along the feet's distance d, that is ab / (a + b) (d / h - t_a + t_b), h
-    the height of the point: nothing where one foot carries nothing. Forces stay inside the friction cones.
+    predicted of walks, lunges and squats (Wagner et al. 2024, Frontiers in Bioengineering and Biotechnology 12). One
+    foot alone pushes against nothing. Each foot's force stays inside its friction cone.
     """
     feet = [np.array([i for i, g in enumerate(anatomy.contact_groups) if g == side], int) for side in (0, 1)]
     if not all(len(f) for f in feet):
@@ -220,21 +222,43 @@ def oppose_feet(
     load = [jnp.maximum(jnp.sum(x, 0), TINY) for x in loads]
     share = [x / total for x, total in zip(loads, load)]
     centre = [jnp.sum(s[:, None] * touch.point[f], 0) for s, f in zip(share, feet)]
-    lean = [jnp.sum(force[f], 0) / total for f, total in zip(feet, load)]
-    line, both = centre[0] - centre[1], load[0] + load[1]
-    flat = across_square(line, up)
-    lean_along = jnp.sum((lean[0] - lean[1]) * line, 0) - along(lean[0] - lean[1], up) * along(line, up)
-    height = along(com - (load[0] * centre[0] + load[1] * centre[1]) / both, up) + MEETING
-    push = (
-        -load[0] * load[1] / both * (flat / jnp.maximum(height, contact.LENGTH) + lean_along) / (flat + FEET_TOGETHER)
-    )
-    index = np.concatenate(feet)
-    change = jnp.concatenate([share[0], -share[1]])[:, None] * (push * line)
-    return force.at[index].add(change * _room(force[index], change, touch.cones.of(index)))
+    line = centre[0] - centre[1]
+    rise = along(line, up)
+    sums = [jnp.sum(force[f], 0) for f in feet]
+    shear = [jnp.sum(x * line, 0) - along(x, up) * rise for x in sums]
+    height = [jnp.maximum(along(com - c, up) + MEETING, contact.LENGTH) for c in centre]
+    push = _push(load, shear, height, across_square(line, up), rise)
+    change = push * line
+    change = change * _room(jnp.stack(sums), jnp.stack([change, -change]), touch.cones.mean(feet, share))
+    return force.at[np.concatenate(feet)].add(jnp.concatenate([share[0], -share[1]])[:, None] * change)
+
+
+def _push(
+    load: Sequence[Array], shear: Sequence[Array], height: Sequence[Array], flat: Array, rise: Array
+) -> Float[Array, " N"]:
+    """Share of the line between two feet by which they push each other for their lines of force to meet.
+
+    The lines of forces with loads n and shears t along a horizontal distance d meet at heights h over their feet where
+    d + h_0 t_0 / n_0 = h_1 t_1 / n_1. On level ground that is one linear equation, on a slope a quadratic one, because
+    the push then changes the loads too: Newton's method.
+
+    Args:
+      load: body weights. shear: of the forces, times the horizontal distance. height: m. flat: its square, m^2.
+      rise: m, of the first foot over the second.
+    """
+    push = jnp.zeros_like(flat)
+    for _ in range(PUSH_STEPS):
+        n0, n1 = load[0] + push * rise, load[1] - push * rise
+        a0, a1 = height[0] * (shear[0] + push * flat), height[1] * (shear[1] - push * flat)
+        level = height[0] * n1 + height[1] * n0
+        slope = flat * level + rise * (flat * (n1 - n0) - a0 - a1)
+        apart = flat * n0 * n1 + a0 * n1 - a1 * n0
+        push = push - apart / (jnp.maximum(slope, 0.5 * flat * level) + FEET_TOGETHER * (load[0] + load[1]))
+    return push
 
 
 def _room(force: Float[Array, "P 3 N"], change: Float[Array, "P 3 N"], cones: contact.Cones) -> Float[Array, " N"]:
-    """The largest share 0..1 of a change that keeps every force inside its cone."""
+    """The largest share 0..1 of a change that keeps every one of some forces inside its cone."""
     n, mu2 = cones.normal, cones.friction * cones.friction
     normal, more = along(force, n), along(change, n)
     a = across_square(change, n) - mu2 * more * more

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import mjxhuman
+from mjxhuman.data.builtin import load_builtin_clip
+from mjxhuman.physics.analysis import analyse, servo_torques
 from mjxhuman.physics.anatomy import Contacts, make_anatomy
 from mjxhuman.physics.contact import Cones
 from mjxhuman.physics.contact_dynamics import MEETING, Touch, bearing, body_kinematics, contact_points, oppose_feet
@@ -101,3 +104,19 @@ def test_feet_do_not_push_harder_than_friction_lets_them(x64):
     assert ratio.max() == pytest.approx(FRICTION, abs=1e-6)
     grown = jax.grad(lambda c: oppose_feet(anatomy, touch, jnp.asarray(force), c, None)[3, 0, 0])(jnp.asarray(com))
     assert np.isfinite(grown).all() and grown[2, 0] != 0
+
+
+def test_servos_do_not_press_the_feet_apart_as_people_do():
+    """They supply what ``analyse`` finds, but for legs in double support, where people's feet push."""
+    clip = load_builtin_clip("walk")
+    motion = mjxhuman.motion_from_qpos(mjxhuman.load_humanoid("smpl"), np.asarray(clip.qpos)[:60], clip.fps)
+    servos = servo_torques(motion).reshape(60, -1, 3)
+    found = analyse(motion)
+    apart = np.linalg.norm(servos - np.asarray(found.joint_torque)[:, 2:], axis=-1)
+    legs = [name.endswith(("Hip", "Knee", "Ankle", "Toe")) for name in motion.humanoid.body_names[2:]]
+    assert apart[:, ~np.array(legs)].max() < 0.05
+    load = np.asarray(found.grf)[:, :2, 2]
+    both = load.min(1) > 0.2 * motion.humanoid.weight
+    alone = load.min(1) < 5e-3 * motion.humanoid.weight
+    assert both.sum() > 3 and alone.sum() > 3
+    assert apart[both].max(1).min() > 20.0 and apart[alone].max() < 2.0

@@ -92,7 +92,7 @@ function buildTables() {
   }
   $("numbers").hidden = !terms.length;
   $("numbers").replaceChildren(el("h2", {}, "All scores"),
-    el("p", { class: "note" }, "Means over the clip; an axis is the product of its scores in every frame, the total the mean of the axes. A heading sorts."),
+    el("p", { class: "note" }, "Means over the clip, less where it comes apart for 0.2 s; an axis is the product of its scores in every frame, the total the geometric mean of the axes. A heading sorts."),
     scoreTable(axes, terms));
   markChosen();
 }
