@@ -117,7 +117,7 @@ _FORMATS: list[Format] = [
     _npz("joint positions", is_joints, read_joints_npz, "22 or 24 SMPL joints (HumanML3D)"),
     _npz("2D keypoints in arrays", holds_keypoints, _elsewhere, "keypoints, or uv and confidence", kind="keypoints"),
     Format("GVHMR", (".pt", ".pth", ".motion"), detect.is_pt, read_torch,
-           "SMPL-X parameters; also ProtoMotions' coordinates of robots", unfit=_unfit_pt),
+           "SMPL-X parameters; also ProtoMotions' coordinates of robots", proven=False, unfit=_unfit_pt),
     Format("video", _VIDEO, lambda source: detect.is_video(source.head), _elsewhere,
            "whatever FFmpeg decodes; needs the extra 'video' and an encoder", kind="video"),
     Format("npy", (".npy",), lambda source: source.head.startswith(b"\x93NUMPY"), read_joints_npy,
