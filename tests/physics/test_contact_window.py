@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
+from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.math import timeseries
 from mjxhuman.physics.contact import MIN_PRICE
 from mjxhuman.physics.contact_window import Trace, smoothed, window_bearing
@@ -71,3 +72,10 @@ def test_clips_of_a_batch_do_not_touch_each_other(humanoid):
     part = window_bearing(mjxhuman.motion_from_qpos(humanoid, long[450:550], 30), Plane())
     np.testing.assert_allclose(whole.slip[:, 460:540], part.slip[:, 10:90], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(whole.price[:, 460:540], part.price[:, 10:90], rtol=1e-4, atol=1e-5)
+
+
+def test_feet_that_stand_in_a_fast_walk_do_not_slip(humanoid):
+    """Walked in half the time, a stance is shorter than the window; the score sees it through the window's contact."""
+    clip = load_builtin_clip("walk")
+    score = mjxhuman.score(mjxhuman.motion_from_qpos(humanoid, np.asarray(clip.qpos), 2.0 * clip.fps))
+    assert score.terms["foot_slip"] > 0.99 and score.terms["foot_slip_m_per_s"] < 0.06  # else 0.94 and 0.10

@@ -148,12 +148,12 @@ def test_all_invalid(scorer):
 
 def test_frame_rate_counts(scorer, plain):
     """The same pictures shown faster are another motion, the harder the faster; a rate per video is taken."""
-    scores = scorer([pictures()] * 3, [FPS, 2.5 * FPS, 4.0 * FPS])
+    scores = scorer([pictures()] * 3, [FPS, 3.0 * FPS, 4.0 * FPS])
     assert scores.total[0] == plain.total[0]
     assert scores.total[1] < scores.total[0] - 0.01
     assert scores.total[2] < scores.total[0] - 0.1
     power = scores.terms["power_w_per_kg"]
-    assert power[1] > 2.5 * power[0] and power[2] > 4.0 * power[0]
+    assert power[1] > 3.0 * power[0] and power[2] > 4.0 * power[0]
 
 
 def test_nonsense_scores_worse(scorer, plain):
