@@ -24,6 +24,7 @@ from mjxhuman.types import Array, Dynamics, Motion
 def _frames(
     tree: Tree,
     contacts: Contacts,
+    opposed: bool,
     params: BodyParams,
     numbers: ContactParams,
     surface: Surface,
@@ -32,7 +33,7 @@ def _frames(
     qacc: Array,
 ) -> dict[str, Array]:
     state = body_kinematics(tree, params, qpos, qvel)
-    s = support(tree, params, contacts, numbers, surface, state, qvel, qacc)
+    s = support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=opposed)
     linear, _ = kinematics.momentum(tree, params, state.poses, (state.angvel, state.linvel))
     grf, cop, loads = [], [], s.load
     for group in range(len(contacts.group_names)):
@@ -59,10 +60,9 @@ def _frames(
     }
 
 
-def _servos(
+def _joint_forces(
     tree: Tree,
     contacts: Contacts,
-    ball: bool,
     params: BodyParams,
     numbers: ContactParams,
     surface: Surface,
@@ -71,33 +71,31 @@ def _servos(
     qacc: Array,
 ) -> Array:
     state = body_kinematics(tree, params, qpos, qvel)
-    # servos need not press the feet apart as people do, and trackers were trained without
-    found = support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=False)
-    return found.joint_moment if ball else found.joint_force
+    return support(tree, params, contacts, numbers, surface, state, qvel, qacc, opposed=False).joint_force
 
 
 def servo_torques(motion: Motion, surface: Surface | None = None) -> Float[np.ndarray, "*b T nu"]:
     """What servos have to supply for a motion, contact forces applied, ``(*b, T, nu)`` N m.
 
     Of ball joints about the child's axes, in the order of the bodies, without rotor inertia; of other joints in their
-    own coordinates, with it. Unlike in ``analyse`` the feet press against each other no more than the motion asks.
+    own coordinates, with it. The feet do not press against each other as people's do.
 
     Raises:
       ValueError: as ``analyse``.
     """
-    lead, ball = motion.qpos.shape[:-1], motion.humanoid.layout == "ball"
+    lead = motion.qpos.shape[:-1]
+    if motion.humanoid.layout == "ball":
+        return np.asarray(analyse(motion, surface, opposed=False).joint_torque)[..., 2:, :].reshape(*lead, -1)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
     contacts, numbers = make_contacts(motion.humanoid, dtype)
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
-    fn = functools.partial(_servos, tree, contacts, ball)
-    torque = np.asarray(unflat_frames(map_frames(fn, (params, numbers, checked(surface)), arrays), lead))
-    if ball:
-        return torque[..., 2:, :].reshape(*lead, -1)
-    return torque[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
+    fn = functools.partial(_joint_forces, tree, contacts)
+    force = unflat_frames(map_frames(fn, (params, numbers, checked(surface)), arrays), lead)
+    return np.asarray(force)[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
 
 
-def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
+def analyse(motion: Motion, surface: Surface | None = None, *, opposed: bool = True) -> Dynamics:
     """Contact-consistent inverse dynamics of a motion of a body with contact points: of SMPL's topology or a robot.
 
     See ``mjxhuman.physics.contact_dynamics`` for the method. Frames that are not valid are computed like any other.
@@ -105,6 +103,8 @@ def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
     Args:
       motion: ``(T, ...)`` or ``(B, T, ...)``.
       surface: what may carry the body (see ``mjxhuman.scenes``); default the level floor z = 0.
+      opposed: whether the feet push against each other as people's do (``contact_dynamics.oppose_feet``). Motion does
+        not tell; of a body that a simulator moves by servos it is not to be expected.
 
     Raises:
       ValueError: the humanoid has no contact points (its body is not in the registry), or the surface is none.
@@ -116,5 +116,5 @@ def analyse(motion: Motion, surface: Surface | None = None) -> Dynamics:
     lead = motion.qpos.shape[:-1]
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
     with compiling("forces and torques"):
-        out = map_frames(functools.partial(_frames, tree, contacts), (params, numbers, surface), arrays)
+        out = map_frames(functools.partial(_frames, tree, contacts, opposed), (params, numbers, surface), arrays)
     return Dynamics(**{name: unflat_frames(x, lead) for name, x in out.items()}, contact_names=contacts.group_names)

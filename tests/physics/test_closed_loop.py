@@ -12,11 +12,9 @@ of ``math.timeseries``, in which the chatter of stiff contacts is lost.
                                                    filtered             filtered
 =====================================  ==========  ===================  ====================
 trunk, head and arms, worst joint      0.001 of 6  0.004 of 23          3.2 of 23
-hip, both feet or one down             19 of 7     16 of 57             32 of 57
-knee                                   9 of 26     12 of 32             35 of 32
-ankle                                  3 of 25     21 of 60             27 of 60
-sum of both hips, world axes           0.7 of 11
-of both knees, of both ankles          2.0, 3.3
+hip, both feet or one down             9 of 7      25 of 57             32 of 57
+knee                                   7 of 26     23 of 32             35 of 32
+ankle                                  4 of 25     22 of 60             27 of 60
 hip of the leg that stands alone                   8 of 52              9 of 52
 knee                                               14 of 34             17 of 34
 ankle                                              24 of 91             26 of 91
@@ -26,9 +24,9 @@ vertical, per foot                     0.001       0.045                0.046
 =====================================  ==========  ===================  ====================
 
 What a frame's accelerations fix comes back: everything above the hips and the sum of the floor's forces. What they
-leave open is chosen: with both feet down how hard they push against each other, as people do (``oppose_feet``; the
-servos of the squat hardly do), which no sum over both legs sees, and by the price of a force where under a sole the
-load lies, which is an ankle's torque.
+leave open is chosen by the price of a force: with both feet down how hard they push against each other (6 N sideways
+are 5 N m at the hip), and where under a sole the load lies, which is an ankle's torque. Servos need not push as people
+do, so that choice of ``analyse`` is switched off.
 """
 
 from __future__ import annotations
@@ -151,15 +149,12 @@ def walk(body: Actuated) -> Recorded:
 
 def test_a_squat_gives_its_torques_back(body: Actuated, squat: Recorded, x64: None) -> None:
     assert np.ptp(squat.qpos[:, 2]) > 0.05, "it bends"
-    motion = exact(body, squat)
-    found, weight = analyse(motion), body.humanoid.mass * 9.81
+    found, weight = analyse(exact(body, squat), opposed=False), body.humanoid.mass * 9.81
     torque = np.asarray(found.joint_torque)[:, 2:]
     error, upper = rms(torque - squat.torque), above_hips(body)
     assert rms(squat.torque)[upper].max() > 6.0 and error[upper].max() < 2e-3
-    turn = Rotation.from_quat(np.asarray(motion.body_quat)[:, 2:].reshape(-1, 4), scalar_first=True)
-    world = turn.apply((torque - squat.torque).reshape(-1, 3)).reshape(torque.shape)
-    for name, most in (("Hip", 1.0), ("Knee", 3.0), ("Ankle", 4.5)):
-        assert rms(world[:, leg_joints(body, name)].sum(1)) < most
+    for name, most in (("Hip", 11.0), ("Knee", 8.0), ("Ankle", 5.0)):
+        assert error[leg_joints(body, name)].max() < most
     assert rms((per_foot(found) - squat.floor).sum(1))[()] / weight < 0.007
     np.testing.assert_allclose(per_foot(found)[..., 2] / weight, squat.floor[..., 2] / weight, atol=0.005)
     # the hips' error is the feet pushing sideways against each other, which no acceleration shows
@@ -170,7 +165,7 @@ def test_a_squat_gives_its_torques_back(body: Actuated, squat: Recorded, x64: No
 
 def test_a_walk_gives_its_torques_back(body: Actuated, walk: Recorded, x64: None) -> None:
     assert walk.qpos[-1, 0] - walk.qpos[0, 0] > 2.0 and walk.qpos[:, 2].min() > 0.85, "it walks"
-    found, weight = analyse(exact(body, walk)), body.humanoid.mass * 9.81
+    found, weight = analyse(exact(body, walk), opposed=False), body.humanoid.mass * 9.81
     torque = np.asarray(found.joint_torque)[:, 2:]
     upper, inner = above_hips(body), slice(24, -24)  # whole windows of the filter
     assert rms(walk.torque)[upper].max() > 25.0 and rms(torque - walk.torque)[upper].max() < 0.02
@@ -178,19 +173,18 @@ def test_a_walk_gives_its_torques_back(body: Actuated, walk: Recorded, x64: None
     error = filtered(torque)[inner] - true
     reaction = filtered(per_foot(found))[inner]
     stance = floor[:, :, 2] > 0.97 * floor[:, :, 2].sum(1, keepdims=True)  # (T, 2): alone on this foot
-    for name, both, alone in (("Hip", 20.0, 12.0), ("Knee", 15.0, 20.0), ("Ankle", 28.0, 32.0)):
+    for name, both, alone in (("Hip", 30.0, 12.0), ("Knee", 28.0, 20.0), ("Ankle", 28.0, 32.0)):
         joints = leg_joints(body, name)
         assert rms(error)[joints].max() < both
         for side, joint in enumerate(joints):
             assert rms(error[stance[:, side], joint]) < alone < 0.75 * rms(true[stance[:, side], joint])
     assert np.corrcoef(reaction[..., 2].sum(1), floor[..., 2].sum(1))[0, 1] > 0.999
     assert rms((reaction - floor).sum(1)) / weight < 0.04
-    assert np.sqrt(np.mean((reaction - floor)[..., 2] ** 2, 0)).max() / weight < 0.05
-    assert rms((reaction - floor)[..., :2]).max() / weight < 0.055  # along and across, together
+    assert rms(reaction - floor).max() / weight < 0.06
 
 
 def test_positions_alone_give_filtered_torques_back(body: Actuated, walk: Recorded, x64: None) -> None:
-    found = analyse(motion_from_qpos(body.humanoid, walk.qpos, HZ))
+    found = analyse(motion_from_qpos(body.humanoid, walk.qpos, HZ), opposed=False)
     weight, inner = body.humanoid.mass * 9.81, slice(24, -24)
     true, floor = filtered(walk.torque)[inner], filtered(walk.floor)[inner]
     error = rms(np.asarray(found.joint_torque)[inner, 2:] - true)
