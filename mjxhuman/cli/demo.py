@@ -42,10 +42,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def damaged_copies(clean: Motion) -> list[Copy]:
-    """Name, motion and note of one damaged copy of every kind that applies, at its middle severity."""
+    """Name, motion and note of one damaged copy of every kind that applies and shows, at its middle severity."""
     copies: list[Copy] = []
     qpos = np.asarray(clean.qpos, np.float64)
     for name, kind in damage.DAMAGES.items():
+        if name in damage.SUBTLE:
+            continue
         severity = kind.severities[len(kind.severities) // 2]
         try:
             bad = damage.apply(name, clean.humanoid, qpos, clean.fps, severity)

@@ -14,9 +14,9 @@ from mjxhuman.types import Array
 class PhysicsState(NamedTuple):
     """What the next step depends on, of n environments; with a time axis ``(n, H, ...)`` where a horizon is meant."""
 
-    qpos: Float[Array, "n nq"]
-    qvel: Float[Array, "n nv"]
-    warmstart: Float[Array, "n nv"]  # the last acceleration: where the contact solver starts
+    qpos: Float[Array, "n *h nq"]
+    qvel: Float[Array, "n *h nv"]
+    warmstart: Float[Array, "n *h nv"]  # the last acceleration: where the contact solver starts
 
 
 class Engine(Protocol):

@@ -328,6 +328,10 @@ DAMAGES: dict[str, Kind] = {
     "roll_pelvis": Kind(roll_pelvis, (0.1, 0.2, 0.35), "rad"),
 }
 
+#: Kinds that leave a motion which a body could also have made: many clips do not show them (docs/reward.md). They are
+#: ranked, but are no example of what a score sees.
+SUBTLE = ("time_warp", "over_filter", "shrink_path", "tilt_floor", "roll_pelvis")
+
 
 def apply(
     name: str,

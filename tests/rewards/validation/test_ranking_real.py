@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.rewards.validation import ranking
+from mjxhuman.rewards.validation import damage, ranking
 
 WALK, JUMP = "cmu_amc/07/07_02.amc", "deepmimic/humanoid3d_jump.txt"
 
@@ -25,7 +25,8 @@ def clip(shared):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [WALK, JUMP])
 def test_every_kind_of_damage_lowers_the_total(clip, name):
-    pairs = list(ranking.damaged_pairs(name, clip(name)))
+    kinds = [kind for kind in damage.DAMAGES if kind not in damage.SUBTLE]
+    pairs = list(ranking.damaged_pairs(name, clip(name), kinds=kinds))
     # recorded feet slip a little: the test is not on a spotless clip
     assert pairs[0].clean_terms["foot_slip_m_per_s"] > 0.02
     assert pairs[0].clean > 0.85
