@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull, QhullError
 
-from mjxhuman.scenes.types import Parts
+from mjxhuman.scenes.types import Mesh, Parts
 
 #: Numbers of pieces that objects are padded to: one compiled program, or one layout of MuJoCo's, for each.
 BUCKETS = (8, 16, 32)
@@ -39,6 +39,30 @@ def faces_of(vertices: ArrayLike) -> np.ndarray:
     planes = np.concatenate([equations[:, :3], -equations[:, 3:]], 1)
     _, first = np.unique(np.round(planes, 9), axis=0, return_index=True)  # triangles of one face
     return planes[np.sort(first)]
+
+
+def hull_mesh(vertices: ArrayLike) -> Mesh:
+    """The hull of points ``(V, 3)`` as triangles, counter-clockwise from outside; vertices inside are left out.
+
+    Raises:
+      ValueError: as ``faces_of``.
+    """
+    faces_of(vertices)
+    vertices = np.asarray(vertices, np.float64)
+    hull = ConvexHull(vertices)
+    used, faces = np.unique(hull.simplices, return_inverse=True)
+    vertices, faces = vertices[used], faces.reshape(-1, 3)
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    inwards = np.einsum("mi,mi->m", np.cross(b - a, c - a), hull.equations[:, :3]) < 0
+    faces[inwards] = faces[inwards][:, ::-1]
+    return Mesh(vertices, faces)
+
+
+def join(meshes: Sequence[Mesh]) -> Mesh:
+    """Several meshes as one, each with its own vertices."""
+    starts = np.cumsum([0, *[len(mesh.vertices) for mesh in meshes]])
+    faces = [np.asarray(mesh.faces) + start for mesh, start in zip(meshes, starts[:-1], strict=True)]
+    return Mesh(np.concatenate([np.asarray(mesh.vertices) for mesh in meshes]), np.concatenate(faces))
 
 
 def pack(pieces: Sequence[ArrayLike], count: int | None = None) -> Parts:
