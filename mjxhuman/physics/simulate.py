@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from mjxhuman.humanoids.actuated import Actuated
 from mjxhuman.humanoids.address import BodyAddress
@@ -47,6 +47,7 @@ class SimState:
     qvel: Float[Array, "*b nv"]
     warmstart: Float[Array, "*b nv"]  # rad/s^2, the last acceleration: where the contact solver starts
     time: Float[Array, "*b"]  # s since ``init``
+    variant: Int[Array, "*b"] | None = None  # which of the simulator's models; None: i % their number, see ``models``
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Simulator:
     """
 
     actuated: Actuated
-    models: tuple[mujoco.MjModel, ...]  # environment i runs models[i % len(models)]
+    models: tuple[mujoco.MjModel, ...]  # environment i runs models[i % len(models)] where its state does not say which
     engine: str
     substeps: int  # physics steps per control step
     backend: Engine
@@ -72,13 +73,13 @@ class Simulator:
         """Where the body is in the states."""
         return self.actuated.address
 
-    def init(self, qpos: ArrayLike, qvel: ArrayLike | None = None) -> SimState:
+    def init(self, qpos: ArrayLike, qvel: ArrayLike | None = None, variant: ArrayLike | None = None) -> SimState:
         """A state at time 0 from the body's (*b, nq) coordinates and (*b, nv) velocities (default: at rest), float32.
 
-        Objects of a scene rest where the model puts them.
+        Objects of a scene rest where their model puts them; ``variant`` (*b) says which model that is.
 
         Raises:
-            ValueError: a last axis of another size.
+            ValueError: a last axis of another size, or variants of another shape than the leading axes.
         """
         model, body, qpos = self.actuated.model, self.address, jnp.asarray(qpos, jnp.float32)
         lead = qpos.shape[:-1]
@@ -86,12 +87,16 @@ class Simulator:
         for name, array, size in (("qpos", qpos, body.nq), ("qvel", qvel, body.nv)):
             if array.shape != (*lead, size):
                 raise ValueError(f"{name}: expected shape {(*lead, size)}, found {array.shape}")
+        variant = None if variant is None else jnp.asarray(variant, jnp.int32)
+        if variant is not None and variant.shape != lead:
+            raise ValueError(f"variant: expected shape {lead}, found {variant.shape}")
         if model.nq > body.nq:
-            whole = jnp.broadcast_to(jnp.asarray(model.qpos0, jnp.float32), (*lead, model.nq))
+            places = jnp.asarray(np.array([m.qpos0 for m in self.models]), jnp.float32)
+            whole = places[self._variant(int(np.prod(lead)), variant)].reshape(*lead, model.nq)
             qpos = whole.at[..., body.qpos].set(qpos)
         if model.nv > body.nv:
             qvel = jnp.zeros((*lead, model.nv), jnp.float32).at[..., body.qvel].set(qvel)
-        return SimState(qpos, qvel, jnp.zeros_like(qvel), jnp.zeros(lead, jnp.float32))
+        return SimState(qpos, qvel, jnp.zeros_like(qvel), jnp.zeros(lead, jnp.float32), variant)
 
     def advance(self, state: SimState, ctrl: Array) -> SimState:
         """The state one control step later under constant targets ``ctrl`` (*b, nu), rad (see ``Actuated``).
@@ -104,9 +109,9 @@ class Simulator:
             raise ValueError(f"ctrl: expected shape {(*lead, self.actuated.nu)}, found {ctrl.shape}")
         rows = _rows(state)
         controls = ctrl.astype(state.qpos.dtype).reshape(-1, ctrl.shape[-1])
-        stepped = self.backend.advance(self._variant(len(controls)), rows, controls)
+        stepped = self.backend.advance(self._variant(len(controls), state.variant), rows, controls)
         qpos, qvel, warmstart = (x.reshape(*lead, -1) for x in stepped)
-        return SimState(qpos, qvel, warmstart, state.time + self.dt)
+        return SimState(qpos, qvel, warmstart, state.time + self.dt, state.variant)
 
     def rollout(self, state: SimState, ctrl: Array) -> SimState:
         """The states (*b, H, ...) after each of H control steps under targets ``ctrl`` (*b, H, nu), in one call.
@@ -122,10 +127,11 @@ class Simulator:
             expected = (*lead, "steps", self.actuated.nu)
             raise ValueError(f"ctrl: expected shape {expected}, found {ctrl.shape}")
         controls = ctrl.astype(state.qpos.dtype).reshape(-1, *ctrl.shape[-2:])
-        states = self.backend.rollout(self._variant(len(controls)), _rows(state), controls)
+        states = self.backend.rollout(self._variant(len(controls), state.variant), _rows(state), controls)
         qpos, qvel, warmstart = (x.reshape(*lead, *x.shape[1:]) for x in states)
         steps = jnp.arange(1, ctrl.shape[-2] + 1, dtype=state.time.dtype)
-        return SimState(qpos, qvel, warmstart, state.time[..., None] + steps * self.dt)
+        variant = None if state.variant is None else jnp.broadcast_to(state.variant[..., None], ctrl.shape[:-1])
+        return SimState(qpos, qvel, warmstart, state.time[..., None] + steps * self.dt, variant)
 
     def body(self, state: SimState) -> tuple[Array, Array]:
         """The body's coordinates (*b, nq) and velocities (*b, nv), without those of objects."""
@@ -145,7 +151,7 @@ class Simulator:
     def torque(self, state: SimState, ctrl: Array) -> Array:
         """Torques (*b, nu) of the capped springs at this state, N m; the passive damping comes on top."""
         lead, dtype = ctrl.shape[:-1], state.qpos.dtype
-        variant = self._variant(int(np.prod(lead)))
+        variant = self._variant(int(np.prod(lead)), state.variant)
         kp = jnp.asarray([m.actuator_gainprm[:, 0] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         cap = jnp.asarray([m.actuator_forcerange[:, 1] for m in self.models], dtype)[variant].reshape(ctrl.shape)
         error = ctrl - self.joint_pos(self.body(state)[0])
@@ -153,9 +159,9 @@ class Simulator:
             error = error - 2 * jnp.pi * jnp.round(error / (2 * jnp.pi))
         return jnp.clip(kp * error, -cap, cap)
 
-    def _variant(self, size: int) -> Array:
+    def _variant(self, size: int, stated: Array | None) -> Array:
         """Which model each of ``size`` environments runs, (size,) int."""
-        return jnp.arange(size) % len(self.models)
+        return jnp.arange(size) % len(self.models) if stated is None else stated.reshape(-1)
 
 
 def _rows(state: SimState) -> PhysicsState:
@@ -175,11 +181,13 @@ def make_simulator(
         actuated: from ``actuated_humanoid``.
         engine: one of ``ENGINES``; None picks the fastest for JAX's default device.
         control_hz: control steps per second; the physics rate must be a multiple.
-        variants: models of the same body with other numbers (``randomized_models``); environment i of a call runs
-            number ``i % len(variants)``, counted over its leading axes (those that ``vmap`` adds do not count).
+        variants: models of the same body with other numbers (``randomized_models``), or among other objects
+            (``scenes.compose``). An environment runs the one that its state names (``SimState.variant``); where states
+            name none, environment i of a call runs number ``i % len(variants)``, counted over its leading axes (those
+            that ``vmap`` adds do not count).
 
     Raises:
-        ValueError: unknown engine, or a control rate the physics rate is no multiple of.
+        ValueError: unknown engine, a control rate the physics rate is no multiple of, or variants of other sizes.
         ImportError: engine "warp" without the package warp-lang.
     """
     engine = engine or _FASTEST.get(jax.default_backend(), "jax")

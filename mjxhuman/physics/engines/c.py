@@ -19,6 +19,8 @@ from mjxhuman.physics.engines.base import PhysicsState
 _KEPT = 6
 
 _STATE = ("qpos", "qvel", "qacc_warmstart")
+#: What the layout of MuJoCo's data depends on.
+_SIZES = ("nq", "nv", "nu", "na", "nbody", "njnt", "ngeom", "npair", "neq", "ntree", "nsensordata", "nbvh", "nC", "nM")
 _COUNT = 1  # which of the two integers of a warning is the number of times it was raised
 
 States = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -32,6 +34,22 @@ class _Slot:
     variant: np.ndarray | None = None
 
 
+def same_layout(models: Sequence[mujoco.MjModel]) -> tuple[mujoco.MjModel, ...]:
+    """The models, all of one size, so that a batch may mix them; ``mujoco.rollout`` mixes others to nonsense.
+
+    Raises:
+        ValueError: models of different sizes.
+    """
+    for i, model in enumerate(models[1:], start=1):
+        for name in _SIZES:
+            if (found := getattr(model, name)) != (expected := getattr(models[0], name)):
+                raise ValueError(
+                    f"variants: expected models of one layout, found {name} {expected} and, of number {i}, {found}; "
+                    "compose scenes with one Layout (scenes.compose.compose_all)"
+                )
+    return tuple(models)
+
+
 class CEngine:
     """Steps states with ``mujoco.batch``: every environment's state goes in and comes out, nothing else is kept.
 
@@ -39,7 +57,7 @@ class CEngine:
     """
 
     def __init__(self, models: Sequence[mujoco.MjModel], substeps: int, threads: int) -> None:
-        self._models, self._substeps, self._threads = tuple(models), substeps, threads
+        self._models, self._substeps, self._threads = same_layout(models), substeps, threads
         self._lock = threading.Lock()
         self._slots: collections.OrderedDict[int, _Slot] = collections.OrderedDict()
 
@@ -62,13 +80,15 @@ class CEngine:
         warmstart: np.ndarray,
         ctrl: np.ndarray,
         out: States | None = None,
+        variant: np.ndarray | None = None,
     ) -> States:
         """``rollout`` of NumPy arrays in float64, for callers that sit in a loop on the host.
 
         Args:
             qpos, qvel, warmstart: (n, nq), (n, nv), (n, nv), or with n = 1 one state for all samples.
-            ctrl: (n, H, nu); sample i runs model ``i % number of variants``.
+            ctrl: (n, H, nu).
             out: arrays (n, H, nq), (n, H, nv), (n, H, nv) of float64 to write into; None makes new ones.
+            variant: (n,) which model each sample runs; None: ``i % number of variants``.
 
         Returns:
             ``out``: the coordinates, velocities and warm starts after each control step.
@@ -77,7 +97,7 @@ class CEngine:
         model = self._models[0]
         if out is None:
             out = (np.empty((n, horizon, model.nq)), *(np.empty((n, horizon, model.nv)) for _ in range(2)))
-        self._run(np.arange(n) % len(self._models), (qpos, qvel, warmstart), ctrl, out)
+        self._run(np.arange(n) % len(self._models) if variant is None else variant, (qpos, qvel, warmstart), ctrl, out)
         return out
 
     def _callback(self, *arrays: Array) -> States:

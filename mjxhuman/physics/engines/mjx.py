@@ -89,6 +89,9 @@ class MjxEngine:
         placed = [mjx.put_model(m, impl=self._implementation) for m in self._models]
         if self._implementation == "warp":
             placed = [_quiet(p) for p in placed]
+        elif self._models[0].nhfield == 0:  # sizes that MJX keeps for height fields, by which it tells models apart
+            sizes = placed[0]._impl.geom_rbound_hfield
+            placed = [p.tree_replace({"_impl.geom_rbound_hfield": sizes}) for p in placed]
         flat = [jax.tree.flatten(p) for p in placed]
         if len({structure for _, structure in flat}) != 1:
             raise ValueError("variants: expected models that differ in numbers alone, found other sizes or options")
