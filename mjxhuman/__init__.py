@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mjxhuman.planning import Plan, plan
     from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
+    from mjxhuman.scenes.furniture import make_furniture
     from mjxhuman.scenes.sdf import signed_distance
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
 
@@ -36,6 +37,7 @@ _HOME = {
     "Plan": "mjxhuman.planning",
     "plan": "mjxhuman.planning",
     "load_motion": "mjxhuman.recovery.load",
+    "make_furniture": "mjxhuman.scenes.furniture",
     "score": "mjxhuman.rewards.score",
     "signed_distance": "mjxhuman.scenes.sdf",
     "BodyMotion": "mjxhuman.types",
@@ -47,8 +49,8 @@ _HOME = {
 
 __all__ = [
     "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
-    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "motion_from_qpos", "plan", "resample", "score",
-    "signed_distance",
+    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "make_furniture", "motion_from_qpos", "plan",
+    "resample", "score", "signed_distance",
 ]  # fmt: skip
 
 

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+import mjxhuman
+from mjxhuman.scenes.convex import box_corners
+from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.furniture_damage import DAMAGES
+from mjxhuman.scenes.furniture_kinds import KINDS
+from mjxhuman.scenes.pieces import Piece, box
+
+SEATS = {
+    "chair": (0.40, 0.50),
+    "stool": (0.40, 0.50),
+    "bench": (0.40, 0.48),
+    "table": (0.68, 0.82),
+    "sofa": (0.36, 0.44),
+}
+
+
+def depth(thing, points):
+    """Signed distance of points (N, 3) to the pieces of an object, faces only."""
+    planes = thing.parts.planes[thing.parts.mask]
+    return (np.einsum("kfx,nx->nkf", planes[..., :3], points) - planes[..., 3]).max(-1).min(-1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_stands_on_the_floor_and_is_what_its_pieces_are(kind):
+    thing = make_furniture(kind, 1).objects[0]
+    low, high = thing.mesh.vertices.min(0), thing.mesh.vertices.max(0)
+    np.testing.assert_allclose([*(low + high)[:2], low[2]], 0.0, atol=1e-9)
+    assert kind.startswith(thing.kind) and thing.kind
+    assert KINDS[kind].mass[0] <= thing.mass <= KINDS[kind].mass[1]
+    assert thing.parts.vertices.shape[1:] == (32, 3)
+    assert np.abs(depth(thing, thing.points)).max() < 1e-4  # hulls of 32 corners are raised by 0.05 mm
+    assert (low < thing.com).all() and (thing.com < high).all()
+    if kind in SEATS:  # what is sat on, or eaten from, is the largest level face
+        up = thing.points[thing.normals[:, 2] > 0.99, 2]
+        top = np.median(up)
+        assert SEATS[kind][0] - 1e-6 <= top <= SEATS[kind][1] + 1e-6
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_changes_the_object_of_the_same_seed_and_nothing_else(name):
+    intact, again = make_furniture("chair", 5).objects[0], make_furniture("chair", 5).objects[0]
+    np.testing.assert_array_equal(intact.parts.vertices, again.parts.vertices)
+    np.testing.assert_array_equal(intact.points, again.points)
+    harmed = make_furniture("chair", 5, name).objects[0]
+    hollow = make_furniture("chair", 5, f"{name}:0").objects[0]
+    assert max(np.abs(depth(intact, harmed.points)).max(), np.abs(depth(harmed, intact.points)).max()) > 0.004
+    if name == "missing_leg":
+        assert harmed.parts.mask.sum() == intact.parts.mask.sum() - 1
+    else:
+        assert np.abs(depth(intact, hollow.points)).max() < 1e-4
+    assert harmed.name == f"chair:5:{name}"
+
+
+def test_other_seeds_are_other_objects():
+    heights = {
+        round(float(np.ptp(make_furniture("stool", seed).objects[0].mesh.vertices[:, 2])), 6) for seed in range(5)
+    }
+    assert len(heights) == 5
+
+
+def test_kinds_and_damages_are_added_by_one_function():
+    from mjxhuman.scenes.furniture_damage import damage
+    from mjxhuman.scenes.furniture_kinds import kind
+
+    @kind("crate", mass=(2.0, 3.0))
+    def crate(rng: np.random.Generator) -> list[Piece]:
+        return [box("leg", (0, 0, 0), (0.4, 0.4, rng.uniform(0.3, 0.4)))]
+
+    @damage
+    def squash(pieces, rng, severity):
+        return [Piece(p.role, p.corners * [1.0, 1.0, 1 - severity]) for p in pieces]
+
+    try:
+        whole, flat = (make_furniture("crate", 1, d).objects[0] for d in (None, "squash:0.5"))
+        assert flat.mass == pytest.approx(0.5 * float(whole.mass))
+        half = np.ptp(whole.mesh.vertices, axis=0) / 2
+        expected = box_corners(half * [1, 1, 0.5], [0, 0, half[2] / 2])
+        np.testing.assert_allclose(np.sort(flat.mesh.vertices, 0), np.sort(expected, 0), atol=1e-9)
+    finally:
+        KINDS.pop("crate"), DAMAGES.pop("squash")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("throne",), "kind: expected one of chair, stool, .* found 'throne'"),
+        (("chair", -1), "seed: expected a whole number of 0 or more, found -1"),
+        (("chair", 0, "rust"), "damage: expected one of short_leg, .* found 'rust'"),
+        (("chair", 0, "tilt:2"), "severity between 0 and 1 after 'tilt', found '2'"),
+    ],
+)
+def test_what_there_is_none_of_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        mjxhuman.make_furniture(*arguments)
