@@ -1,0 +1,98 @@
+"""Who carries whom: contact forces between a body and the objects around it, solved for from recorded states.
+
+On the host, by C MuJoCo, whichever engine made the states: a state and its controls determine the contact forces.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import mujoco
+import numpy as np
+from flax import struct
+from jaxtyping import Float
+
+from mjxhuman.scenes.compose import Composed
+from mjxhuman.types import Array
+
+#: Newton iterations for forces: enough for the solver's tolerance, which the few of a simulated step may miss.
+ITERATIONS = 50
+
+
+@struct.dataclass
+class Loads:
+    """Forces on a body, N, world axes. ``B`` bodies, its root first; ``O`` objects, in the scene's order."""
+
+    objects: Float[Array, "T B O 3"]  # on each body by each object
+    floor: Float[Array, "T B 3"]  # on each body by the floor
+    normal: Float[Array, "T B O"]  # sum of the sizes of the normal forces by each object,
+    floor_normal: Float[Array, "T B"]  # and by the floor
+    depth: Float[Array, "T B O"]  # m, how deep each body is in each object, along the contact's normal
+
+    @property
+    def squeeze(self) -> Array:
+        """Sum of the normal forces on the body, ``(T,)`` N; at least its weight where it is at rest."""
+        return self.normal.sum((1, 2)) + self.floor_normal.sum(1)
+
+
+def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Loads:
+    """Forces in states ``(T, nq)``, ``(T, nv)`` under targets ``(T, nu)``; states that are not finite carry nothing."""
+    model = copy.copy(composed.actuated.model)
+    model.opt.iterations = ITERATIONS
+    data, at = mujoco.MjData(model), composed.actuated.address
+    frames, owners = len(qpos), (len(composed.bodies) + 1)
+    # columns of what is touched: the objects, the floor, and nothing of interest
+    column = np.full(model.nbody, owners)
+    column[list(composed.bodies)] = np.arange(owners - 1)
+    column[0] = owners - 1
+    row = np.full(model.nbody, -1)
+    row[at.bodies] = np.arange(at.nbody)
+    force = np.zeros((frames, at.nbody, owners + 1, 3))
+    normal, depth = np.zeros((frames, at.nbody, owners + 1)), np.zeros((frames, at.nbody, owners + 1))
+    for frame in range(frames):
+        if not np.isfinite(qpos[frame]).all() or not np.isfinite(qvel[frame]).all():
+            continue
+        data.qpos[:], data.qvel[:], data.ctrl[:] = qpos[frame], qvel[frame], ctrl[frame]
+        mujoco.mj_forward(model, data)
+        if not data.ncon:
+            continue
+        found, pressed = contact_forces(model, data)
+        bodies = model.geom_bodyid[data.contact.geom]
+        for mine, other, sign in ((0, 1, -1.0), (1, 0, 1.0)):
+            rows, columns = row[bodies[:, mine]], column[bodies[:, other]]
+            keep = rows >= 0
+            where = (frame, rows[keep], columns[keep])
+            np.add.at(force, where, sign * found[keep])
+            np.add.at(normal, where, pressed[keep])
+            np.maximum.at(depth, where, -data.contact.dist[keep])
+    objects = slice(0, owners - 1)
+    return Loads(
+        objects=force[:, :, objects], floor=force[:, :, owners - 1],
+        normal=normal[:, :, objects], floor_normal=normal[:, :, owners - 1], depth=depth[:, :, objects],
+    )  # fmt: skip
+
+
+def contact_forces(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[np.ndarray, np.ndarray]:
+    """Of each contact the force ``(N, 3)`` on its second geom, N, world axes, and how hard it presses ``(N,)``, N.
+
+    What ``mj_contactForce`` says, of all contacts at once, turned into the world. Pyramidal cones and three dimensions,
+    as in every model here.
+
+    Raises:
+        ValueError: contacts of another kind.
+    """
+    contact = data.contact
+    if model.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL or np.any(contact.dim != 3):
+        raise ValueError("contacts: expected pyramidal cones of three dimensions, found others")
+    first = contact.efc_address
+    edges = data.efc_force[np.maximum(first, 0)[:, None] + np.arange(4)] * (first >= 0)[:, None]
+    pressed = edges.sum(1)
+    local = np.stack(
+        [
+            pressed,
+            contact.friction[:, 0] * (edges[:, 0] - edges[:, 1]),
+            contact.friction[:, 1] * (edges[:, 2] - edges[:, 3]),
+        ],
+        1,
+    )
+    return np.einsum("nij,ni->nj", contact.frame.reshape(-1, 3, 3), local), pressed
