@@ -27,8 +27,9 @@ from mjxhuman.types import Array
 
 #: m, margin of a pair that never touches.
 OFF = -1e6
-#: Bodies, without side, that touch objects with a capsule along their bone; all others do with their contact spheres.
-LIMBS = ("Torso", "Chest", "Hip", "Knee", "Shoulder", "Elbow")
+#: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. Those of limbs begin
+#: in the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
+TRUNK, LIMBS = ("Torso", "Chest"), ("Hip", "Knee", "Shoulder", "Elbow")
 #: N s/m and N m s/rad that hold an object which a scene lacks where it is: it sinks by a micrometre in ten seconds.
 _HELD = 1e8
 #: m, half sizes of the boxes that such an object is made of, and of those that pad an object.
@@ -243,14 +244,15 @@ def _furnish(spec: mujoco.MjSpec, humanoid: Humanoid, scene: Scene, layout: Layo
 def _skin_geoms(spec: mujoco.MjSpec, humanoid: Humanoid) -> list[str]:
     """Names of the geoms with which a body touches objects; adds the capsules."""
     model, unsided = humanoid.model, humanoid.known.unsided
-    names = [n for n in humanoid.body_names[1:] if humanoid.is_smpl and unsided(n) in LIMBS]
+    names = [n for n in humanoid.body_names[1:] if humanoid.is_smpl and unsided(n) in TRUNK + LIMBS]
     found = []
     for name in names:
         ends, radius = geometry.inner_capsule(model, geometry.collision_geom(model, model.body(name).id))
         radius = max(radius, SURFACE_RADIUS.get(name, 0.0) * humanoid.stature / DEFAULT_STATURE)
+        start = np.zeros(3) if unsided(name) in LIMBS else ends[0]
         found.append(f"{name}_limb")
         spec.body(name).add_geom(
-            name=found[-1], type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=(*ends[0], *ends[1]), size=(radius, 0, 0),
+            name=found[-1], type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=(*start, *ends[1]), size=(radius, 0, 0),
             contype=0, conaffinity=0, mass=0.0, group=4, rgba=(0.9, 0.3, 0.2, 0.5),
         )  # fmt: skip
     spheres = [p.geomname2 for p in spec.pairs if p.geomname1 == "floor" and "_contact" in p.geomname2]
