@@ -12,11 +12,13 @@ import numpy as np
 from flax import struct
 from jaxtyping import Float
 
-from mjxhuman.scenes.compose import Composed
+from mjxhuman.scenes.compose import OFF, Composed
 from mjxhuman.types import Array
 
 #: Newton iterations for forces: enough for the solver's tolerance, which the few of a simulated step may miss.
 ITERATIONS = 50
+#: m within which distances are measured.
+NEAR = 0.05
 
 
 @struct.dataclass
@@ -27,7 +29,7 @@ class Loads:
     floor: Float[Array, "T B 3"]  # on each body by the floor
     normal: Float[Array, "T B O"]  # sum of the sizes of the normal forces by each object,
     floor_normal: Float[Array, "T B"]  # and by the floor
-    depth: Float[Array, "T B O"]  # m, how deep each body is in each object, along the contact's normal
+    distance: Float[Array, "T B O"]  # m, of each body to each object, negative inside; inf beyond ``NEAR``
 
     @property
     def squeeze(self) -> Array:
@@ -39,6 +41,8 @@ def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Lo
     """Forces in states ``(T, nq)``, ``(T, nv)`` under targets ``(T, nu)``; states that are not finite carry nothing."""
     model = copy.copy(composed.actuated.model)
     model.opt.iterations = ITERATIONS
+    on = model.pair_margin > OFF
+    model.pair_gap[on] = NEAR  # found from there on, but felt from the margin on
     data, at = mujoco.MjData(model), composed.actuated.address
     frames, owners = len(qpos), (len(composed.bodies) + 1)
     # columns of what is touched: the objects, the floor, and nothing of interest
@@ -48,7 +52,7 @@ def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Lo
     row = np.full(model.nbody, -1)
     row[at.bodies] = np.arange(at.nbody)
     force = np.zeros((frames, at.nbody, owners + 1, 3))
-    normal, depth = np.zeros((frames, at.nbody, owners + 1)), np.zeros((frames, at.nbody, owners + 1))
+    normal, distance = np.zeros((frames, at.nbody, owners + 1)), np.full((frames, at.nbody, owners + 1), np.inf)
     for frame in range(frames):
         if not np.isfinite(qpos[frame]).all() or not np.isfinite(qvel[frame]).all():
             continue
@@ -64,11 +68,11 @@ def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Lo
             where = (frame, rows[keep], columns[keep])
             np.add.at(force, where, sign * found[keep])
             np.add.at(normal, where, pressed[keep])
-            np.maximum.at(depth, where, -data.contact.dist[keep])
+            np.minimum.at(distance, where, data.contact.dist[keep])
     objects = slice(0, owners - 1)
     return Loads(
         objects=force[:, :, objects], floor=force[:, :, owners - 1],
-        normal=normal[:, :, objects], floor_normal=normal[:, :, owners - 1], depth=depth[:, :, objects],
+        normal=normal[:, :, objects], floor_normal=normal[:, :, owners - 1], distance=distance[:, :, objects],
     )  # fmt: skip
 
 
@@ -84,8 +88,9 @@ def contact_forces(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[np.ndarr
     contact = data.contact
     if model.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL or np.any(contact.dim != 3):
         raise ValueError("contacts: expected pyramidal cones of three dimensions, found others")
-    first = contact.efc_address
-    edges = data.efc_force[np.maximum(first, 0)[:, None] + np.arange(4)] * (first >= 0)[:, None]
+    # -1, of contacts that are near and do not touch, finds the zeros behind the end
+    found, end = np.append(data.efc_force, np.zeros(4)), len(data.efc_force)
+    edges = found[np.where(contact.efc_address < 0, end, contact.efc_address)[:, None] + np.arange(4)]
     pressed = edges.sum(1)
     local = np.stack(
         [

@@ -27,8 +27,8 @@ from mjxhuman.types import Array
 
 #: m, margin of a pair that never touches.
 OFF = -1e6
-#: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. Those of limbs begin
-#: in the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
+#: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. A limb's begins in
+#: the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
 TRUNK, LIMBS = ("Torso", "Chest"), ("Hip", "Knee", "Shoulder", "Elbow")
 #: N s/m and N m s/rad that hold an object which a scene lacks where it is: it sinks by a micrometre in ten seconds.
 _HELD = 1e8

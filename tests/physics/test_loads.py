@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes.furniture import boulder, chair, room
 
-from mjxhuman.physics.loads import contact_forces, scene_loads
+from mjxhuman.physics.loads import NEAR, contact_forces, scene_loads
 from mjxhuman.scenes.compose import compose
 
 
@@ -53,7 +53,9 @@ def test_forces_are_those_of_mj_contact_force(fallen):
     assert touched == set(composed.bodies)
     np.testing.assert_allclose(loads.objects, expected, atol=1e-9)
     assert loads.normal.max() > 50 and np.all(loads.normal >= 0)
-    assert loads.depth[loads.normal > 1].min() > 0
+    assert loads.distance[loads.normal > 1].max() < 0
+    apart = loads.distance[np.isfinite(loads.distance) & (loads.normal == 0)]
+    assert 0.02 < apart.max() <= NEAR
 
 
 def test_a_body_at_rest_is_carried_by_its_weight(humanoid):
