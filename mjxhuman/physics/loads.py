@@ -6,6 +6,7 @@ On the host, by C MuJoCo, whichever engine made the states: a state and its cont
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import mujoco
 import numpy as np
@@ -39,40 +40,44 @@ class Loads:
 
 def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Loads:
     """Forces in states ``(T, nq)``, ``(T, nv)`` under targets ``(T, nu)``; states that are not finite carry nothing."""
-    model = copy.copy(composed.actuated.model)
+    model, near = copy.copy(composed.actuated.model), copy.copy(composed.actuated.model)
     model.opt.iterations = ITERATIONS
-    on = model.pair_margin > OFF
-    model.pair_gap[on] = NEAR  # found from there on, but felt from the margin on
-    data, at = mujoco.MjData(model), composed.actuated.address
-    frames, owners = len(qpos), (len(composed.bodies) + 1)
-    # columns of what is touched: the objects, the floor, and nothing of interest
-    column = np.full(model.nbody, owners)
-    column[list(composed.bodies)] = np.arange(owners - 1)
-    column[0] = owners - 1
+    near.pair_gap[near.pair_margin > OFF] = NEAR  # another model: what is found from farther away touches elsewhere
+    data, place, at = mujoco.MjData(model), mujoco.MjData(near), composed.actuated.address
+    frames, floor = len(qpos), len(composed.bodies)  # the objects, the floor behind them, and what does not count
+    column = np.full(model.nbody, floor + 1)
+    column[list(composed.bodies)], column[0] = np.arange(floor), floor
     row = np.full(model.nbody, -1)
     row[at.bodies] = np.arange(at.nbody)
-    force = np.zeros((frames, at.nbody, owners + 1, 3))
-    normal, distance = np.zeros((frames, at.nbody, owners + 1)), np.full((frames, at.nbody, owners + 1), np.inf)
+    force, normal = np.zeros((frames, at.nbody, floor + 2, 3)), np.zeros((frames, at.nbody, floor + 2))
+    distance = np.full((frames, at.nbody, floor + 2), np.inf)
+
+    def touching(data: mujoco.MjData) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
+        """Contacts of the body, as first and as second: sign, which they are, rows and columns."""
+        bodies = model.geom_bodyid[data.contact.geom]
+        for mine, other, sign in ((0, 1, -1.0), (1, 0, 1.0)):
+            rows = row[bodies[:, mine]]
+            kept = np.flatnonzero(rows >= 0)
+            yield sign, kept, rows[kept], column[bodies[kept, other]]
+
     for frame in range(frames):
         if not np.isfinite(qpos[frame]).all() or not np.isfinite(qvel[frame]).all():
             continue
         data.qpos[:], data.qvel[:], data.ctrl[:] = qpos[frame], qvel[frame], ctrl[frame]
         mujoco.mj_forward(model, data)
-        if not data.ncon:
-            continue
-        found, pressed = contact_forces(model, data)
-        bodies = model.geom_bodyid[data.contact.geom]
-        for mine, other, sign in ((0, 1, -1.0), (1, 0, 1.0)):
-            rows, columns = row[bodies[:, mine]], column[bodies[:, other]]
-            keep = rows >= 0
-            where = (frame, rows[keep], columns[keep])
-            np.add.at(force, where, sign * found[keep])
-            np.add.at(normal, where, pressed[keep])
-            np.minimum.at(distance, where, data.contact.dist[keep])
-    objects = slice(0, owners - 1)
+        if data.ncon:
+            found, pressed = contact_forces(model, data)
+            for sign, kept, rows, columns in touching(data):
+                np.add.at(force[frame], (rows, columns), sign * found[kept])
+                np.add.at(normal[frame], (rows, columns), pressed[kept])
+        place.qpos[:] = qpos[frame]
+        mujoco.mj_kinematics(near, place)
+        mujoco.mj_collision(near, place)
+        for _, kept, rows, columns in touching(place) if place.ncon else ():
+            np.minimum.at(distance[frame], (rows, columns), place.contact.dist[kept])
     return Loads(
-        objects=force[:, :, objects], floor=force[:, :, owners - 1],
-        normal=normal[:, :, objects], floor_normal=normal[:, :, owners - 1], distance=distance[:, :, objects],
+        objects=force[:, :, :floor], floor=force[:, :, floor], normal=normal[:, :, :floor],
+        floor_normal=normal[:, :, floor], distance=distance[:, :, :floor],
     )  # fmt: skip
 
 
@@ -88,9 +93,7 @@ def contact_forces(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[np.ndarr
     contact = data.contact
     if model.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL or np.any(contact.dim != 3):
         raise ValueError("contacts: expected pyramidal cones of three dimensions, found others")
-    # -1, of contacts that are near and do not touch, finds the zeros behind the end
-    found, end = np.append(data.efc_force, np.zeros(4)), len(data.efc_force)
-    edges = found[np.where(contact.efc_address < 0, end, contact.efc_address)[:, None] + np.arange(4)]
+    edges = data.efc_force[contact.efc_address[:, None] + np.arange(4)]
     pressed = edges.sum(1)
     local = np.stack(
         [
