@@ -8,6 +8,7 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
 from mjxhuman.math.timeseries import fall
 from mjxhuman.retarget.ground import find_ground
+from mjxhuman.scenes.surface import Surface, measure
 
 #: Sole points touch when slower than the first (m/s) and nearer to the floor than the first (m), surely not beyond the
 #: second.
@@ -27,13 +28,14 @@ def sole_points(humanoid: Humanoid) -> tuple[np.ndarray, np.ndarray]:
     return np.array([index[int(b)] for b in contacts.body_id[rows]]), point
 
 
-def touching(soles: np.ndarray, floor: float, fps: float) -> np.ndarray:
-    """How surely (T, F), 0..1, each sole point ``(T, F, 3)`` m touches a floor of some height (m)."""
+def touching(soles: np.ndarray, floor: float, fps: float, surface: Surface | None = None) -> np.ndarray:
+    """How surely (T, F), 0..1, each sole point ``(T, F, 3)`` m touches a surface lifted to some height (m)."""
     radius = max(1, round(0.05 * fps))
     index = np.arange(len(soles))
     after, before = np.minimum(index + radius, len(soles) - 1), np.maximum(index - radius, 0)
     speed = np.linalg.norm(soles[after] - soles[before], axis=-1) * fps / np.maximum(after - before, 1)[:, None]
-    return bridged(fall(speed, _SLOW) * fall(soles[..., 2] - floor, _NEAR), soles, fps)
+    distance = measure(surface, soles - [0.0, 0.0, floor]).distance
+    return bridged(fall(speed, _SLOW) * fall(distance, _NEAR), soles, fps)
 
 
 def bridged(touch: np.ndarray, soles: np.ndarray, fps: float) -> np.ndarray:

@@ -27,6 +27,7 @@ from mjxhuman.recovery.start import neutral_pose, starting_path
 from mjxhuman.retarget.chain import BODIES, Chain, chain_of, forward_clip
 from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.retarget.motion import SAME_SIZE
+from mjxhuman.scenes.surface import Surface
 
 #: Standard deviation (rad) of a joint about the neutral pose, about its x, y, z axes (SMPL's).
 _POSE = {
@@ -72,6 +73,7 @@ class Draft:
     floor: float | None  # m, where it is known
     size_told: bool  # whether anything states a length
     extra: tuple[Residual, ...] = ()
+    surface: Surface | None = None  # what carries the soles, lifted by the height of the floor; None: it is level
     turn: np.ndarray = dataclasses.field(default_factory=lambda: _IDENTITY)  # (4,) from the cameras' world to this one
     calibrated: bool = False  # whether the points are where this body has them
     shares_floor: bool = False  # whether others stand on the same one
@@ -158,6 +160,7 @@ def begin(
     estimate: tuple[str, ...],
     floor: float | None,
     extra: Sequence[Residual] = (),
+    surface: Surface | None = None,
 ) -> Draft:
     """The problem without feet and with points at their nominal places, and a path to start from."""
     chain = chain_of(humanoid)
@@ -187,7 +190,7 @@ def begin(
         landmark_scale=np.array(3.0), shared=np.array([0.0, 0.0, floor or 0.0]), shared_precision=1.0 / spread**2,
     )  # fmt: skip
     path = starting_path(seen, chain, problem_of(evidence, subject, extra))
-    return Draft(seen, humanoid, chain, evidence, subject, path, swapped, estimate, floor, told, tuple(extra))
+    return Draft(seen, humanoid, chain, evidence, subject, path, swapped, estimate, floor, told, tuple(extra), surface)
 
 
 def _clip_spread(spread: float, frames: int) -> float:
@@ -202,7 +205,7 @@ def solve(draft: Draft, kernel: float) -> Fit:
     """
     subject = draft.subject._replace(pixel_scale=np.array(kernel))
     draft = dataclasses.replace(draft, subject=subject)
-    path = solve_long(problem_of(draft.evidence, subject, draft.extra), draft.path, _STEPS)
+    path = solve_long(problem_of(draft.evidence, subject, draft.extra, draft.surface), draft.path, _STEPS)
     return Fit(dataclasses.replace(draft, path=path))
 
 
@@ -252,7 +255,7 @@ def revise(
         size where that is near. None leaves it.
     """
     draft = fit.draft
-    touch = touching(fit.soles(), floor, fit.seen.fps)
+    touch = touching(fit.soles(), floor, fit.seen.fps, draft.surface)
     hold = np.zeros_like(touch)
     hold[:-1] = np.minimum(touch[:-1], touch[1:])
     subject = draft.subject._replace(

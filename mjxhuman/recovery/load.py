@@ -36,6 +36,7 @@ from mjxhuman.physics.motion import MIN_FRAMES, motion_from_qpos
 from mjxhuman.retarget.belt import off_belt
 from mjxhuman.retarget.motion import retarget_motion, retarget_together
 from mjxhuman.runs.progress import busy
+from mjxhuman.scenes.surface import Surface
 from mjxhuman.types import BodyMotion, Camera, Keypoints, Motion
 
 if TYPE_CHECKING:
@@ -166,10 +167,15 @@ def recover(
     *,
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
+    surface: Surface | None = None,
     **reading: Any,
 ) -> Recovered:
-    """The motion of one person in a video or a file of keypoints; see ``load_motion``."""
-    (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=False)
+    """The motion of one person in a video or a file of keypoints; see ``load_motion``.
+
+    Args:
+      surface: what the fit's soles stand on, see ``recover_with_report``; None is a level floor.
+    """
+    (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, surface, everyone=False)
     return _or_raise(found)
 
 
@@ -180,6 +186,7 @@ def recover_all(
     *,
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
+    surface: Surface | None = None,
     **reading: Any,
 ) -> Iterator[Recovered | ValueError]:
     """The motion of everyone, in the order of ``Encoding.people``, or why there is none of this person.
@@ -190,7 +197,7 @@ def recover_all(
     Raises:
       As ``load_motion``, at the first; nobody in the video.
     """
-    yield from _recoveries(path, humanoid, ReadOptions(**reading), options, cache, everyone=True)
+    yield from _recoveries(path, humanoid, ReadOptions(**reading), options, cache, surface, everyone=True)
 
 
 def _or_raise(found: Recovered | ValueError) -> Recovered:
@@ -205,6 +212,7 @@ def _recoveries(
     reading: ReadOptions,
     options: VideoOptions,
     cache: bool,
+    surface: Surface | None,
     everyone: bool,
 ) -> list[Recovered | ValueError]:
     """Each person asked for, or the reason why there is no motion."""
@@ -220,7 +228,7 @@ def _recoveries(
     camera = _fitting(given, options, encoding, path)
     wanted: list[str | int] = list(range(len(encoding.people))) if everyone and encoding.people else [options.person]
     chosen = [choose(encoding, person, path) for person in wanted]
-    return _together(path, film, encoding, chosen, camera, humanoid, reading)
+    return _together(path, film, encoding, chosen, camera, humanoid, reading, surface)
 
 
 def from_encoding(
@@ -241,11 +249,12 @@ def _together(
     camera: Camera,
     humanoid: Humanoid | None,
     reading: ReadOptions,
+    surface: Surface | None = None,
 ) -> list[Recovered | ValueError]:
     """People, each with the sentence that says who it is, in one world."""
     people = [person.keypoints for person, _ in chosen if _by_fit(person) and person.keypoints is not None]
     bodies = [person.body for person, _ in chosen if person.body is not None]
-    fits = iter(_fitted(people, path, camera, humanoid, reading.ground) if people else ())
+    fits = iter(_fitted(people, path, camera, humanoid, reading.ground, surface) if people else ())
     given = iter(_retargeted(bodies, humanoid, reading.ground) if bodies else ())
     results: list[Recovered | ValueError] = []
     for person, said in chosen:
@@ -289,7 +298,12 @@ def _retargeted(bodies: list[BodyMotion], humanoid: Humanoid | None, ground: str
 
 
 def _fitted(
-    people: list[Keypoints], path: Path, camera: Camera, humanoid: Humanoid | None, ground: str
+    people: list[Keypoints],
+    path: Path,
+    camera: Camera,
+    humanoid: Humanoid | None,
+    ground: str,
+    surface: Surface | None,
 ) -> list[tuple[Motion, Recovery] | ValueError]:
     from mjxhuman.recovery.recover import recover_people  # its solver takes a second to import
 
@@ -297,7 +311,7 @@ def _fitted(
     estimate = ("stature", "gravity") if tilted else ("stature",)
     try:
         with busy(f"fitting a body to the keypoints of {path} (compiled the first time, some 20 s)"):
-            return recover_people(people, camera, humanoid, estimate=estimate, ground=ground)
+            return recover_people(people, camera, humanoid, estimate=estimate, ground=ground, surface=surface)
     except ValueError as error:
         return [error] * len(people)
 

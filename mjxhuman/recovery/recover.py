@@ -30,6 +30,7 @@ from mjxhuman.recovery.sightings import sightings
 from mjxhuman.retarget.chain import BODIES, chain_of
 from mjxhuman.retarget.ground import POLICIES, Ground
 from mjxhuman.retarget.motion import Placed, place
+from mjxhuman.scenes.surface import Surface, checked
 from mjxhuman.types import Camera, Keypoints, Motion
 
 
@@ -60,10 +61,18 @@ def recover_motion(
     floor: float | None = None,
     ground: str = "stance",
     residuals: Sequence[Residual] = (),
+    surface: Surface | None = None,
 ) -> Motion:
     """The motion of a person from keypoints: see ``recover_with_report``, whose motion this is."""
     return recover_with_report(
-        keypoints, camera, humanoid, estimate=estimate, floor=floor, ground=ground, residuals=residuals
+        keypoints,
+        camera,
+        humanoid,
+        estimate=estimate,
+        floor=floor,
+        ground=ground,
+        residuals=residuals,
+        surface=surface,
     )[0]
 
 
@@ -76,6 +85,7 @@ def recover_with_report(
     floor: float | None = None,
     ground: str = "stance",
     residuals: Sequence[Residual] = (),
+    surface: Surface | None = None,
 ) -> tuple[Motion, Recovery]:
     """Recover one person's motion from keypoints.
 
@@ -92,6 +102,8 @@ def recover_with_report(
       ground: "none", "lowest", "stance" or "plane", see ``mjxhuman.retarget.ground``; cameras move along.
       residuals: what else is known of the motion, T rows each; in the cameras' world, turned upright by the fit where
         gravity is estimated.
+      surface: what the soles stand on, in the world of a camera that is given and level; None is a level floor. It
+        stays where it is, lifted by ``floor``, and the motion with it: ``ground`` must be "none".
 
     Returns:
       The motion, with frames in which too little of the body was seen marked invalid, and the report.
@@ -100,7 +112,14 @@ def recover_with_report(
       ValueError: shapes, names or arguments that do not fit, too few frames, a person never seen well enough.
     """
     (found,) = recover_people(
-        [keypoints], camera, humanoid, estimate=estimate, floor=floor, ground=ground, residuals=[residuals]
+        [keypoints],
+        camera,
+        humanoid,
+        estimate=estimate,
+        floor=floor,
+        ground=ground,
+        residuals=[residuals],
+        surface=surface,
     )
     if isinstance(found, ValueError):
         raise found
@@ -116,6 +135,7 @@ def recover_people(
     floor: float | None = None,
     ground: str = "stance",
     residuals: Sequence[Sequence[Residual]] | None = None,
+    surface: Surface | None = None,
 ) -> list[tuple[Motion, Recovery] | ValueError]:
     """Recover the motion of people who are in one film together: in one world, levelled, grounded and placed as one.
 
@@ -132,12 +152,15 @@ def recover_people(
     if ground not in POLICIES:
         raise ValueError(f"ground: expected one of {', '.join(POLICIES)}, found {ground!r}")
     camera, estimate = _checked(people, camera, estimate)
+    if surface is not None:
+        _check_surface(surface, estimate, ground)
+        floor = floor or 0.0
     base = humanoid or load_humanoid("smpl")
     results: list[tuple[Motion, Recovery] | ValueError | None] = [None] * len(people)
     drafts: dict[int, Draft] = {}
     for k, (keypoints, extra) in enumerate(zip(people, residuals or [()] * len(people), strict=True)):
         try:
-            drafts[k] = begin(sightings(keypoints, camera, chain_of(base)), base, estimate, floor, extra)
+            drafts[k] = begin(sightings(keypoints, camera, chain_of(base)), base, estimate, floor, extra, surface)
         except ValueError as error:
             results[k] = error
     fits = [solve(draft, KERNELS[0]) for draft in drafts.values()]
@@ -179,6 +202,14 @@ def _checked(
                 f"{np.shape(one.confidence)[-2]} at {one.fps:g} Hz"
             )
     return camera, estimate
+
+
+def _check_surface(surface: Surface, estimate: tuple[str, ...], ground: str) -> None:
+    checked(surface)
+    if "gravity" in estimate:
+        raise ValueError("surface: expected a camera whose world is level, found none or gravity to be estimated")
+    if ground != "none":
+        raise ValueError(f"ground: expected none beside a surface, found {ground!r}")
 
 
 #: Keypoints, fit, valid frames (T,) and known joints (T, 24) of one person.

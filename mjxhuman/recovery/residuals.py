@@ -38,10 +38,12 @@ from mjxhuman.retarget.chain import (
     RANGE_SIGMA,
 )
 from mjxhuman.retarget.pose import chord
+from mjxhuman.scenes.surface import Plane, Surface
 
 #: Standard deviations at which a sole's height or step loses its say.
 _SOLE_SCALE = 3.0
 _PELVIS = 0
+_UP = np.array([0.0, 0.0, 1.0])
 #: Names of the problem's points.
 SEEN, SOLES = "seen", "soles"
 
@@ -79,8 +81,10 @@ class Subject(NamedTuple):
     shared_precision: Any  # (3,) 1/variance
 
 
-def problem_of(evidence: Evidence, subject: Subject, extra: Sequence[Residual] = ()) -> ClipProblem:
-    """The problem of one person: the residuals of this module, and any others. One segment.
+def problem_of(
+    evidence: Evidence, subject: Subject, extra: Sequence[Residual] = (), surface: Surface | None = None
+) -> ClipProblem:
+    """The problem of one person on a surface (None: level): the residuals of this module, and any others. One segment.
 
     The points are padded to a multiple of ``POINT_BUCKET``, so that another detector compiles nothing.
     """
@@ -94,7 +98,10 @@ def problem_of(evidence: Evidence, subject: Subject, extra: Sequence[Residual] =
         ),
         Residual(neutral, always, common=(subject.reference, subject.reference_weight), block=_neutral),
         Residual(ranges, always / RANGE_SIGMA, block=_ranges),
-        Residual(on_floor, always * subject.floor_weight, evidence.touch, np.array(_SOLE_SCALE), block=_on_floor),
+        Residual(
+            on_floor, always * subject.floor_weight, evidence.touch, np.array(_SOLE_SCALE), surface or Plane(),
+            block=_on_floor,
+        ),
         Residual(
             in_place, subject.hold_weight * np.sqrt(evidence.hold), kernel=np.array(_SOLE_SCALE), span=2,
             block=_in_place,
@@ -215,26 +222,30 @@ def _by_joint(error: Array, slope: Array, joints: np.ndarray | slice = slice(Non
     )
 
 
-def on_floor(pose: ChainPose, touch: Array) -> Array:
-    """Heights (F, 1) m of sole points that touch the floor, or are under it; robust, since floors have steps."""
-    height = pose.points(SOLES)[:, 2] - pose.floor
-    return (_pressed(touch, height) * height)[:, None]
+def on_floor(pose: ChainPose, touch: Array, surface: Surface) -> Array:
+    """Distances (F, 1) m of sole points that touch the surface, or are under it; robust, since floors have steps.
+
+    The surface is lifted by the height of the floor.
+    """
+    distance = surface.nearest(pose.points(SOLES) - pose.floor * _UP).distance
+    return (_pressed(touch, distance) * distance)[:, None]
 
 
-def _pressed(touch: Array, height: Array) -> Array:
-    return jnp.sqrt(touch + (1.0 - touch) * (height < 0))
+def _pressed(touch: Array, distance: Array) -> Array:
+    return jnp.sqrt(touch + (1.0 - touch) * (distance < 0))
 
 
 def _on_floor(clip: Posed, residual: Residual) -> Part:
     points, turns = clip.points(SOLES)
     growth = points - clip.path.root[:, None]
-    height = points[..., 2] - clip.path.shared[FLOOR]
-    strength = residual.weight[:, None] * _pressed(residual.rows, height)
-    cost, share = residual.robust(jnp.square(strength * height))
+    distance, normal, _ = residual.common.nearest(points - clip.path.shared[FLOOR] * _UP)
+    strength = residual.weight[:, None] * _pressed(residual.rows, distance)
+    cost, share = residual.robust(jnp.square(strength * distance))
     strength = strength * share
-    error, slope = strength * height, strength[..., None] * turns[:, :, 2]
-    by_shared = jnp.zeros((*height.shape, len(SHARED)))
-    by_shared = by_shared.at[..., SCALE].set(strength * growth[..., 2]).at[..., FLOOR].set(-strength)
+    error, outward = strength * distance, strength[..., None] * normal
+    slope = jnp.einsum("tfx,tfxn->tfn", outward, turns)
+    by_shared = jnp.zeros((*distance.shape, len(SHARED)))
+    by_shared = by_shared.at[..., SCALE].set(jnp.sum(outward * growth, -1)).at[..., FLOOR].set(-outward[..., 2])
     return Part(
         cost=jnp.sum(cost, 1), gradient=jnp.einsum("tfn,tf->tn", slope, error), diagonal=gram(slope, slope),
         border=gram(slope, by_shared), corner=jnp.einsum("tfr,tfs->rs", by_shared, by_shared),

@@ -203,7 +203,7 @@ def scored(
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
-            load_into(item, humanoid, options)
+            load_into(item, humanoid, options, surface)
         except Exception as error:  # a bad file must not stop the others
             item.error = describe_error(error)
         item.load_seconds = time.perf_counter() - start
@@ -231,13 +231,15 @@ def surface_of(options: SceneOptions) -> Surface | None:
     return load_surface(options.surface)
 
 
-def load_into(item: ScoredFile, humanoid: Humanoid | None, options: ScoreOptions) -> None:
-    """Load the motion of ``item.path``, and how it came about."""
+def load_into(
+    item: ScoredFile, humanoid: Humanoid | None, options: ScoreOptions, surface: Surface | None = None
+) -> None:
+    """Load the motion of ``item.path``, and how it came about; videos are fitted to the surface."""
     reading, video = keywords(ReadOptions, options), record_of(VideoOptions, options)
     if kind_of(item.path) == "motion":
         item.motion = load_motion(item.path, humanoid, **reading)
     else:
-        item.recovered = recover(item.path, humanoid, options=video, **reading)
+        item.recovered = recover(item.path, humanoid, options=video, surface=surface, **reading)
         item.motion = item.recovered.motion
 
 

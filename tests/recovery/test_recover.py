@@ -13,6 +13,7 @@ from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
 from mjxhuman.recovery.feet import bridged
 from mjxhuman.recovery.recover import recover_motion, recover_with_report
+from mjxhuman.scenes.surface import Plane
 from mjxhuman.types import Camera, Keypoints
 
 JOINTS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]  # hips to wrists, SMPL's order
@@ -217,3 +218,30 @@ def test_feet_that_come_back_at_once_have_not_left():
     found = bridged(touch, place, 30.0)
     np.testing.assert_array_equal(found[:, 0], 1.0)
     np.testing.assert_array_equal(found[:, 1:], touch[:, 1:])
+
+
+@pytest.mark.slow
+def test_soles_stand_on_the_surface_that_is_given(walk):
+    """A walk and its camera, turned by 10 degrees: on that slope it is found as the turned walk, else it is not."""
+    turn = Rotation.from_euler("y", 10, degrees=True)
+    camera = one(cameras(walk, [0.6]))
+    keypoints = one(cameras(walk, [0.6]), seen_by(walk, cameras(walk, [0.6])))[1]
+    pose = np.array(camera.T_world_camera)
+    pose[..., :3, :] = turn.as_matrix() @ pose[..., :3, :]
+    slanted = camera.replace(T_world_camera=pose)
+    slope = Plane(normal=turn.apply([0.0, 0.0, 1.0]))
+    level = joints_of(recover_motion(keypoints, camera, floor=0.0, ground="none"))
+    found = joints_of(recover_motion(keypoints, slanted, surface=slope, ground="none"))
+    away = joints_of(recover_motion(keypoints, slanted, floor=0.0, ground="none"))
+    expected = turn.apply(level.reshape(-1, 3)).reshape(level.shape)
+    error = [np.linalg.norm(x - expected, axis=-1)[:, JOINTS].mean() for x in (found, away)]
+    assert error[0] < 1e-3
+    assert error[1] > 0.1
+
+
+def test_a_surface_needs_a_level_camera(walk):
+    keypoints = one(cameras(walk, [0.6]), seen_by(walk, cameras(walk, [0.6])))[1]
+    with pytest.raises(ValueError, match="surface: expected a camera whose world is level"):
+        recover_motion(keypoints, surface=Plane(), ground="none")
+    with pytest.raises(ValueError, match="ground: expected none beside a surface, found 'stance'"):
+        recover_motion(keypoints, one(cameras(walk, [0.6])), surface=Plane())

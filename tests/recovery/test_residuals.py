@@ -14,9 +14,11 @@ from mjxhuman.recovery import equations
 from mjxhuman.recovery.residuals import problem_of
 from mjxhuman.recovery.solver import _prepared
 from mjxhuman.retarget.chain import chain_of
+from mjxhuman.scenes.surface import Plane
 
 FRAMES = 4
 NAMES = ("pixels", "landmarks", "neutral", "ranges", "on_floor", "in_place", "accelerations")
+SLOPE = Plane(np.array([0.1, 0.0, 0.02]), np.array([0.3, -0.2, 1.0]))
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,9 @@ def systems(humanoid):
     evidence, subject, start = heavy(*make_clip(chain_of(humanoid), FRAMES)[:3])
     problem = problem_of(evidence, subject)
     assert tuple(residual.value.__name__ for residual in problem.residuals) == NAMES
+    (slope,) = [r for r in problem_of(evidence, subject, surface=SLOPE).residuals if r.value.__name__ == "on_floor"]
     with jax.enable_x64(True):
-        residuals = [_prepared(residual, problem.segment, 0) for residual in problem.residuals]
+        residuals = [_prepared(residual, problem.segment, 0) for residual in (*problem.residuals, slope)]
         problem, start = jax.tree.map(jnp.asarray, (problem._replace(shared_precision=np.zeros(3)), start))
 
         @jax.jit
@@ -36,10 +39,10 @@ def systems(humanoid):
             return [alone(residual) for residual in residuals], [alone(residual) for residual in plain]
 
         own, automatic = jax.tree.map(np.asarray, both(residuals, problem, start))
-    return dict(zip(NAMES, zip(own, automatic, strict=True), strict=True))
+    return dict(zip((*NAMES, "on a slope"), zip(own, automatic, strict=True), strict=True))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "on a slope"])
 def test_the_block_equals_automatic_differentiation(systems, name):
     own, automatic = systems[name]
     assert own.cost.sum() > 0
