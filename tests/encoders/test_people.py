@@ -132,3 +132,28 @@ def test_a_child_and_an_adult_are_not_one_person():
     whole = [p[None] for p in person(x)]
     whole[40:50] = [np.zeros((0, 17, 3))] * 10
     assert len(follow(times(80), whole)) == 1
+
+
+def test_a_step_of_a_third_of_the_height_is_the_same_person():
+    """Back and forth, so that no velocity predicts it, as at low frame rates."""
+    people = person(np.where(np.arange(40) % 2, 66.0, 0.0))
+    (track,) = follow(times(40), list(people[:, None]))
+    assert (track == 0).all()
+
+
+def test_who_was_seen_for_long_takes_the_pick_before_a_wrong_detection():
+    """A ghost is found beside a person once; the next detection is nearer to it than to where the person was."""
+    x = np.concatenate([np.zeros(11), np.full(20, 40.0)])
+    people = [p[None] for p in person(x)]
+    people[10] = np.concatenate([people[10], person(np.array([74.0]))])
+    (track,) = follow(times(31), people)
+    assert (track == 0).all()
+
+
+def test_who_is_near_another_when_the_film_ends_is_kept_to_the_end():
+    """And from its beginning: what is doubtful there goes to whose path is nearest."""
+    apart = np.concatenate([np.full(8, 50.0), np.linspace(60, 300, 40), np.linspace(300, 60, 40), np.full(8, 50.0)])
+    one, two = person(300.0 - apart / 2), person(300.0 + apart / 2, SHAPE * [1.0, 0.9])
+    tracks = follow(times(96), [np.stack([a, b]) for a, b in zip(one, two)])
+    assert len(tracks) == 2
+    assert all((track >= 0).all() for track in tracks)
