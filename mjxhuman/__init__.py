@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mjxhuman.planning import Plan, plan
     from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
+    from mjxhuman.scenes import load_scene
     from mjxhuman.scenes.furniture import make_furniture
     from mjxhuman.scenes.sdf import signed_distance
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
@@ -39,6 +40,7 @@ _HOME = {
     "load_motion": "mjxhuman.recovery.load",
     "make_furniture": "mjxhuman.scenes.furniture",
     "score": "mjxhuman.rewards.score",
+    "load_scene": "mjxhuman.scenes",
     "signed_distance": "mjxhuman.scenes.sdf",
     "BodyMotion": "mjxhuman.types",
     "Dynamics": "mjxhuman.types",
@@ -49,8 +51,8 @@ _HOME = {
 
 __all__ = [
     "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
-    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "make_furniture", "motion_from_qpos", "plan",
-    "resample", "score", "signed_distance",
+    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture", "motion_from_qpos",
+    "plan", "resample", "score", "signed_distance",
 ]  # fmt: skip
 
 

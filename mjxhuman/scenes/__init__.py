@@ -1,7 +1,23 @@
-"""What a body moves on: surfaces that carry it. Knows no body and no physics."""
+"""What a body moves on and among: surfaces that carry it, furniture. Knows no body and no physics."""
 
 from mjxhuman.scenes.files import load_surface
+from mjxhuman.scenes.formats import SceneFormat, register_scene_format, scene_formats
 from mjxhuman.scenes.height_field import HeightField
+from mjxhuman.scenes.load import load_scene
+from mjxhuman.scenes.scene_npz import save_scene
 from mjxhuman.scenes.surface import FRICTION, Nearest, Plane, Surface, Surfaces
 
-__all__ = ["FRICTION", "HeightField", "Nearest", "Plane", "Surface", "Surfaces", "load_surface"]
+__all__ = [
+    "FRICTION",
+    "HeightField",
+    "Nearest",
+    "Plane",
+    "SceneFormat",
+    "Surface",
+    "Surfaces",
+    "load_scene",
+    "load_surface",
+    "register_scene_format",
+    "save_scene",
+    "scene_formats",
+]

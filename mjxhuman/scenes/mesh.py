@@ -13,7 +13,9 @@ _OFF = 1e-3
 #: Samples drawn for each that is wanted, and how often more are drawn where most are hidden.
 _DRAWS, _TRIES = 4, 8
 #: Solid angles computed at once.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
+#: Faces of a group, and how many times its radius away it counts as a dipole.
+_GROUP, _AFAR = 256, 3.0
 
 
 def areas_and_normals(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
@@ -27,21 +29,41 @@ def areas_and_normals(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
 def winding_number(mesh: Mesh, points: ArrayLike) -> np.ndarray:
     """How often the mesh encloses each of ``points (n, 3)``: 1 inside and 0 outside of a closed one ``(n,)``.
 
-    Open meshes give fractions, overlapping components their sum (Jacobson et al. 2013). Cost: points times faces.
+    Open meshes give fractions, overlapping components their sum (Jacobson et al. 2013). Groups of faces count as one
+    dipole from afar (Barill et al. 2018): right to 0.02 for large meshes, exact for those of one group.
     """
     points = np.asarray(points, np.float64)
     corners = np.asarray(mesh.vertices, np.float64)[mesh.faces]
+    corners = corners[_along_curve(corners.mean(1))]
     count = np.zeros(len(points))
+    for start in range(0, len(corners), _GROUP):
+        group = corners[start : start + _GROUP]
+        a, b, c = np.moveaxis(group, 1, 0)
+        vectors = np.cross(b - a, c - a) / 2
+        areas = np.maximum(np.linalg.norm(vectors, axis=1), 1e-300)
+        centre = np.average(group.mean(1), axis=0, weights=areas)
+        reach = np.linalg.norm(group - centre, axis=-1).max()
+        away = centre - points
+        distance = np.linalg.norm(away, axis=1)
+        near = (distance < _AFAR * reach) | (len(corners) <= _GROUP)
+        far = ~near
+        count[far] += away[far] @ vectors.sum(0) / (4 * np.pi * distance[far] ** 3)
+        count[near] += _solid_angles(group, points[near]) / (4 * np.pi)
+    return count
+
+
+def _solid_angles(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Sum of the signed solid angles of triangles ``(m, 3, 3)`` seen from points ``(n, 3)``: ``(n,)``."""
+    total = np.zeros(len(points))
     step = max(1, _CHUNK // max(len(corners), 1))
     for start in range(0, len(points), step):
         a, b, c = np.moveaxis(corners[None] - points[start : start + step, None, None], 2, 0)
         la, lb, lc = (np.linalg.norm(x, axis=-1) for x in (a, b, c))
-        dot = np.einsum
-        numerator = dot("nmi,nmi->nm", a, np.cross(b, c))
-        denominator = la * lb * lc + dot("nmi,nmi->nm", a, b) * lc
-        denominator += dot("nmi,nmi->nm", b, c) * la + dot("nmi,nmi->nm", c, a) * lb
-        count[start : start + step] = np.arctan2(numerator, denominator).sum(1) / (2 * np.pi)
-    return count
+        numerator = np.einsum("nmi,nmi->nm", a, np.cross(b, c))
+        denominator = la * lb * lc + np.einsum("nmi,nmi->nm", a, b) * lc
+        denominator += np.einsum("nmi,nmi->nm", b, c) * la + np.einsum("nmi,nmi->nm", c, a) * lb
+        total[start : start + step] = 2 * np.arctan2(numerator, denominator).sum(1)
+    return total
 
 
 def components(mesh: Mesh) -> np.ndarray:
@@ -102,3 +124,14 @@ def _far_apart(points: np.ndarray, count: int) -> np.ndarray:
         far = np.minimum(far, np.einsum("ni,ni->n", apart, apart))
         chosen[i] = far.argmax()
     return chosen
+
+
+def _along_curve(points: np.ndarray) -> np.ndarray:
+    """Order of points along a Z curve: neighbours in it are near each other."""
+    size = max(float(np.ptp(points, axis=0).max()), 1e-300)
+    cells = ((points - points.min(0)) / size * 1023).astype(np.int64)
+    key = np.zeros(len(points), np.int64)
+    for bit in range(10):
+        for axis in range(3):
+            key |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return np.argsort(key, kind="stable")

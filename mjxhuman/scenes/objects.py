@@ -24,7 +24,7 @@ _OVERLAP_SAMPLES = 1 << 13
 
 
 @dataclasses.dataclass(frozen=True)
-class FurnitureKind:
+class KnownKind:
     """What is known of a kind of furniture."""
 
     words: tuple[str, ...]  # that name it, singular
@@ -36,12 +36,12 @@ class FurnitureKind:
 _SEAT, _TOP = (0.30, 0.60), (0.55, 1.10)
 #: Masses are what common furniture weighs; heights those outside of which a unit was probably misread.
 KINDS = {
-    "chair": FurnitureKind(("chair", "armchair", "recliner", "wheelchair"), (4.0, 8.0), _SEAT),
-    "stool": FurnitureKind(("stool", "footstool", "barstool", "ottoman", "taboret"), (4.0, 8.0), _SEAT),
-    "bench": FurnitureKind(("bench", "pew"), None, _SEAT),
-    "sofa": FurnitureKind(("sofa", "couch", "settee", "loveseat"), (25.0, 60.0), _SEAT),
-    "table": FurnitureKind(("table", "desk", "workbench"), (10.0, 25.0), _TOP, "top"),
-    "step": FurnitureKind(("step", "stair", "stairs")),
+    "chair": KnownKind(("chair", "armchair", "recliner", "wheelchair"), (4.0, 8.0), _SEAT),
+    "stool": KnownKind(("stool", "footstool", "barstool", "ottoman", "taboret"), (4.0, 8.0), _SEAT),
+    "bench": KnownKind(("bench", "pew"), None, _SEAT),
+    "sofa": KnownKind(("sofa", "couch", "settee", "loveseat"), (25.0, 60.0), _SEAT),
+    "table": KnownKind(("table", "desk", "workbench"), (10.0, 25.0), _TOP, "top"),
+    "step": KnownKind(("step", "stair", "stairs")),
 }
 
 
