@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mjxhuman.scenes import load_scene
     from mjxhuman.scenes.furniture import make_furniture
     from mjxhuman.scenes.sdf import signed_distance
+    from mjxhuman.scenes.stability import stability
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
 
 _HOME = {
@@ -42,6 +43,7 @@ _HOME = {
     "score": "mjxhuman.rewards.score",
     "load_scene": "mjxhuman.scenes",
     "signed_distance": "mjxhuman.scenes.sdf",
+    "stability": "mjxhuman.scenes.stability",
     "BodyMotion": "mjxhuman.types",
     "Dynamics": "mjxhuman.types",
     "Motion": "mjxhuman.types",
@@ -52,7 +54,7 @@ _HOME = {
 __all__ = [
     "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
     "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture", "motion_from_qpos",
-    "plan", "resample", "score", "signed_distance",
+    "plan", "resample", "score", "signed_distance", "stability",
 ]  # fmt: skip
 
 

@@ -1,0 +1,172 @@
+import time
+
+import numpy as np
+import pytest
+
+import mjxhuman
+from mjxhuman.scenes import stability as module
+from mjxhuman.scenes.convex import pack
+from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.hulls import with_corners
+from mjxhuman.scenes.margin import edge_distance, static_margin
+from mjxhuman.scenes.objects import make_object
+from mjxhuman.scenes.pieces import box, mesh_of
+from mjxhuman.scenes.stability import drop, stability
+from mjxhuman.scenes.types import Scene, resting
+
+LEGS = {"front left": (1, 1), "front right": (1, -1), "back left": (-1, 1), "back right": (-1, -1)}
+
+
+def chair(*missing: str, back: float = 0.4) -> Scene:
+    """45 cm square, 43 cm legs, a back of some height; people face +x."""
+    pieces = [box("seat", (-0.225, -0.225, 0.43), (0.225, 0.225, 0.46))]
+    pieces.append(box("back", (-0.225, -0.225, 0.46), (-0.205, 0.225, 0.46 + back)))
+    for name, (x, y) in LEGS.items():
+        if name not in missing:
+            low, high = np.sort([[x * 0.225, y * 0.225], [x * 0.185, y * 0.185]], axis=0)
+            pieces.append(box("leg", (*low, 0.0), (*high, 0.43)))
+    return scene_of(pieces)
+
+
+def scene_of(pieces, **more) -> Scene:
+    parts = pack([with_corners(p.corners)[0] for p in pieces])
+    made = make_object(mesh_of(pieces), parts, "chair", mass=6.0, **more)
+    return Scene(objects=(made,), poses=resting((made,)))
+
+
+@pytest.mark.parametrize(
+    ("missing", "stands"),
+    [
+        ((), True),
+        (("front left",), True),  # the back holds the centre of mass over the three
+        (("back left",), False),
+        (("front left", "front right"), False),
+        (("front left", "back left"), False),
+        (("front left", "back right"), False),  # on a line
+    ],
+)
+def test_chairs_of_four_three_and_two_legs_stand_as_mechanics_says(missing, stands):
+    scene = chair(*missing)
+    found = stability(scene, drops=6)
+    assert found.stable is stands
+    assert (static_margin(scene.objects[0]) > 0) is stands
+    assert found.rate == (1.0 if stands else 0.0)
+
+
+def test_the_strict_rule_sees_what_twenty_degrees_pass():
+    tilted = make_furniture("chair", 0, "tilt:0.6")  # 12 degrees
+    found = mjxhuman.stability(tilted, drops=4)
+    assert not found.stable and found.verdicts["dso"].stable
+    assert found.tilt == pytest.approx(12.0, abs=0.3)
+    assert found.drops.speed.max() < 0.01  # it rests, on its feet
+    assert stability(tilted, drops=4, rule="dso").stable
+    assert static_margin(tilted.objects[0]) < -0.01
+
+
+def test_the_pose_that_is_given_is_the_one_to_keep():
+    upright = make_furniture("stool", 1)
+    lying = upright.replace(poses=np.array([[0, 0, 0.2, np.sqrt(0.5), 0, np.sqrt(0.5), 0]]))
+    found = stability(lying, drops=3)
+    assert static_margin(upright.objects[0]) > 0.05
+    turned = upright.replace(poses=np.array([[3.0, -2.0, 7.0, np.cos(1.0), 0, 0, np.sin(1.0)]]))
+    assert stability(turned, drops=3).stable
+    assert found.tilt < 90  # from lying, not from standing
+
+
+def test_what_slides_or_rolls_on_stands_by_one_rule_only():
+    scene = chair()
+    start, friction, mass = module._starts(scene.objects[0], scene.poses[0], 2, 0)
+    drops = module.Drops(*np.array([[1.0, 1.0], [0.06, 0.01], [0.0, 0.06], [0.0, 0.0]]), start, mass, True)
+    np.testing.assert_array_equal(module.RULES["strict"].stands(drops), [False, False])
+    np.testing.assert_array_equal(module.RULES["dso"].stands(drops), [True, True])
+    assert module._reason(module.RULES["strict"], drops) == (
+        "stands in 0 of 2 drops, slides away in 1, does not come to rest in 1"
+    )
+    assert ((friction >= 0.56) & (friction <= 1.04)).all() and ((mass >= 0.8) & (mass <= 1.2)).all()
+
+
+def same(a, b) -> bool:
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("tilt", "drift", "speed", "spin", "rest")
+    )
+
+
+def test_the_same_seed_gives_the_same_bits_on_one_thread_and_two_and_on_a_slow_machine(monkeypatch):
+    scene = make_furniture("chair", 3, "missing_leg")
+    fast = stability(scene, drops=3, seed=7, threads=1)
+    clock, plain = [0.0], module.Batch.rollout
+
+    def slow(self, *args, **kwargs):
+        clock[0] += 3600.0
+        return plain(self, *args, **kwargs)
+
+    for name in ("time", "monotonic", "perf_counter", "process_time"):
+        monkeypatch.setattr(time, name, lambda: clock[0])
+    monkeypatch.setattr(module.Batch, "rollout", slow)
+    again = stability(scene, drops=3, seed=7, threads=2)
+    assert clock[0] > 3600 and same(fast.drops, again.drops) and fast.reason == again.reason
+    assert not same(fast.drops, stability(scene, drops=3, seed=8).drops)
+
+
+@pytest.mark.parametrize("name", ["chair:0", "stool:101:short_leg:0.3", "table:1:bumps"])
+def test_drops_that_are_left_early_end_as_those_run_to_the_end(name):
+    kind, seed, *damage = name.split(":", 2)
+    scene = make_furniture(kind, int(seed), *damage)
+    early, full = (drop(scene.objects[0], scene.poses[0], 3, 0, early=e) for e in (True, False))
+    assert (full.seconds == module.SECONDS).all() and (early.seconds < full.seconds).all()
+    for rule in module.RULES.values():
+        np.testing.assert_array_equal(rule.stands(early), rule.stands(full))
+    np.testing.assert_allclose(early.rest[:, :3], full.rest[:, :3], atol=1e-3)
+
+
+def test_a_rate_between_the_verdicts_is_borderline():
+    def of(count: int) -> module.Verdict:
+        tilt = np.where(np.arange(16) < count, 0.0, 90.0)
+        zero = np.zeros(16)
+        return module._verdict(
+            module.RULES["strict"], module.Drops(tilt, zero, zero, zero, np.zeros((16, 7)), zero, True)
+        )
+
+    assert [of(k).stable for k in (16, 15, 14, 0)] == [True, True, False, False]
+    assert [of(k).borderline for k in (16, 15, 14, 10, 0)] == [False, True, True, False, False]
+    assert of(15).interval == pytest.approx((0.717, 0.989), abs=1e-3)
+
+
+def test_a_scene_is_as_stable_as_its_least_stable_object():
+    good, bad = chair(), chair("back left")
+    both = Scene(objects=(*good.objects, *bad.objects), poses=resting((*good.objects, *bad.objects)))
+    found = stability(both, drops=2)
+    assert not found.stable and [o.stable for o in found.objects] == [True, False]
+
+
+def test_what_is_unfit_gets_no_verdict():
+    scene = chair()
+    for change, said in (
+        ({"unfit": "two feet are missing"}, "two feet are missing"),
+        ({"mass": np.asarray(1000.0)}, "expected 0.1 to 500 kg, found 1000"),
+        ({"com": np.full(3, np.nan)}, "expected finite numbers"),
+    ):
+        found = stability(scene.replace(objects=(scene.objects[0].replace(**change),)), drops=1)
+        assert not found.valid and not found.stable and np.isnan(found.rate) and said in found.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "lax"}, "rule: expected one of strict, dso, found 'lax'"),
+        ({"drops": 0}, "drops: expected a whole number of 1 or more, found 0"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, found -1"),
+    ],
+)
+def test_wrong_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        stability(chair(), **options)
+    with pytest.raises(ValueError, match=r"scene: expected objects with a pose"):
+        stability(Scene(objects=(), poses=np.zeros((0, 7))))
+
+
+def test_the_distance_to_an_edge_is_signed_and_knows_lines_and_points():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]], float)
+    cases = [(square, (0.5, 0.4), 0.4), (square, (2.0, 2.0), -np.sqrt(2)), (square[:2], (0.5, 0.3), -0.3)]
+    for points, at, expected in [*cases, (square[:1], (3.0, 4.0), -5.0)]:
+        assert edge_distance(points, np.array(at)) == pytest.approx(expected)
