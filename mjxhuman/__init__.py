@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mjxhuman.version import __version__
 
 if TYPE_CHECKING:
+    from mjxhuman.alignment import Alignment, align
     from mjxhuman.humanoids import Humanoid, load_humanoid
     from mjxhuman.physics import inverse_dynamics
     from mjxhuman.physics.analysis import analyse
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
 
 _HOME = {
+    "Alignment": "mjxhuman.alignment",
+    "align": "mjxhuman.alignment",
     "Humanoid": "mjxhuman.humanoids",
     "load_humanoid": "mjxhuman.humanoids",
     "inverse_dynamics": "mjxhuman.physics",
@@ -52,9 +55,9 @@ _HOME = {
 }
 
 __all__ = [
-    "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
-    "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture", "motion_from_qpos",
-    "plan", "resample", "score", "signed_distance", "stability",
+    "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
+    "align", "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture",
+    "motion_from_qpos", "plan", "resample", "score", "signed_distance", "stability",
 ]  # fmt: skip
 
 

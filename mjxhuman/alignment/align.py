@@ -1,0 +1,230 @@
+"""A motion and a scene brought together: what should touch touches, and nothing is inside another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from mjxhuman.alignment.contacts import PartContact, checked_contacts, find_contacts
+from mjxhuman.alignment.first_order import METHODS as FIRST_ORDER
+from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, whole_body_depth, worst
+from mjxhuman.alignment.problem import AlignmentProblem, make_problem, stack, tiles_of
+from mjxhuman.alignment.skin import Skin, skin_of
+from mjxhuman.alignment.solve import Unknowns, solve
+from mjxhuman.math import quaternion
+from mjxhuman.physics.batching import cores
+from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.scenes.types import Scene
+from mjxhuman.types import Motion
+
+METHODS = ("ours", *FIRST_ORDER)
+#: Frames of a motion that are looked at; between them the correction is a spline.
+FRAMES = 24
+#: m, a motion that moves less is one pose.
+_STILL = 1e-3
+#: Scenes per call of the compiled program.
+_BLOCK = 8
+
+Contacts = Sequence[PartContact | tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """Result of ``align``."""
+
+    motion: Motion
+    scene: Scene
+    penetration: float  # m, the greater of the contacts' depths along their directions and of the whole body's
+    gap: float  # m, the greatest of the contacts' gaps
+    contacts: tuple[ContactFit, ...]
+    converged: bool  # penetration and gap at most 5 mm, each contact on the right side and over its surface
+    valid: bool  # converged, with objects whose pieces stand for their meshes
+    reason: str  # why not
+    shift: np.ndarray  # (T, 3) m, by which the person was moved
+    moved: np.ndarray  # (O, 2) m, by which the objects were
+
+
+class _Case(NamedTuple):
+    motion: Motion
+    scene: Scene
+    skin: Skin
+    frames: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    contacts: tuple[PartContact, ...]
+
+
+def align(
+    motion: Motion, scene: Scene, *, method: str = "ours", contacts: Contacts | None = None, seed: int = 0,
+    yaw: bool = False, scale: bool = False,
+) -> Alignment:  # fmt: skip
+    """The motion and the scene, moved so that the body touches the objects and does not penetrate them.
+
+    Args:
+      motion: of a body of SMPL's topology. A clip has one pose of each object and a correction of the person in time.
+      scene: poses ``(O, 7)``; objects keep their height.
+      method: "ours"; "paper" and "smooth", the losses of HSImul3R (arXiv 2603.15612) and a joint form of them.
+      contacts: which part (``skin.PARTS``) touches which object, and when; None: parts nearer than 10 cm.
+      seed: no method draws anything today.
+      yaw, scale: let free objects turn about the vertical and change their size, "ours" only.
+
+    Raises:
+      ValueError: a body without parts, a scene without objects or with a batch of poses, a contact or method that is
+        not there.
+    """
+    return align_many([motion], [scene], method=method, contacts=[contacts], seed=seed, yaw=yaw, scale=scale)[0]
+
+
+def align_many(
+    motions: Sequence[Motion], scenes: Sequence[Scene], *, method: str = "ours",
+    contacts: Sequence[Contacts | None] | None = None, seed: int = 0, yaw: bool = False, scale: bool = False,
+) -> list[Alignment]:  # fmt: skip
+    """``align`` of many pairs in one compiled program; results do not depend on what else is in the batch.
+
+    Raises:
+      ValueError: as ``align``, or sequences of different lengths.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
+    if method != "ours" and (yaw or scale):
+        raise ValueError(f"method: expected 'ours' for unknown yaw or scale, found {method!r}")
+    given = [None] * len(motions) if contacts is None else contacts
+    if not len(motions) == len(scenes) == len(given):
+        raise ValueError(
+            f"expected as many scenes and contacts as motions, found {len(motions)}, {len(scenes)}, {len(given)}"
+        )
+    cases = [_case(*each) for each in zip(motions, scenes, given, strict=True)]
+    touching = [case for case in cases if case.contacts]
+    problems = [_problem(case) for case in touching]
+    if method == "ours":
+        found = iter(_solve(problems, touching, yaw, scale))
+    else:
+        found = iter(FIRST_ORDER[method](problems) if touching else [])
+    return [_finish(case, next(found) if case.contacts else None) for case in cases]
+
+
+def _case(motion: Motion, scene: Scene, contacts: Contacts | None) -> _Case:
+    if not scene.objects or np.shape(scene.poses) != (len(scene.objects), 7):
+        raise ValueError(
+            f"scene: expected objects and poses (O, 7), found {len(scene.objects)} and {np.shape(scene.poses)}"
+        )
+    if np.ndim(motion.qpos) != 2:
+        raise ValueError(f"motion: expected one of (T, nq), found {np.shape(motion.qpos)}")
+    skin = skin_of(motion.humanoid)
+    count = motion.num_frames
+    travel = np.ptp(np.asarray(motion.body_pos), axis=0).max()
+    frames = np.unique(np.linspace(0, count - 1, 1 if travel < _STILL else min(FRAMES, count)).astype(int))
+    points, normals = skin.posed(np.asarray(motion.body_pos)[frames], np.asarray(motion.body_quat)[frames])
+    table = find_contacts(scene, skin, points, normals) if contacts is None else checked_contacts(contacts, scene, skin)
+    if contacts is None:  # their times are those of the frames looked at
+        ends = np.append(frames, count)
+        table = tuple(dataclasses.replace(c, start=int(ends[c.start]), stop=int(ends[c.stop])) for c in table)
+    for contact in table:
+        if not _during(contact, frames).any():
+            raise ValueError(f"contacts: {contact.part}: expected frames below {count}, found {contact.start}")
+    return _Case(motion, scene, skin, frames, points, normals, table)
+
+
+def _during(contact: PartContact, frames: np.ndarray) -> np.ndarray:
+    return (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
+
+
+def _problem(case: _Case) -> AlignmentProblem:
+    interval = case.motion.dt * (case.frames[1] - case.frames[0] if len(case.frames) > 1 else 1)
+    return make_problem(case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval)
+
+
+def _solve(problems: Sequence[AlignmentProblem], cases: Sequence[_Case], yaw: bool, scale: bool) -> list[Unknowns]:
+    """Unknowns of each problem, on all cores, in groups of one layout."""
+    if not problems:
+        return []
+    parts = [tuple(tiles_of(case.skin).part.tolist()) for case in cases]
+    results: dict[int, Unknowns] = {}
+    for part in sorted(set(parts)):
+        rows = [i for i, p in enumerate(parts) if p == part]
+        batch = stack([problems[i] for i in rows])
+        size = 1 if len(rows) == 1 else _BLOCK
+        blocks = [np.resize(rows_, size) for rows_ in np.array_split(np.arange(len(rows)), -(-len(rows) // size))]
+
+        def run(block: np.ndarray, batch: Any = batch, part: tuple[int, ...] = part) -> Unknowns:
+            found, _ = solve(jax.tree.map(lambda x: x[block], batch), part, yaw, scale)
+            return {name: np.asarray(x, np.float64) for name, x in found.items()}
+
+        first = run(blocks[0])  # compiles
+        with ThreadPoolExecutor(cores()) as pool:
+            solved = [first, *pool.map(run, blocks[1:])]
+        for block, values in zip(blocks, solved, strict=True):
+            for at, row in enumerate(block):
+                results[rows[row]] = {name: x[at] for name, x in values.items()}
+    return [results[i] for i in range(len(problems))]
+
+
+def _finish(case: _Case, unknowns: Unknowns | None) -> Alignment:
+    count, objects = case.motion.num_frames, len(case.scene.objects)
+    if unknowns is None:
+        shift, moved, scene = np.zeros((count, 3)), np.zeros((objects, 2)), case.scene
+    else:
+        person = unknowns["person"][: len(case.frames)]
+        shift = CubicSpline(case.frames, person)(np.arange(count)) if len(person) > 1 else np.tile(person, (count, 1))
+        free = np.array([thing.free for thing in case.scene.objects])
+        moved = unknowns["object"][:objects] * free[:, None]
+        scene = _moved_scene(case.scene, {name: x[:objects] for name, x in unknowns.items() if name != "person"}, moved)
+    motion = _moved_motion(case.motion, shift)
+    points = case.points + shift[case.frames, None]
+    fits = tuple(fit_of(c, scene, case.skin, points, case.normals, case.frames) for c in case.contacts)
+    depth = max([whole_body_depth(scene, points), *(fit.depth for fit in fits)])
+    gap = max([fit.gap for fit in fits], default=float("inf"))
+    reason = worst(fits)
+    if not fits:
+        reason = "contacts: expected a part nearer than 0.10 m to an object, found none: name the contacts"
+    elif not reason and depth > TOLERANCE:
+        reason = f"body: expected a depth of at most {TOLERANCE} m, found {depth:.3f}"
+    converged = not reason
+    unfit = next((f"{thing.name}: {thing.unfit}" for thing in scene.objects if thing.unfit), "")
+    return Alignment(motion, scene, depth, gap, fits, converged, converged and not unfit, reason or unfit, shift, moved)
+
+
+def _moved_scene(scene: Scene, unknowns: Unknowns, moved: np.ndarray) -> Scene:
+    poses = np.array(scene.poses, np.float64)
+    poses[:, :2] += moved
+    things = list(scene.objects)
+    for i, thing in enumerate(things):
+        if thing.free and "yaw" in unknowns:
+            half = 0.5 * unknowns["yaw"][i]
+            poses[i, 3:] = quaternion.multiply(np.array([np.cos(half), 0, 0, np.sin(half)]), poses[i, 3:])
+        if thing.free and "scale" in unknowns:
+            things[i] = resized(thing, float(np.exp(unknowns["scale"][i])))
+    return dataclasses.replace(scene, objects=tuple(things), poses=poses)
+
+
+def resized(thing: Any, factor: float) -> Any:
+    """A ``SceneObject`` of another size and the same mass."""
+    planes = np.concatenate([thing.parts.planes[..., :3], factor * thing.parts.planes[..., 3:]], -1)
+    return thing.replace(
+        mesh=thing.mesh.replace(vertices=thing.mesh.vertices * factor),
+        parts=thing.parts.replace(vertices=thing.parts.vertices * factor, planes=planes),
+        points=thing.points * factor, com=thing.com * factor, inertia=thing.inertia * factor**2,
+    )  # fmt: skip
+
+
+def _moved_motion(motion: Motion, shift: np.ndarray) -> Motion:
+    root = int(motion.humanoid.model.jnt_qposadr[0])
+    qpos = np.array(motion.qpos)
+    qpos[:, root : root + 3] += shift.astype(qpos.dtype)
+    if np.ptp(shift, axis=0).max() > 0:
+        return motion_from_qpos(
+            motion.humanoid, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance
+        )  # fmt: skip
+    return dataclasses.replace(motion, qpos=qpos, body_pos=_shifted_bodies(motion, shift))
+
+
+def _shifted_bodies(motion: Motion, shift: np.ndarray) -> np.ndarray:
+    pos = np.array(motion.body_pos)
+    pos[:, 1:] += shift[:, None].astype(pos.dtype)  # body 0 is the world
+    return pos

@@ -1,0 +1,40 @@
+"""Gaps and depths where they are known from how the body was put there."""
+
+import numpy as np
+import pytest
+from box_chair import SEAT, chair, scene_of
+
+import mjxhuman
+from mjxhuman.alignment import PartContact, seated, skin_of
+from mjxhuman.alignment.measure import fit_of, whole_body_depth
+
+SCENE = scene_of(chair(), at=[(-0.03, 0.0)])
+
+
+@pytest.fixture(scope="module")
+def body():
+    humanoid = mjxhuman.load_humanoid()
+    motion, skin = seated(humanoid, SEAT), skin_of(humanoid)
+    return skin, *skin.posed(motion.body_pos[:1], motion.body_quat[:1])
+
+
+@pytest.mark.parametrize("height", [0.03, 0.0, -0.01, -0.03, -0.10, -0.15])
+def test_depth_is_measured_along_the_contact_and_does_not_end_in_the_middle_of_the_plate(body, height):
+    skin, points, normals = body
+    points = points + [0.02, 0.0, height]
+    fit = fit_of(PartContact("Pelvis", "chair"), SCENE, skin, points, normals, np.arange(1))
+    assert fit.gap == pytest.approx(max(height, 0.0), abs=1e-3)
+    tilt = normals[0][(skin.part == 0) & skin.bearing].mean(0)
+    along = abs(tilt[2] / np.linalg.norm(tilt))
+    assert fit.depth == pytest.approx(max(-height, 0.0) / along, abs=2e-3)
+    assert fit.holds == (height == 0.0)
+    assert whole_body_depth(SCENE, points) <= 0.04
+
+
+def test_a_part_under_the_seat_or_beside_it_does_not_hold(body):
+    skin, points, normals = body
+    contact = PartContact("Pelvis", "chair")
+    beside = fit_of(contact, SCENE, skin, points + [0.0, 0.6, 0.0], normals, np.arange(1))
+    assert not beside.over and not beside.holds
+    under = fit_of(contact, SCENE, skin, points + [0.0, 0.0, -0.26], normals, np.arange(1))
+    assert not under.holds and not under.opposed
