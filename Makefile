@@ -10,7 +10,8 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 
 BIN = $(VENV)/bin
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# A test process that dies ends the run: pytest-xdist waits for ever for one that it started anew.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
 # Compiled programs are kept between runs and shared by the test processes.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
