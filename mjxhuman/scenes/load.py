@@ -49,7 +49,7 @@ def load_scene(
         are computed, which takes seconds to minutes for shapes that are not convex.
       seed: of what is sampled and searched.
       mass: kg of each object; None: the file's, else what its kind weighs (``objects.KINDS``).
-      kind: of furniture ("chair", "stool", "bench", "sofa", "table", "step"); None: as its name says.
+      kind: of furniture ("chair", "stool", "bench", "sofa", "table", "steps"); None: as its name says.
 
     Raises:
       FileNotFoundError: no such file.

@@ -157,8 +157,8 @@ def read_shapes(source: Source, kind: str) -> list[Shape]:
         raise
     except Exception as error:  # whatever the parsers of five formats raise
         raise source.error("file", f"content that cannot be read ({_reason(error)})", f"a whole .{kind} file") from None
-    shapes = [_shape(source, geometry) for geometry in geometries if isinstance(geometry, trimesh.Trimesh)]
-    shapes = [shape for shape in shapes if len(shape.faces)]
+    meshes = [geometry for geometry in geometries if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces)]
+    shapes = [_shape(source, mesh) for mesh in meshes]
     if not shapes:
         kinds = {type(geometry).__name__ for geometry in geometries}
         found = f"only {', '.join(sorted(kinds))}" if kinds - {"Trimesh"} else "none"
@@ -171,11 +171,11 @@ def read_shapes(source: Source, kind: str) -> list[Shape]:
 
 def _shape(source: Source, geometry: Any) -> Shape:
     name = str(geometry.metadata.get("name") or source.path.stem)
-    return Shape(
-        source.path.stem if name == "geometry" else name,
-        np.asarray(geometry.vertices, np.float64),
-        np.asarray(geometry.faces),
-    )
+    vertices, faces = np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces)
+    for field, array in (("vertices", vertices), ("faces", faces)):
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise source.error(field, f"shape {array.shape}", "three numbers each")
+    return Shape(source.path.stem if name == "geometry" else name, vertices, faces)
 
 
 def _check_counts(source: Source, kind: str, data: bytes) -> None:
@@ -198,15 +198,17 @@ def _check_counts(source: Source, kind: str, data: bytes) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the warnings and log lines of parsers: what they mean for us is found out by checks of our own."""
-    log = logging.getLogger("trimesh")
-    before = log.disabled
-    log.disabled = True
+    log, nowhere = logging.getLogger("trimesh"), logging.NullHandler()
+    before = log.propagate
+    log.addHandler(nowhere)
+    log.propagate = False
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.disabled = before
+        log.removeHandler(nowhere)
+        log.propagate = before
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ kept: materials, actuators and the like are taken out first, and meshes are read
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ from mjxhuman.scenes.types import Mesh
 _ROOTS = ("mujoco", "mujocoinclude")
 #: Elements of a model that say where geometry is.
 _KEPT = ("compiler", "default", "asset", "worldbody")
+#: Attributes that hold names.
+_TEXT = ("name", "class", "childclass", "file", "mesh")
 #: Geoms of these types are things; planes and height fields are ground.
 _THINGS = ("sphere", "capsule", "ellipsoid", "cylinder", "box", "mesh")
 #: Groups of geoms that viewers show.
@@ -105,6 +108,10 @@ def _model(source: Source) -> ET.Element:
                 parent.remove(child)
         parent.attrib.pop("material", None)
         parent.attrib.pop("hfield", None)
+    for element in root.iter():
+        for name, text in element.attrib.items():
+            if name not in _TEXT and re.search(r"(?i)(^|\s)[-+]?nan(\s|$)", text):  # MuJoCo goes on with it
+                raise source.error(f"{name} of <{element.tag}>", repr(text[:40]), "numbers")
     copies = [element.get("count", "1") for element in root.iter("replicate")]
     if not all(text.isdigit() and int(text) <= _COPIES for text in copies) or len(copies) > 2:
         raise source.error("replicate", ", ".join(copies)[:40], f"at most two, of {_COPIES} copies")

@@ -41,7 +41,7 @@ KINDS = {
     "bench": KnownKind(("bench", "pew"), None, _SEAT),
     "sofa": KnownKind(("sofa", "couch", "settee", "loveseat"), (25.0, 60.0), _SEAT),
     "table": KnownKind(("table", "desk", "workbench"), (10.0, 25.0), _TOP, "top"),
-    "step": KnownKind(("step", "stair", "stairs")),
+    "steps": KnownKind(("step", "steps", "stair", "stairs", "ladder")),
 }
 
 
