@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import mujoco
 import numpy as np
 
 from mjxhuman.humanoids import geometry
-from mjxhuman.humanoids.humanoid import ContactPoints
+from mjxhuman.humanoids.humanoid import ContactPoints, Humanoid
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.humanoids.record import BodyRecord
 
@@ -27,6 +30,10 @@ _FEET = (("L_Foot", ("L_Ankle", "L_Toe")), ("R_Foot", ("R_Ankle", "R_Toe")))
 #: surface. A few per cent under half the chest, waist and buttock depth (0.24, 0.22, 0.24 m) and the thigh's
 #: circumference over two pi (0.59 m) of adults (ANSUR, means of women and men), flesh being soft.
 SURFACE_RADIUS = {"Pelvis": 0.110, "Torso": 0.100, "Chest": 0.110, "L_Hip": 0.085, "R_Hip": 0.085}
+
+#: Likewise half way from hip to knee: a few per cent under the mean of the circumferences at the fold and above
+#: the knee (0.59 and 0.40 m), over two pi.
+MIDDLE_OF_THIGH = 0.075
 
 
 def contact_points(
@@ -61,6 +68,37 @@ def contact_points(
         radius = max(radius, SURFACE_RADIUS.get(name, 0.0) * stature / DEFAULT_STATURE)
         rows.append((group, body, (1.0 - where) * ends[0] + where * ends[1], radius))
     return _points(rows, tuple(group for group, _ in _FEET))
+
+
+@functools.lru_cache(maxsize=256)
+def furniture_points(humanoid: Humanoid) -> ContactPoints | None:
+    """Where a body may rest on furniture: its points, and the undersides of those of SMPL's topology.
+
+    On the floor nobody's buttocks carry without the thighs' ends, which are among the points. A seat carries at the
+    ischial tuberosities, under the hip joints, and along the thighs as far as it reaches: spheres of the flesh's
+    thickness about the hip joints and the middles of the thighs.
+    """
+    points = humanoid.contacts
+    if points is None or not humanoid.is_smpl:
+        return points
+    size, names = humanoid.stature / DEFAULT_STATURE, list(points.group_names)
+    rows = []
+    for side in "LR":
+        thigh, knee = (humanoid.body_names.index(f"{side}_{joint}") for joint in ("Hip", "Knee"))
+        middle = 0.5 * np.array(humanoid.model.body_pos[knee])
+        rows.append((names.index("Pelvis"), thigh, 0.0 * middle, SURFACE_RADIUS[f"{side}_Hip"] * size))
+        rows.append((len(names), thigh, middle, MIDDLE_OF_THIGH * size))
+        names.append(f"{side}_Thigh")
+    group, body, offset, radius = (np.array(column) for column in zip(*rows, strict=True))
+    return dataclasses.replace(
+        points,
+        body_id=np.concatenate([points.body_id, body]),
+        offset=np.concatenate([points.offset, offset]),
+        radius=np.concatenate([points.radius, radius]),
+        group=np.concatenate([points.group, group]),
+        group_names=tuple(names),
+        is_foot=np.concatenate([points.is_foot, np.zeros(len(rows), bool)]),
+    )
 
 
 def record_points(model: mujoco.MjModel, record: BodyRecord) -> ContactPoints:

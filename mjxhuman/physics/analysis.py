@@ -17,7 +17,9 @@ from mjxhuman.physics.contact_dynamics import body_kinematics, external_support,
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.runs.progress import compiling
+from mjxhuman.scenes.carrier import carrier
 from mjxhuman.scenes.surface import Surface, checked
+from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Array, Dynamics, Motion
 
 
@@ -95,7 +97,9 @@ def servo_torques(motion: Motion, surface: Surface | None = None) -> Float[np.nd
     return np.asarray(force)[..., body_address(motion.humanoid.model, motion.humanoid.body_names[1]).joint_qvel]
 
 
-def analyse(motion: Motion, surface: Surface | None = None, *, opposed: bool = True) -> Dynamics:
+def analyse(
+    motion: Motion, surface: Surface | None = None, *, scene: Scene | None = None, opposed: bool = True
+) -> Dynamics:
     """Contact-consistent inverse dynamics of a motion of a body with contact points: of SMPL's topology or a robot.
 
     See ``mjxhuman.physics.contact_dynamics`` for the method. Frames that are not valid are computed like any other.
@@ -103,16 +107,19 @@ def analyse(motion: Motion, surface: Surface | None = None, *, opposed: bool = T
     Args:
       motion: ``(T, ...)`` or ``(B, T, ...)``.
       surface: what may carry the body (see ``mjxhuman.scenes``); default the level floor z = 0.
+      scene: instead of a surface: floor and furniture, which stands where it is. Buttocks and thighs may then rest too,
+        and feet and the rest of the body share the load so that the joints do least (``load_sharing.spare_effort``).
       opposed: whether the feet push against each other as people's do (``contact_dynamics.oppose_feet``). Motion does
         not tell; of a body that a simulator moves by servos it is not to be expected.
 
     Raises:
-      ValueError: the humanoid has no contact points (its body is not in the registry), or the surface is none.
+      ValueError: the humanoid has no contact points (its body is not in the registry), the surface is none, or there
+        are both surface and scene.
     """
-    surface = checked(surface)
+    surface = carrier(surface, scene)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
-    contacts, numbers = make_contacts(motion.humanoid, dtype)
+    contacts, numbers = make_contacts(motion.humanoid, dtype, scene is not None)
     lead = motion.qpos.shape[:-1]
     arrays = tuple(flat_frames(np.asarray(x)) for x in (motion.qpos, motion.qvel, motion.qacc))
     with compiling("forces and torques"):

@@ -13,7 +13,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Float
 
-from mjxhuman.humanoids.humanoid import ContactPoints, Humanoid
+from mjxhuman.humanoids.contacts import furniture_points
+from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.types import Array
 
 #: Stands for an infinite limit (the world, the root), so that quotients and their derivatives stay finite.
@@ -27,6 +28,12 @@ class Contacts:
     contact_bodies: tuple[int, ...]  # (P,)
     contact_groups: tuple[int, ...]  # (P,)
     group_names: tuple[str, ...]  # (F,)
+    furniture: bool = dataclasses.field(default=False, kw_only=True)  # the points that rest on furniture are among them
+
+    @property
+    def flesh(self) -> tuple[bool, ...] | None:
+        """Which points yield when pressed against furniture: all but the feet's; None without furniture."""
+        return tuple(group not in (0, 1) for group in self.contact_groups) if self.furniture else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +72,10 @@ class AnatomyParams(ContactParams):
 
 
 @functools.lru_cache(maxsize=256)
-def make_contacts(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Contacts, ContactParams]:
-    """Split the contact points of a humanoid, which is all that forces need.
+def make_contacts(
+    humanoid: Humanoid, dtype: Any = np.float32, furniture: bool = False
+) -> tuple[Contacts, ContactParams]:
+    """Split the contact points of a humanoid, which is all that forces need; those for furniture too if asked.
 
     Raises:
       ValueError: it has none: its body is not in the registry.
@@ -76,13 +85,16 @@ def make_contacts(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Contacts
             f"humanoid {humanoid.name!r}: contact forces need contact points, which bodies of the registry have "
             "(humanoids.registry.register)"
         )
-    topology, numbers = _split(humanoid.contacts, dtype)
+    topology, numbers = _split(humanoid, dtype, furniture)
     return Contacts(**topology), ContactParams(**numbers)
 
 
-def _split(points: ContactPoints, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(humanoid: Humanoid, dtype: Any, furniture: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields of ``Contacts`` and of ``ContactParams``."""
+    points = furniture_points(humanoid) if furniture else humanoid.contacts
+    assert points is not None
     topology = {
+        "furniture": furniture,
         "contact_bodies": tuple(int(b) for b in points.body_id),
         "contact_groups": tuple(int(g) for g in points.group),
         "group_names": tuple(points.group_names),
@@ -92,8 +104,8 @@ def _split(points: ContactPoints, dtype: Any) -> tuple[dict[str, Any], dict[str,
 
 
 @functools.lru_cache(maxsize=256)
-def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, AnatomyParams]:
-    """Split the anatomy tables of a humanoid.
+def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32, furniture: bool = False) -> tuple[Anatomy, AnatomyParams]:
+    """Split the anatomy tables of a humanoid; with the contact points for furniture if asked.
 
     Raises:
       ValueError: the model is not of SMPL topology and has no anatomy.
@@ -106,7 +118,7 @@ def make_anatomy(humanoid: Humanoid, dtype: Any = np.float32) -> tuple[Anatomy, 
             f"humanoid {h.name!r}: feasibility needs contact points, capsules, joint ranges and torque limits, "
             "which only bodies of SMPL topology have"
         )
-    topology, points = _split(contacts, dtype)
+    topology, points = _split(h, dtype, furniture)
     anatomy = Anatomy(
         **topology,
         capsule_bodies=tuple(int(b) for b in capsules.body_id),

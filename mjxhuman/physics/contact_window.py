@@ -14,7 +14,7 @@ leaves is at rest on one side of that moment; one that slides moves on both.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ from mjxhuman.types import Array, Motion
 STEP = 0.05
 #: Frames that one call smooths: its temporaries fit a core's cache.
 CHUNK = 512
+#: Which points yield when pressed (``force_price``).
+Flesh: TypeAlias = tuple[bool, ...] | None
 
 
 class Trace(NamedTuple):
@@ -79,13 +81,15 @@ def _radius(radius: Array, normal: Array | None) -> Array:
     return radius[:, None] * (np.array([0.0, 0.0, 1.0])[:, None] if normal is None else normal)
 
 
-def smoothed(traced: Trace, radius: Array, valid: Bool[Array, " T"], dt: Array, reach: int) -> Bearing:
+def smoothed(
+    traced: Trace, radius: Array, valid: Bool[Array, " T"], dt: Array, reach: int, flesh: Flesh = None
+) -> Bearing:
     """What the points of one clip, frames last, bear in the mean of the window of ``reach`` frames about each frame."""
     sides = timeseries.one_sided(traced.centre, valid, dt, radius=reach, step=STEP)
     squares = (jnp.where(known, across_square(v + traced.roll, traced.normal), jnp.inf) for v, known in sides)
     square = jnp.minimum(*squares)
     square = jnp.where(jnp.isfinite(square), square, 0.0)  # no frame on either side
-    now = 1.0 / force_price(traced.distance, square)
+    now = 1.0 / force_price(traced.distance, square, flesh)
     arm = traced.centre - _radius(radius, traced.normal) - traced.com
     parts = [jnp.ones_like(now), *(arm[:, k] for k in range(3)), jnp.sqrt(square + 1e-12)]
     if traced.normal is not None:
@@ -102,23 +106,24 @@ def smoothed(traced: Trace, radius: Array, valid: Bool[Array, " T"], dt: Array, 
     return Bearing(jnp.stack([x, y, z], 1), 1.0 / mean, slip, normal, friction)
 
 
-def _smoothed(traced: Trace, radius: Array, valid: Array, dt: Array, reach: int) -> Bearing:
+def _smoothed(traced: Trace, radius: Array, valid: Array, dt: Array, reach: int, flesh: Flesh) -> Bearing:
     """``smoothed`` with the frame axis first, as the host keeps it."""
     last = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), traced)
-    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), smoothed(last, radius, valid, dt, reach))
+    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), smoothed(last, radius, valid, dt, reach, flesh))
 
 
-_smoothed_program = jax.jit(_smoothed, static_argnums=4, compiler_options=CPU_OPTIONS)
+_smoothed_program = jax.jit(_smoothed, static_argnums=(4, 5), compiler_options=CPU_OPTIONS)
 
 
-def window_bearing(motion: Motion, surface: Surface) -> Bearing:
+def window_bearing(motion: Motion, surface: Surface, furniture: bool = False) -> Bearing:
     """What the points bear in the window about every frame of a motion ``(*b, T)``, frames flat and last.
 
     Frames that are not valid take no part in any window. Motion and numbers of the surface may be traced.
+    ``furniture``: of the points that rest on furniture too.
     """
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
-    contacts, numbers = make_contacts(motion.humanoid, dtype)
+    contacts, numbers = make_contacts(motion.humanoid, dtype, furniture)
     constants, follow = (params, numbers, surface), functools.partial(trace, tree, contacts)
     reach = timeseries.window_radius(motion.dt)
     arrays = (motion.qpos, motion.qvel)
@@ -127,10 +132,10 @@ def window_bearing(motion: Motion, surface: Surface) -> Bearing:
         index, valid = _apart(motion.valid.shape, reach)
         spread = jax.tree.map(lambda x: x[..., index], traced)
         known = jnp.asarray(motion.valid).reshape(-1)[index] & valid
-        found = smoothed(spread, numbers.point_radius, known, jnp.asarray(motion.dt, dtype), reach)
+        found = smoothed(spread, numbers.point_radius, known, jnp.asarray(motion.dt, dtype), reach, contacts.flesh)
         return jax.tree.map(lambda x: x[..., np.flatnonzero(valid)], found)
     traced = map_frames(follow, constants, tuple(flat_frames(np.asarray(x)) for x in arrays))
-    return _in_chunks(traced, numbers.point_radius, np.asarray(motion.valid), motion.dt, reach)
+    return _in_chunks(traced, numbers.point_radius, np.asarray(motion.valid), motion.dt, reach, contacts.flesh)
 
 
 def _apart(shape: tuple[int, ...], reach: int) -> tuple[np.ndarray, np.ndarray]:
@@ -146,8 +151,8 @@ def _apart(shape: tuple[int, ...], reach: int) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(index, 0), index >= 0
 
 
-def _in_chunks(traced: Trace, radius: Array, valid: np.ndarray, dt: float, reach: int) -> Bearing:
-    """``smoothed`` of all clips in pieces, on one thread per core; one program per ``reach``."""
+def _in_chunks(traced: Trace, radius: Array, valid: np.ndarray, dt: float, reach: int, flesh: Flesh) -> Bearing:
+    """``smoothed`` of all clips in pieces, on one thread per core; one program per ``reach`` and ``flesh``."""
     index, frame = _apart(valid.shape, reach)
     known, gap = valid.reshape(-1)[index] & frame, 2 * reach + 1
     size = CHUNK if len(index) > CHUNK else bucket(len(index))
@@ -161,7 +166,7 @@ def _in_chunks(traced: Trace, radius: Array, valid: np.ndarray, dt: float, reach
         places = np.minimum(np.arange(start, start + size), len(index) - 1)
         part = jax.tree.unflatten(treedef, [row[index[places]] for row in rows])
         use = known[places] & (np.arange(start, start + size) < len(index))
-        results, tree = jax.tree.flatten(_smoothed_program(part, radius, use, step, reach))
+        results, tree = jax.tree.flatten(_smoothed_program(part, radius, use, step, reach, flesh))
         if not shape:
             shape.append(tree)
             joined.extend(np.empty((valid.size, *x.shape[1:]), x.dtype) for x in results)

@@ -96,6 +96,21 @@ def body_wrenches(
     return _wrenches(params, f, angvel, angacc, linacc, params.gravity)
 
 
+def less_forces(
+    wrenches: Wrenches, bodies: tuple[int, ...], force: Float[Array, "P 3 N"], point: Float[Array, "P 3 N"]
+) -> Wrenches:
+    """The wrenches less known forces, N, that act on ``bodies`` at world points, m."""
+    torque = cross(point - wrenches.origin, force)
+    members: dict[int, list[int]] = {}
+    for i, body in enumerate(bodies):
+        members.setdefault(body, []).append(i)
+    forces, torques = list(wrenches.force), list(wrenches.torque)
+    for body, index in members.items():
+        forces[body] = forces[body] - sum(force[i] for i in index)
+        torques[body] = torques[body] - sum(torque[i] for i in index)
+    return Wrenches(jnp.stack(forces), jnp.stack(torques), wrenches.origin)
+
+
 def _joint_wrenches(tree: Tree, f: Frames, wrenches: Wrenches) -> tuple[Array, Array]:
     """Each subtree's force in world axes and its moment about the body's origin in body axes, (B, 3, N) each."""
     total = keep(subtree_sum(tree, jnp.concatenate([wrenches.force, wrenches.torque], 1)))

@@ -21,7 +21,9 @@ from mjxhuman.physics.motion import flat_frames, humanoid_tree, motion_from_qpos
 from mjxhuman.rewards import clip as clip_time
 from mjxhuman.rewards import feasibility
 from mjxhuman.runs.progress import compiling
-from mjxhuman.scenes.surface import Surface, checked
+from mjxhuman.scenes.carrier import carrier
+from mjxhuman.scenes.surface import Surface
+from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion, Scores
 
 #: Fewest frames with a whole regression window: fewer say nothing about a motion.
@@ -52,6 +54,7 @@ def score(
     hard: bool = False,
     config: feasibility.Config | None = None,
     surface: Surface | None = None,
+    scene: Scene | None = None,
 ) -> Scores:
     """Score a motion against what carries it, by default the floor of its own world, z = 0. The motion is never moved.
 
@@ -63,6 +66,7 @@ def score(
       hard: feasibility only: count frames within tolerance instead of soft qualities.
       config: feasibility only: tolerances.
       surface: feasibility only: what may carry the body (see ``mjxhuman.scenes``).
+      scene: feasibility only, instead of a surface: floor and furniture, which stands where it is (see ``analyse``).
 
     Returns:
       ``Scores``. For feasibility, ``terms`` holds the sub-scores (0..1, higher is better) and, with the unit in the
@@ -70,12 +74,13 @@ def score(
 
     Raises:
       ValueError: unknown reward, a humanoid with other coordinates than the motion's, something that is no surface, or
-        any surface for the published reward, which knows none but z = 0.
+        any surface for the published reward, which knows none but z = 0, or both surface and scene.
     """
     if reward not in REWARDS:
         raise ValueError(f"reward: expected one of {', '.join(REWARDS)}, found {reward!r}")
-    if reward == "phymotion" and surface is not None:
-        raise ValueError("surface: the published reward knows none but the floor z = 0; expected None")
+    if reward == "phymotion" and (surface is not None or scene is not None):
+        name = "surface" if scene is None else "scene"
+        raise ValueError(f"{name}: the published reward knows none but the floor z = 0; expected None")
     if humanoid is not None and humanoid is not motion.humanoid:
         if humanoid.nq != motion.humanoid.nq or humanoid.layout != motion.humanoid.layout:
             raise ValueError(
@@ -87,7 +92,7 @@ def score(
         from mjxhuman.rewards.phymotion.score import score_motion
 
         return score_motion(motion)
-    return _feasibility(motion, hard, config or feasibility.Config(), checked(surface))
+    return _feasibility(motion, hard, config or feasibility.Config(), carrier(surface, scene), scene is not None)
 
 
 def in_ball_joints(motion: Motion) -> Motion:
@@ -102,15 +107,15 @@ def in_ball_joints(motion: Motion) -> Motion:
     return motion_from_qpos(twin, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
 
 
-def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface: Surface) -> Scores:
+def _feasibility(motion: Motion, hard: bool, config: feasibility.Config, surface: Surface, furniture: bool) -> Scores:
     motion = in_ball_joints(motion)
     dtype = np.dtype(motion.qpos.dtype)
     tree, params = humanoid_tree(motion.humanoid, dtype)
-    anatomy, numbers = make_anatomy(motion.humanoid, dtype)
+    anatomy, numbers = make_anatomy(motion.humanoid, dtype, furniture)
     fn = functools.partial(feasibility.frame_errors, tree, anatomy, config)
     lead = motion.qpos.shape[:-1]
     fields = (motion.qpos, motion.qvel, motion.qacc)
-    bears = window_bearing(motion, surface)
+    bears = window_bearing(motion, surface, furniture)
     if any(isinstance(x, jax.core.Tracer) for x in (*fields, *jax.tree.leaves(surface))):
         qpos, qvel, qacc = (flat_frames(x) for x in fields)
         out = fn(params, numbers, surface, qpos, qvel, qacc, bears)

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.physics.analysis import analyse
-from mjxhuman.physics.contact_dynamics import MEETING
+from mjxhuman.physics.load_sharing import MEETING
 from mjxhuman.rewards.score import score
 from mjxhuman.rewards.validation import damage
 from mjxhuman.scenes import HeightField, Plane, Surfaces
