@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_render,
         _add_track,
         _add_repair,
+        _add_stability,
         _add_run,
         _add_demo,
     ):
@@ -204,6 +205,36 @@ def _add_repair(commands: Any) -> None:
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
     add_flags(repair, LoadOptions)
+
+
+def _add_stability(commands: Any) -> None:
+    stability = _command(
+        commands,
+        "stability",
+        "say whether furniture stands: drop it on the floor from many starts",
+        "mjxhuman stability chair.glb",
+        "mjxhuman stability chair:3 chair:3:short_leg stool:1:tilt:0.2 --out out/stability",
+    )
+    stability.add_argument(
+        "objects",
+        nargs="+",
+        metavar="OBJECT",
+        help="files of furniture (write ./ before a file that is named like a kind), or built-in: KIND[:SEED[:DAMAGE"
+        "[:SEVERITY]]], for example chair:3:short_leg:0.5",
+    )
+    stability.add_argument("--drops", type=_at_least_1, default=16, metavar="D", help="starts of each (default 16)")
+    stability.add_argument("--seed", type=int, default=0, help="of the starts (default 0)")
+    stability.add_argument(
+        "--rule",
+        choices=("strict", "dso"),
+        default="strict",
+        help="strict (default): leans less than 5 degrees, moves less than 5 cm and rests, in 90 %% of the starts; "
+        "dso: leans less than 20 degrees, in half of them; both are in --out",
+    )
+    stability.add_argument("--out", metavar="DIR", help="write stability.jsonl and a picture of each object there")
+    stability.add_argument("--picture", choices=("png", "none"), default="png", help="pictures in --out (default png)")
+    stability.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    add_flags(stability, FileOptions, only=("up", "unit"))
 
 
 def _add_run(commands: Any) -> None:

@@ -24,6 +24,7 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.report.pack import drawable_geoms, geom_shape, ground_grid, side_of
 from mjxhuman.runs import optional
 from mjxhuman.scenes.surface import Surface, measure
+from mjxhuman.scenes.types import Mesh
 from mjxhuman.types import Dynamics
 
 #: RGB of left and right parts, of the others and of the ghost.
@@ -110,17 +111,28 @@ def _gl_context(width: int, height: int) -> Any:
 class Stage:
     """An offscreen window with floor and light. Use as a context manager.
 
-    ``ground`` is what ``report.pack.ground_grid`` says of a surface; None for the floor.
+    ``ground`` is what ``report.pack.ground_grid`` says of a surface; None for the floor. ``furniture`` stands on it:
+    meshes, each with its pose (7,) in m and wxyz and its colour (4,).
     """
 
-    def __init__(self, width: int, height: int, ground: tuple[np.ndarray, float, np.ndarray] | None = None) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        ground: tuple[np.ndarray, float, np.ndarray] | None = None,
+        furniture: Sequence[tuple[Mesh, np.ndarray, Sequence[float]]] = (),
+    ) -> None:
         self._scale = 2 if width * height < _SMALL else 1
         letters = 150 if height >= _HIGH else 100 * self._scale
         width, height = self._scale * width, self._scale * height
         words, data = _ground(ground)
         xml = _STAGE.format(width=width, height=height, fov=FIELD_OF_VIEW, **words)
         self._gl = _gl_context(width, height)
-        self._model = mujoco.MjModel.from_xml_string(xml)
+        spec = mujoco.MjSpec.from_string(xml)
+        self._stage_geoms = len(spec.geoms)
+        for number, piece in enumerate(furniture):
+            _furnish(spec, f"furniture{number}", *piece)
+        self._model = spec.compile()
         self._model.hfield_data[:] = data
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
@@ -147,7 +159,9 @@ class Stage:
             self._model, self._data, mujoco.MjvOption(), None, camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
         for i in range(self._scene.ngeom):  # decoration casts no shadow: the floor would cast one on itself
-            self._scene.geoms[i].category = mujoco.mjtCatBit.mjCAT_DECOR.value
+            stands = self._scene.geoms[i].objid >= self._stage_geoms
+            category = mujoco.mjtCatBit.mjCAT_DYNAMIC if stands else mujoco.mjtCatBit.mjCAT_DECOR
+            self._scene.geoms[i].category = category.value
         for i in range(self._scene.nlight):  # the shadow map covers a few metres around the light's axis
             light = self._scene.lights[i]
             if not light.headlight:
@@ -201,6 +215,18 @@ def _ground(grid: tuple[np.ndarray, float, np.ndarray] | None) -> tuple[dict[str
     x, y = origin + half
     geom = f'<geom type="hfield" hfield="ground" pos="{x} {y} {low}" material="floor"/>'
     return {"heights": field, "ground": geom}, (above / span).ravel()
+
+
+def _furnish(spec: mujoco.MjSpec, name: str, mesh: Mesh, pose: np.ndarray, rgba: Sequence[float]) -> None:
+    spec.add_mesh(
+        name=name,
+        uservert=np.asarray(mesh.vertices, float).ravel(),
+        userface=np.asarray(mesh.faces).ravel(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # the others refuse meshes that enclose nothing
+    )
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, pos=pose[:3], quat=pose[3:], rgba=rgba, contype=0, conaffinity=0
+    )
 
 
 class _Body:

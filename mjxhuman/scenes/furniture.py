@@ -59,6 +59,21 @@ def make_furniture(kind: str, seed: int = 0, damage: str | None = None) -> Scene
     return Scene(objects=(made,), poses=resting((made,)), provenance=provenance)
 
 
+def named_furniture(text: str) -> Scene | None:
+    """``make_furniture`` of a text ``KIND[:SEED[:DAMAGE[:SEVERITY]]]``; None where it does not begin with a kind.
+
+    Raises:
+      ValueError: a seed or damage that there is none of.
+    """
+    kind, _, rest = text.partition(":")
+    if kind not in KINDS:
+        return None
+    seed, _, damage = rest.partition(":")
+    if seed and not seed.isdecimal():
+        raise ValueError(f"{text}: seed: expected a whole number of 0 or more after {kind!r}, found {seed!r}")
+    return make_furniture(kind, int(seed or 0), damage or None)
+
+
 def _damage(text: str | None) -> tuple[str, float]:
     name, _, number = (text or "").partition(":")
     if text is not None and name not in DAMAGES:
