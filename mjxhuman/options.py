@@ -25,6 +25,8 @@ GROUNDS = ("none", "lowest", "stance", "plane")
 RETIMES = ("none", "auto")
 #: What stands for a value that is to be found.
 AUTO = "auto"
+#: Kinds of furniture; ``mjxhuman.scenes.objects.KINDS`` says what is known of each.
+FURNITURE = ("chair", "stool", "bench", "sofa", "table", "steps")
 REWARDS = ("feasibility", "phymotion")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,6 +132,24 @@ class FileOptions(Record):
     quaternion: str | None = option(
         None, "order of the root's quaternion in a .csv (default: found)", choices=("wxyz", "xyzw")
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FurnitureOptions(Record):
+    """What a file of furniture does not say (default: its format, else the one reading that stands like furniture)."""
+
+    up: str | None = option(None, "up axis of the file (a minus sign as in --up=-y)", choices=UP_AXES)
+    unit: str | float | None = option(
+        None, f"length unit of the file: {', '.join(UNITS)}, or metres per unit", kind=_length_unit
+    )
+    parts: str | None = option(
+        None, "convex pieces of the object, a file or folder (default: computed)", kind=os.fspath, metavar="FILE"
+    )
+    kind: str | None = option(None, "what it is (default: as its name says)", choices=FURNITURE)
+    mass: float | None = option(
+        None, "mass of each object, kg (default: the file's, else what its kind weighs)", kind=positive("kilograms"),
+        metavar="KG", stored=float,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -322,7 +342,7 @@ def takes(record: type[Record]) -> Callable[[F], F]:
     return decorate
 
 
-_NAMES = {field.name for field in dataclasses.fields(ScoreOptions)}
+_NAMES = {field.name for record in (ScoreOptions, FurnitureOptions) for field in dataclasses.fields(record)}
 
 
 def spelt(text: str, form: str) -> str:

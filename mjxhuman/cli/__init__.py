@@ -13,6 +13,7 @@ from typing import Any
 from mjxhuman.options import (
     ClipOptions,
     FileOptions,
+    FurnitureOptions,
     LoadOptions,
     SceneOptions,
     ScoreOptions,
@@ -95,7 +96,9 @@ def _add_info(commands: Any) -> None:
         "mjxhuman info",
         "mjxhuman info walk.amc",
     )
-    info.add_argument("file", nargs="?", metavar="FILE", help="a motion file, a video or 2D keypoints; not retargeted")
+    info.add_argument(
+        "file", nargs="?", metavar="FILE", help="a motion file, a video, 2D keypoints or furniture; only read"
+    )
     info.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     add_flags(info, FileOptions)
     add_flags(info, VideoOptions, only=("camera",))
@@ -234,7 +237,7 @@ def _add_stability(commands: Any) -> None:
     stability.add_argument("--out", metavar="DIR", help="write stability.jsonl and a picture of each object there")
     stability.add_argument("--picture", choices=("png", "none"), default="png", help="pictures in --out (default png)")
     stability.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    add_flags(stability, FileOptions, only=("up", "unit"))
+    add_flags(stability, FurnitureOptions)
 
 
 def _add_run(commands: Any) -> None:

@@ -14,15 +14,21 @@ from mjxhuman.data import QposMotion, read_motion
 from mjxhuman.data.formats import Format, formats
 from mjxhuman.data.keypoints import Detections, read_detections
 from mjxhuman.data.npz import AnyMotion
+from mjxhuman.data.source import Source
 from mjxhuman.data.video import Video
 from mjxhuman.encoders import encoder_table
 from mjxhuman.options import FileOptions, VideoOptions, keywords, record_of
 from mjxhuman.recovery.load import given_camera, kind_of
 from mjxhuman.runs import describe, json_line
 from mjxhuman.runs.terminal import printable
+from mjxhuman.scenes.formats import is_furniture, scene_formats
+from mjxhuman.scenes.load import read_furniture
+from mjxhuman.scenes.mesh import components
+from mjxhuman.scenes.types import Scene
 from mjxhuman.types import BodyMotion, SkeletonMotion
 
-EXTRAS = {"torch": "torch", "video": "av", "encoders": "transformers", "view": "viser", "smplx": "smplx"}
+EXTRAS = {"torch": "torch", "video": "av", "encoders": "transformers", "view": "viser", "smplx": "smplx",
+          "scenes": "trimesh"}  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +49,10 @@ def installation() -> dict[str, Any]:
         for fmt in formats()
         if fmt.kind != "refused"
     ]
+    rows += [
+        {"name": fmt.name, "suffix": ", ".join(fmt.suffixes), "holds": f"furniture: {fmt.holds}", "tested": True}
+        for fmt in scene_formats()
+    ]
     extras = {name: importlib.util.find_spec(module) is not None for name, module in EXTRAS.items()}
     encoders = {
         name: {"gives": e.gives, "needs": e.needs, "installed": e.available(), "tested": e.proven}
@@ -58,6 +68,10 @@ def _suffixes(fmt: Format) -> str:
 def file_facts(args: argparse.Namespace) -> dict[str, Any]:
     """What a file says and what had to be assumed; nothing is fitted, no network looks at a video."""
     path = Path(args.file)
+    source = Source(path)
+    source.require_file()
+    if is_furniture(source):
+        return _furniture(path, args)
     kind = kind_of(path)
     if kind == "video":
         return _video(Video(path, fps=args.fps))
@@ -65,6 +79,27 @@ def file_facts(args: argparse.Namespace) -> dict[str, Any]:
         camera = given_camera(record_of(VideoOptions, args))
         return _keypoints(read_detections(path, fps=args.fps, image_size=camera.image_size if camera else None))
     return _motion(read_motion(path, **keywords(FileOptions, args)))
+
+
+def _furniture(path: Path, args: argparse.Namespace) -> dict[str, Any]:
+    found = read_furniture(path, up=args.up, unit=args.unit)
+    if isinstance(found, Scene):
+        named = [(o.name, o.kind, o.mesh) for o in found.objects]
+        where = found.provenance
+    else:
+        items, where = found
+        named = [(placed.item.name, placed.kind, placed.mesh) for placed in items]
+    objects = []
+    for name, kind, mesh in named:
+        size = " x ".join(f"{x:.3f}" for x in np.ptp(mesh.vertices, axis=0))
+        parts = int(components(mesh).max()) + 1
+        objects.append(
+            f"{printable(name)}{f' ({kind})' if kind else ''}: {size} m, {len(mesh.faces)} faces, {parts} parts"
+        )
+    return {
+        "holds": "furniture", "objects": objects, "path": str(path), "format": where.format, "licence": where.licence,
+        "conventions": where.conventions,
+    }  # fmt: skip
 
 
 def _motion(motion: AnyMotion) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mjxhuman.cli.reading import output_folder
+from mjxhuman.cli.reading import output_folder, scene_of
 from mjxhuman.math.statistics import wilson_interval
 from mjxhuman.report.furniture import FALLEN, WOOD, draw_scene
 from mjxhuman.report.render import NoOpenGL, save_png
@@ -18,7 +18,6 @@ from mjxhuman.runs import json_line, progress
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes.furniture import named_furniture
 from mjxhuman.scenes.furniture_kinds import KINDS
-from mjxhuman.scenes.load import load_scene
 from mjxhuman.scenes.stability import Stability, stability
 from mjxhuman.scenes.types import Scene
 
@@ -136,7 +135,7 @@ def _scenes(args: argparse.Namespace) -> Iterator[tuple[str, Scene | str]]:
         for name in args.objects:
             scene = built_in[name]
             try:
-                yield name, load_scene(name, up=args.up, unit=args.unit) if scene is None else scene
+                yield name, scene_of(name, args) if scene is None else scene
             except ValueError as error:
                 yield name, str(error)
 

@@ -65,6 +65,13 @@ def scene_formats() -> tuple[SceneFormat, ...]:
     return tuple(_FORMATS)
 
 
+def is_furniture(source: Source) -> bool:
+    """Whether a file is of one of these formats, or a folder has a file that is."""
+    if not source.path.is_dir():
+        return any(fmt.sniff(source) for fmt in _FORMATS)
+    return any(path.suffix.lower() in (*mesh_files.SUFFIXES, ".urdf", ".xml") for path in source.path.iterdir())
+
+
 def read_contents(source: Source) -> tuple[str, Contents | Scene]:
     """The name of the format of a file or folder, and what it holds.
 

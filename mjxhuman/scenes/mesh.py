@@ -78,12 +78,16 @@ def components(mesh: Mesh) -> np.ndarray:
 def hidden(mesh: Mesh, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Which ``points (n, 3)`` beside ``faces (n,)`` lie inside components that these do not belong to ``(n,)``."""
     label = components(mesh)
+    order = np.argsort(label, kind="stable")
     enclosed = np.zeros(len(points))
-    for k in range(label.max() + 1):
-        part = Mesh(mesh.vertices, mesh.faces[label == k])
+    for own in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+        if len(own) < 4:  # encloses nothing
+            continue
+        part = Mesh(mesh.vertices, mesh.faces[own])
         corners = part.vertices[part.faces].reshape(-1, 3)
-        near = (label[faces] != k) & (points > corners.min(0)).all(1) & (points < corners.max(0)).all(1)
-        enclosed[near] += winding_number(part, points[near])
+        near = (label[faces] != label[own[0]]) & (points > corners.min(0)).all(1) & (points < corners.max(0)).all(1)
+        if near.any():
+            enclosed[near] += winding_number(part, points[near])
     return np.abs(enclosed) > 0.5
 
 

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 
 import mjxhuman
+from mjxhuman.cli import main
+from mjxhuman.cli.reading import scene_of
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import up_rotation
 from mjxhuman.options import UNITS
 from mjxhuman.scenes import load_scene, save_scene
 from mjxhuman.scenes.convex import box_corners, hull_mesh, join
+from mjxhuman.scenes.furniture import make_furniture
 from mjxhuman.scenes.mesh import winding_number
 from mjxhuman.scenes.types import Mesh
 
@@ -18,16 +23,16 @@ trimesh = pytest.importorskip("trimesh")
 def chair_boxes():
     """A chair that faces +x: seat top at 0.45 m, back on the side of -x; feet and back are not symmetric."""
     legs = [box_corners([0.02, 0.02, 0.205], [x, y, 0.205]) for x in (-0.19, 0.19) for y in (-0.18, 0.18)]
-    return [*legs, box_corners([0.21, 0.2, 0.02], [0, 0, 0.43]), box_corners([0.015, 0.2, 0.2], [-0.195, 0, 0.65])]
+    return [*legs, box_corners([0.22, 0.21, 0.02], [0, 0, 0.43]), box_corners([0.015, 0.2, 0.2], [-0.195, 0, 0.65])]
 
 
 CHAIR = join([hull_mesh(corners) for corners in chair_boxes()])
 
 
-def written(path, mesh: Mesh = CHAIR, up: str = "z", unit: str = "m", suffix: str = "obj"):
+def written(path, mesh: Mesh = CHAIR, up: str = "z", unit: str = "m", suffix: str = "obj", name: str = "chair"):
     """A file of a mesh (z up, m) in another axis and unit."""
     vertices = mesh.vertices @ up_rotation(up) / UNITS[unit]
-    file = path / f"chair.{suffix}"
+    file = path / f"{name}.{suffix}"
     trimesh.Trimesh(vertices, mesh.faces, process=False).export(file, **({"header": ""} if suffix == "obj" else {}))
     return file
 
@@ -68,7 +73,7 @@ def test_shared_furniture_has_the_sizes_that_are_known(shared, name, size, heigh
 def test_files_without_conventions_are_read_the_one_way_that_stands(tmp_path, suffix, up, unit):
     scene = load_scene(written(tmp_path, up=up, unit=unit, suffix=suffix))
     (chair,) = scene.objects
-    np.testing.assert_allclose(chair.mesh.vertices.max(0), [0.21, 0.2, 0.85], atol=1e-5)
+    np.testing.assert_allclose(chair.mesh.vertices.max(0), [0.22, 0.21, 0.85], atol=1e-5)
     assert (chair.points[np.abs(chair.normals[:, 2]) < 0.1, 0] < -0.17).any()  # the back is still at -x
     assert f"{up} is up: only so it stands like furniture" in lines_of(scene)
     assert f"1 length unit is {UNITS[unit]:g} m: only so it has its size" in lines_of(scene)
@@ -76,7 +81,7 @@ def test_files_without_conventions_are_read_the_one_way_that_stands(tmp_path, su
 
 def test_a_glb_has_y_up_and_metres_by_its_format(tmp_path):
     chair = load_scene(written(tmp_path, up="y", suffix="glb")).objects[0]
-    np.testing.assert_allclose(chair.mesh.vertices.max(0), [0.21, 0.2, 0.85], atol=1e-6)
+    np.testing.assert_allclose(chair.mesh.vertices.max(0), [0.22, 0.21, 0.85], atol=1e-6)
     with pytest.raises(
         MotionFileError, match=r"size: found 850 m \(in mm it is 0.85 m\), expected 0.05-10 m, or the arg"
     ):
@@ -90,16 +95,16 @@ def test_comments_of_a_file_and_flags_decide(tmp_path):
     assert scene.objects[0].mesh.vertices[:, 2].max() == pytest.approx(0.85)
     assert (lines_of(scene), scene.provenance.licence) == ("", "CC0")
     lying = load_scene(file, up="z", unit="inch").objects[0]
-    np.testing.assert_allclose(np.ptp(lying.mesh.vertices, axis=0), np.array([0.4, 0.85, 0.42]) * 2.54, atol=1e-6)
+    np.testing.assert_allclose(np.ptp(lying.mesh.vertices, axis=0), np.array([0.42, 0.85, 0.44]) * 2.54, atol=1e-6)
 
 
 def test_two_readings_are_an_error_that_names_the_flag(tmp_path):
     cube = hull_mesh(box_corners([0.4, 0.35, 0.42], [0, 0, 0.42]))
     with pytest.raises(MotionFileError, match=r"up axis: found several readings .*, or the argument up="):
-        load_scene(written(tmp_path, cube), kind="")
+        load_scene(written(tmp_path, cube, name="cube"))
     with pytest.raises(MotionFileError, match=r"length unit: found several readings .*, or the argument unit="):
-        load_scene(written(tmp_path, cube, unit="inch"), up="z", kind="")
-    assert load_scene(written(tmp_path, cube), up="z", kind="").objects[0].mesh.vertices[:, 2].max() == 0.84
+        load_scene(written(tmp_path, cube, unit="inch", name="cube"), up="z")
+    assert load_scene(written(tmp_path, cube, name="cube"), up="z").objects[0].mesh.vertices[:, 2].max() == 0.84
 
 
 def test_a_seat_at_no_height_to_sit_at_is_a_warning_with_the_likely_unit(tmp_path):
@@ -113,7 +118,7 @@ def test_a_seat_at_no_height_to_sit_at_is_a_warning_with_the_likely_unit(tmp_pat
 def test_an_object_stands_on_the_floor_below_its_middle(tmp_path):
     moved = Mesh(CHAIR.vertices + [3.0, -2.0, 0.1], CHAIR.faces)
     scene = load_scene(written(tmp_path, moved))
-    np.testing.assert_allclose(scene.objects[0].mesh.vertices.min(0), [-0.21, -0.2, 0], atol=1e-7)
+    np.testing.assert_allclose(scene.objects[0].mesh.vertices.min(0), [-0.22, -0.21, 0], atol=1e-7)
     assert scene.provenance.ground_offset == pytest.approx(-0.1)
     assert "moved by -0.1000 m along z: the lowest point is on the floor" in lines_of(scene)
 
@@ -137,6 +142,25 @@ def test_what_is_saved_is_read_as_it_was(tmp_path):
         np.testing.assert_array_equal(getattr(again.objects[0], name), getattr(scene.objects[0], name))
     np.testing.assert_array_equal(again.objects[0].parts.planes, scene.objects[0].parts.planes)
     np.testing.assert_array_equal(again.objects[0].mesh.faces, scene.objects[0].mesh.faces)
+
+
+def test_a_saved_scene_takes_no_options(tmp_path):
+    file = save_scene(tmp_path / "scene.npz", load_scene(written(tmp_path)))
+    with pytest.raises(MotionFileError, match="mass: found an argument, expected none"):
+        load_scene(file, mass=5.0)
+
+
+def test_a_command_takes_files_and_what_is_built_in(tmp_path, capsys):
+    args = argparse.Namespace(unit="mm", mass=6.0)
+    file = written(tmp_path, unit="mm")
+    assert float(scene_of(str(file), args).objects[0].mass) == 6.0
+    assert scene_of("chair:3:short_leg", args).names == make_furniture("chair", 3, "short_leg").names
+    with pytest.raises(FileNotFoundError, match="chairs: no such file, and none of the kinds chair, stool"):
+        scene_of("chairs", args)
+    assert main(["info", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "chair (chair): 0.440 x 0.420 x 0.850 m, 72 faces, 6 parts" in said
+    assert "1 length unit is 0.001 m: only so it has its size" in said
 
 
 def test_bodies_of_a_model_are_objects_where_they_stand(tmp_path):
@@ -188,7 +212,7 @@ def test_arguments_are_checked(tmp_path):
         ({"unit": "furlong"}, "unit: expected one of m, cm"),
         ({"seed": -1}, "seed: expected a whole number"),
         ({"mass": 1000.0}, "mass of 'chair': found 1000 kg, expected 0.1 to 500 kg, or the argument mass="),
-        ({"kind": "throne"}, "kind of 'chair': found 'throne'"),
+        ({"kind": "throne"}, "kind: expected one of chair, stool"),
     ):
         with pytest.raises(ValueError, match=message):
             load_scene(file, **options)
