@@ -18,6 +18,7 @@ from mjxhuman.version import __version__
 if TYPE_CHECKING:
     from mjxhuman.alignment import Alignment, align
     from mjxhuman.humanoids import Humanoid, load_humanoid
+    from mjxhuman.interaction import Outcome, simulate_scene
     from mjxhuman.physics import inverse_dynamics
     from mjxhuman.physics.analysis import analyse
     from mjxhuman.physics.motion import motion_from_qpos, resample
@@ -35,6 +36,8 @@ _HOME = {
     "align": "mjxhuman.alignment",
     "Humanoid": "mjxhuman.humanoids",
     "load_humanoid": "mjxhuman.humanoids",
+    "Outcome": "mjxhuman.interaction",
+    "simulate_scene": "mjxhuman.interaction",
     "inverse_dynamics": "mjxhuman.physics",
     "analyse": "mjxhuman.physics.analysis",
     "motion_from_qpos": "mjxhuman.physics.motion",
@@ -55,9 +58,10 @@ _HOME = {
 }
 
 __all__ = [
-    "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Plan", "Provenance", "Scores", "__version__",
+    "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance", "Scores",
+    "__version__",
     "align", "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture",
-    "motion_from_qpos", "plan", "resample", "score", "signed_distance", "stability",
+    "motion_from_qpos", "plan", "resample", "score", "signed_distance", "simulate_scene", "stability",
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from mjxhuman.options import ClipOptions
 from mjxhuman.physics.analysis import servo_torques
 from mjxhuman.physics.motion import resample
 from mjxhuman.recovery.load import load_clip
+from mjxhuman.scenes.surface import Surface
 from mjxhuman.types import Array, Motion
 
 #: Fewest frames of a clip (PHC, ``motion_lib_base.py``: 5): shorter ones hold no motion to track.
@@ -119,11 +120,13 @@ class Curriculum:
         return uniform * base + (1.0 - uniform) * hard / jnp.sum(hard)
 
 
-def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float] | None = None) -> ClipLibrary:
+def make_library(
+    motions: Sequence[Motion], fps: float, weights: Sequence[float] | None = None, surface: Surface | None = None
+) -> ClipLibrary:
     """Put motions of one humanoid on the device, resampled to ``fps``.
 
-    Each motion keeps its longest run of valid frames, and its joint torques are computed (``physics.analyse``). Motions
-    with controls (plans) keep them.
+    Each motion keeps its longest run of valid frames, and its joint torques are computed (``physics.analyse``), carried
+    by ``surface``, by default the level floor. Motions with controls (plans) keep them.
 
     Raises:
         ValueError: no motions, motions of different humanoids, one without ``MIN_FRAMES`` valid frames in a row, plans
@@ -147,20 +150,20 @@ def make_library(motions: Sequence[Motion], fps: float, weights: Sequence[float]
             if servos not in (None, motion.controls.servos):
                 raise ValueError(f"{name}: found a plan for servos {motion.controls.servos}, the first has {servos}")
             servos = motion.controls.servos
-        arrays.append(_longest_run(motion if same_rate else resample(motion, fps), name))
+        arrays.append(_longest_run(motion if same_rate else resample(motion, fps), name, surface))
     weight = np.ones(len(arrays)) if weights is None else np.asarray(weights, float)
     if weight.shape != (len(arrays),) or not (np.all(weight >= 0) and np.sum(weight) > 0):
         raise ValueError(f"weights: expected {len(arrays)} numbers >= 0, not all zero, found {weight.tolist()}")
     return _pack(arrays, weight, [m.provenance.path or f"clip{i}" for i, m in enumerate(motions)], fps, servos)
 
 
-def _longest_run(motion: Motion, name: str) -> tuple[np.ndarray, ...]:
+def _longest_run(motion: Motion, name: str, surface: Surface | None) -> tuple[np.ndarray, ...]:
     first, stop = longest_run(motion.valid)
     if stop - first < MIN_FRAMES:
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {motion.fps:g} Hz, found {stop - first}"
         )
-    torque = servo_torques(motion)
+    torque = servo_torques(motion, surface)
     control = np.full(torque.shape, np.nan) if motion.controls is None else motion.controls.target
     return tuple(np.asarray(x, np.float32)[first:stop] for x in (motion.qpos, motion.qvel, torque, control))
 

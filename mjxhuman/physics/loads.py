@@ -93,7 +93,9 @@ def contact_forces(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[np.ndarr
     contact = data.contact
     if model.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL or np.any(contact.dim != 3):
         raise ValueError("contacts: expected pyramidal cones of three dimensions, found others")
-    edges = data.efc_force[contact.efc_address[:, None] + np.arange(4)]
+    found, end = np.append(data.efc_force, np.zeros(4)), len(data.efc_force)
+    first = np.where(contact.efc_address < 0, end, contact.efc_address)  # MuJoCo leaves out contacts that do nothing
+    edges = found[first[:, None] + np.arange(4)]
     pressed = edges.sum(1)
     local = np.stack(
         [

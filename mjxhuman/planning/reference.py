@@ -16,6 +16,7 @@ from mjxhuman.humanoids.actuated import Actuated
 from mjxhuman.math.timeseries import longest_run
 from mjxhuman.physics.simulate import Simulator
 from mjxhuman.planning import terms
+from mjxhuman.scenes.surface import Surface
 from mjxhuman.types import Motion
 
 #: rad by which feed-forward alone may move a target from the reference's pose: inverse dynamics of a motion that no
@@ -59,9 +60,12 @@ class Reference:
         return self.ctrl[np.minimum(first + np.arange(horizon), self.frames - 1)]
 
 
-def make_reference(motion: Motion, simulator: Simulator) -> Reference:
-    """The reference of a motion that is at the control rate and in the simulator's coordinates."""
-    library = make_library([motion], 1.0 / simulator.dt)
+def make_reference(motion: Motion, simulator: Simulator, surface: Surface | None = None) -> Reference:
+    """The reference of a motion that is at the control rate and in the body's coordinates.
+
+    Feed-forward control supposes that ``surface`` carries the body, by default the level floor.
+    """
+    library = make_library([motion], 1.0 / simulator.dt, surface=surface)
     qpos, qvel = (np.asarray(x, np.float64) for x in (library.qpos, library.qvel))
     features = jax.device_get(_features(simulator, library.qpos, library.qvel))
     return Reference(motion, qpos, qvel, _feed_forward(library, simulator), features)

@@ -100,18 +100,19 @@ class Search:
         self.scale = settings.noise * np.repeat(scale, servos.axes)
         self.basis = sampling.knot_basis(settings.horizon, settings.spacing)
         self.simulated_steps = 0
+        at = simulator.address  # the objective knows the body alone, whatever else is simulated
         chosen, rule = dict(objective or terms.TERMS), sampling.RULES[settings.rule]
 
         def judge(qpos: Array, qvel: Array, offset: Array, wanted: terms.Features) -> tuple[Array, Array]:
             """Cost (n,) and share in the next step (n,) of samples (n, H, .)."""
-            body = terms.features(humanoid, qpos, qvel)
+            body = terms.features(humanoid, qpos[..., at.qpos], qvel[..., at.qvel])
             look = terms.Outlook(body, wanted, jnp.moveaxis(offset, -1, 0), feet)
             found = terms.residuals(chosen, look)
             return jnp.sum(found * found, 1), rule(found)
 
         self.judge = jax.jit(judge)
         self._rollout = jax.jit(simulator.rollout)
-        self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos, qvel))
+        self._features = jax.jit(lambda qpos, qvel: terms.features(humanoid, qpos[..., at.qpos], qvel[..., at.qvel]))
 
     def run(
         self,
@@ -122,7 +123,7 @@ class Search:
     ) -> Trail:
         """Plan a reference from its first frame to its last, or to where the simulation broke down every time.
 
-        The body begins in ``start``, or in the reference's state.
+        The body begins in ``start``, or in the reference's state; beside objects ``start`` has to say where they are.
         """
         path, around = None, None
         if start is None:

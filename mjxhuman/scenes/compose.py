@@ -48,6 +48,25 @@ class Layout:
     boxes: bool  # whether every piece is a box: simpler geoms, and the only ones that differ between scenes under MJX
     corners: int  # vertices of all pieces together, where they are hulls
 
+    def slots(self, scene: Scene) -> tuple[int, ...]:
+        """Which of the layout's objects each of the scene's is, (O,): first those that move.
+
+        Raises:
+            ValueError: the layout does not hold the scene.
+        """
+        free = [i for i, o in enumerate(scene.objects) if o.free]
+        fixed = [i for i, o in enumerate(scene.objects) if not o.free]
+        most = max((len(o.parts.mask) for o in scene.objects), default=0)
+        if len(free) > self.free or len(fixed) > self.fixed or most > self.pieces:
+            raise ValueError(
+                f"scene: expected at most {self.free} free and {self.fixed} fixed objects of {self.pieces} pieces, "
+                f"found {len(free)} and {len(fixed)} of {most}"
+            )
+        if self.boxes and not all(as_boxes(o) is not None for o in scene.objects):
+            raise ValueError("scene: expected boxes, as the layout's other scenes have, found other pieces")
+        slots = {i: k for k, i in enumerate(free)} | {i: self.free + k for k, i in enumerate(fixed)}
+        return tuple(slots[i] for i in range(len(scene.objects)))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Composed:
@@ -145,7 +164,7 @@ def compose(humanoid: Humanoid, scene: Scene, layout: Layout | None = None, **op
         ValueError: a scene that the layout does not hold.
     """
     layout = layout or common_layout([scene])
-    slots = _slots(scene, layout)
+    slots = layout.slots(scene)
     furnish = None if not (layout.free + layout.fixed) else lambda spec: _furnish(spec, humanoid, scene, layout)
     actuated = actuated_humanoid(humanoid, scene=furnish, **options)
     return Composed(actuated, scene, tuple(int(actuated.model.body(f"object{slot}").id) for slot in slots))
@@ -176,7 +195,7 @@ def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple
     Bodies are named "object0", "object1", ..., first those that move. Returns the geoms: name, whether it is there (a
     pair with one that is not gets the margin ``OFF``), and friction.
     """
-    slots = dict(zip(_slots(scene, layout), range(len(scene.objects)), strict=True))
+    slots = dict(zip(layout.slots(scene), range(len(scene.objects)), strict=True))
     groups: list[list[tuple[str, bool, float]]] = []
     corners = 0
     for slot in range(layout.free + layout.fixed):
@@ -257,26 +276,6 @@ def _skin_geoms(spec: mujoco.MjSpec, humanoid: Humanoid) -> list[str]:
         )  # fmt: skip
     spheres = [p.geomname2 for p in spec.pairs if p.geomname1 == "floor" and "_contact" in p.geomname2]
     return found + [s for s in spheres if s.split("_contact")[0] not in names]
-
-
-def _slots(scene: Scene, layout: Layout) -> tuple[int, ...]:
-    """Which of the layout's objects each of the scene's is.
-
-    Raises:
-        ValueError: the layout does not hold the scene.
-    """
-    free = [i for i, o in enumerate(scene.objects) if o.free]
-    fixed = [i for i, o in enumerate(scene.objects) if not o.free]
-    most = max((len(o.parts.mask) for o in scene.objects), default=0)
-    if len(free) > layout.free or len(fixed) > layout.fixed or most > layout.pieces:
-        raise ValueError(
-            f"scene: expected at most {layout.free} free and {layout.fixed} fixed objects of {layout.pieces} pieces, "
-            f"found {len(free)} and {len(fixed)} of {most}"
-        )
-    if layout.boxes and not all(as_boxes(o) is not None for o in scene.objects):
-        raise ValueError("scene: expected boxes, as the layout's other scenes have, found other pieces")
-    slots = {i: k for k, i in enumerate(free)} | {i: layout.free + k for k, i in enumerate(fixed)}
-    return tuple(slots[i] for i in range(len(scene.objects)))
 
 
 def _add_inertia(body: mujoco.MjsBody, thing: SceneObject | None, free: bool) -> None:

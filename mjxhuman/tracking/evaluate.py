@@ -209,7 +209,7 @@ def roll_out(
     What the environment randomises, and where it ends episodes, is switched off; a disturbance is drawn by the clips'
     ``names``. Clips come in the order of their lengths.
     """
-    env = dataclasses.replace(env, config=_alone(env.config))
+    env = dataclasses.replace(env, config=bare(env.config))
     lengths = np.asarray(env.library.length)
     order = np.argsort(lengths, kind="stable").tolist()
     while order:
@@ -225,7 +225,7 @@ def roll_out(
             yield RollOut(i, qpos[: steps + 1, k], qvel[: steps + 1, k], cut, whole)
 
 
-def _alone(config: ImitationConfig) -> ImitationConfig:
+def bare(config: ImitationConfig) -> ImitationConfig:
     """The task of a roll-out: only what the policy sees is computed, and nothing ends it."""
     groups = {"state": dict(config.groups)["state"]}
     return config.plain(auto_reset=False, style=False, terminations=(), rewards={"alive": {}}, groups=groups)
