@@ -13,6 +13,7 @@ import numpy as np
 from mjxhuman.interaction.controllers import Controller, controller_named
 from mjxhuman.interaction.outcome import THRESHOLDS, UNFIT, Record, Thresholds, Verdict, judge, judge_alone
 from mjxhuman.math import quaternion
+from mjxhuman.math.statistics import wilson_interval
 from mjxhuman.physics.loads import Loads, scene_loads
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning.planner import driven
@@ -89,6 +90,11 @@ class Outcome:
     def stable(self) -> bool:
         """Whether it is type 4."""
         return self.type == 4
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the share of trials of type 4 (Wilson, 95 %)."""
+        return wilson_interval(self.types.count(4), len(self.types))
 
 
 def simulate_scene(
