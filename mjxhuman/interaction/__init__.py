@@ -1,6 +1,6 @@
 """People among furniture: a motion and a scene in one simulation, and what becomes of them."""
 
-from mjxhuman.interaction.outcome import Record, Thresholds, Verdict, judge
+from mjxhuman.interaction.outcome import Judgement, Limits, Recording, judge
 from mjxhuman.interaction.simulate import Noise, Outcome, simulate_scene
 
-__all__ = ["Noise", "Outcome", "Record", "Thresholds", "Verdict", "judge", "simulate_scene"]
+__all__ = ["Judgement", "Limits", "Noise", "Outcome", "Recording", "judge", "simulate_scene"]

@@ -34,7 +34,7 @@ from mjxhuman.types import Motion
 States = tuple[np.ndarray, np.ndarray]  # coordinates (N, nq) and velocities (N, nv) of N trials
 
 
-class Path(NamedTuple):
+class Trials(NamedTuple):
     """States of N trials over T frames, and the targets of the step that begins with each; NaN after a breakdown."""
 
     qpos: np.ndarray  # (N, T, nq)
@@ -61,27 +61,27 @@ class Controller(Protocol):
         """Control steps per second."""
         ...
 
-    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Path:
+    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Trials:
         """Drive every trial from its state along a motion in ball joints, at the control rate, carried by a surface."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
-class Servos:
+class OpenLoop:
     """Open loop: the pose of the motion and what inverse dynamics asks of its joints, whatever becomes of the body."""
 
     contacts: str = "full"
     tuning: Tuning = LIGHT
     fps: float = 30.0
 
-    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Path:
+    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Trials:
         """See ``Controller.drive``."""
         simulator = _side_by_side(trials, self.fps)
         assert isinstance(simulator.backend, CEngine)
         ctrl = np.repeat(make_reference(motion, simulator, surface).ctrl[None], len(trials), 0)
         after = simulator.backend.rollout_host(*start, np.zeros_like(start[1]), ctrl[:, :-1])
         qpos, qvel = (np.concatenate([x[:, None], y], 1) for x, y in zip(start, after[:2], strict=True))
-        return Path(qpos, qvel, ctrl)
+        return Trials(qpos, qvel, ctrl)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ByPlanner:
     tuning: Tuning = LIGHT
     fps: float = 30.0
 
-    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Path:
+    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Trials:
         """See ``Controller.drive``."""
         paths = []
         for trial, qpos, qvel in zip(trials, *start, strict=True):
@@ -105,7 +105,7 @@ class ByPlanner:
                 _filled([s.qvel for s in trail.states], reference.frames),
                 np.concatenate([trail.ctrl, reference.ctrl[len(trail.ctrl) :]]),
             ])  # fmt: skip
-        return Path(*(np.array(x) for x in zip(*paths, strict=True)))
+        return Trials(*(np.array(x) for x in zip(*paths, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ class ByPolicy:
         """As it was trained with."""
         return self.tracker.fps
 
-    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Path:
+    def drive(self, trials: Sequence[Composed], motion: Motion, start: States, surface: Surface, seed: int) -> Trials:
         """See ``Controller.drive``."""
         simulator = _side_by_side(trials, self.fps)
         at = simulator.address
@@ -140,17 +140,17 @@ class ByPolicy:
         first = (*(x[:, None] for x in start), found[2][:, -1:])
         after = (found[0], found[1])
         qpos, qvel = (np.concatenate([x, y], 1) for x, y in zip(first, after, strict=False))
-        return Path(qpos, qvel, np.concatenate([found[2], first[2]], 1))
+        return Trials(qpos, qvel, np.concatenate([found[2], first[2]], 1))
 
 
 def controller_named(tracker: str | os.PathLike[str] | Tracker | None) -> Controller:
-    """None: ``Servos``; "planner" or "planner:PRESET"; a tracker, or what ``load_tracker`` takes.
+    """None: ``OpenLoop``; "planner" or "planner:PRESET"; a tracker, or what ``load_tracker`` takes.
 
     Raises:
         FileNotFoundError, ValueError: no such policy or preset.
     """
     if tracker is None:
-        return Servos()
+        return OpenLoop()
     if isinstance(tracker, str) and tracker.partition(":")[0] == "planner":
         preset = tracker.partition(":")[2] or "default"
         if preset not in PRESETS:

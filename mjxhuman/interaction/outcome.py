@@ -5,7 +5,7 @@
     3  all is at rest, but the person uses nothing: no contact that the motion asks for
     4  at rest and in use
 
-decided in this order (HSImul3R, arXiv 2603.15612, which gives no thresholds; ``Thresholds`` states ours). A start in
+decided in this order (HSImul3R, arXiv 2603.15612, which gives no thresholds; ``Limits`` states ours). A start in
 which the person is inside an object has no outcome. A body wedged between seat and backrest rests as well, pressed by
 many times its weight: that is an outcome of type 2.
 """
@@ -28,7 +28,7 @@ UNFIT = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Thresholds:
+class Limits:
     """What is at rest, lost, or in use."""
 
     alone_turn: float = 20.0  # degrees from its pose, of an object alone (DSO, arXiv 2503.22677)
@@ -46,19 +46,19 @@ class Thresholds:
     seat_share: float = 0.2  # of body weight that objects carry where the motion sits
     start_depth: float = 0.01  # m in an object
 
-    def relaxed(self, factor: float) -> Thresholds:
+    def relaxed(self, factor: float) -> Limits:
         """Easier to meet by a factor: what may be at most is multiplied, what must be at least is divided."""
         at_least = {"contact_force": self.contact_force / factor, "seat_share": min(1.0, self.seat_share / factor)}
         at_least["contact_share"] = min(1.0, self.contact_share / factor)
         at_most = {f.name: factor * getattr(self, f.name) for f in dataclasses.fields(self)}
-        return Thresholds(**{**at_most, "internal_load": 1.0 + factor * (self.internal_load - 1.0), **at_least})
+        return Limits(**{**at_most, "internal_load": 1.0 + factor * (self.internal_load - 1.0), **at_least})
 
 
-THRESHOLDS = Thresholds()
+LIMITS = Limits()
 
 
 @struct.dataclass
-class Record:
+class Recording:
     """What was recorded of one trial. S frames of the objects alone, T of all; O objects; P pairs in contact.
 
     The pairs are those of a body and an object that are in contact in the motion's last frame.
@@ -82,7 +82,7 @@ class Record:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """Type, what decided it, and the numbers that were compared with the thresholds."""
 
     type: int  # 1 to 4, or ``UNFIT``
@@ -91,8 +91,8 @@ class Verdict:
 
 
 def judge_alone(
-    poses: Float[Array, "S O 7"], speed: Float[Array, "S O"], dt: float, thresholds: Thresholds = THRESHOLDS
-) -> Verdict | None:
+    poses: Float[Array, "S O 7"], speed: Float[Array, "S O"], dt: float, thresholds: Limits = LIMITS
+) -> Judgement | None:
     """The outcome of objects that did not come to rest on their own; None: they did."""
     last, limit = slice(-max(1, round(LAST_ALONE / dt)), None), thresholds
     turn = quaternion.angle(quaternion.multiply(poses[-1, :, 3:], quaternion.conjugate(poses[0, :, 3:])))
@@ -106,10 +106,10 @@ def judge_alone(
         (n["alone_drift_m"] < limit.alone_drift, 1, "an object moves by {alone_drift_m:.2f} m on its own"),
         (n["alone_speed"] < limit.alone_speed, 1, "an object alone still moves at {alone_speed:.2f} m/s"),
     )
-    return found and Verdict(found[0], found[1].format(**n), n)
+    return found and Judgement(found[0], found[1].format(**n), n)
 
 
-def judge(record: Record, thresholds: Thresholds = THRESHOLDS) -> Verdict:
+def judge(record: Recording, thresholds: Limits = LIMITS) -> Judgement:
     """The outcome of a trial."""
     if (fell := judge_alone(record.alone, record.alone_speed, record.dt, thresholds)) is not None:
         return fell
@@ -133,14 +133,14 @@ def judge(record: Record, thresholds: Thresholds = THRESHOLDS) -> Verdict:
         (not record.sits or n["carried_bw"] >= limit.seat_share, 3, "objects carry {carried_bw:.2f} body weights"),
     )
     kind, reason = found or (4, "at rest, objects carry {carried_bw:.2f} body weights")
-    return Verdict(kind, reason.format(**n), n)
+    return Judgement(kind, reason.format(**n), n)
 
 
 def _first(*tests: tuple[bool | np.bool_, int, str]) -> tuple[int, str] | None:
     return next(((kind, reason) for passed, kind, reason in tests if not passed), None)
 
 
-def _numbers(record: Record, thresholds: Thresholds) -> dict[str, float]:
+def _numbers(record: Recording, thresholds: Limits) -> dict[str, float]:
     last = slice(-max(1, round(LAST / record.dt)), None)
     moved = np.linalg.norm(record.poses[-1, :, :3] - record.poses[0, :, :3], axis=-1)
     touching = (record.distance[last] < thresholds.contact_distance) | (record.pressed[last] > thresholds.contact_force)

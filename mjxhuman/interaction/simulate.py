@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from mjxhuman.interaction.controllers import Controller, controller_named
-from mjxhuman.interaction.outcome import THRESHOLDS, UNFIT, Record, Thresholds, Verdict, judge, judge_alone
+from mjxhuman.interaction.outcome import LIMITS, UNFIT, Judgement, Limits, Recording, judge, judge_alone
 from mjxhuman.math import quaternion
 from mjxhuman.math.statistics import wilson_interval
 from mjxhuman.physics.loads import Loads, scene_loads
@@ -106,7 +106,7 @@ def simulate_scene(
     seed: int = 0,
     trials: int = 3,
     noise: Noise | None = NOISE,
-    thresholds: Thresholds = THRESHOLDS,
+    thresholds: Limits = LIMITS,
 ) -> Outcome:
     """Let a person perform a motion among objects, hold its last frame, and judge what became of both.
 
@@ -231,7 +231,7 @@ def _wanted(composed: Composed, motion: Motion) -> _Wanted:
     ends = [composed.start(np.asarray(motion.qpos[i], np.float64)) for i in (0, -1)]
     qpos, qvel = (np.array(x) for x in zip(*ends, strict=True))
     loads = scene_loads(composed, qpos, qvel, np.zeros((2, composed.actuated.nu)))
-    near = loads.distance[-1] < THRESHOLDS.contact_distance
+    near = loads.distance[-1] < LIMITS.contact_distance
     record, names = motion.humanoid.known, motion.humanoid.body_names[1:]
     seat = [i for i, name in enumerate(names) if record.unsided(name) in ("Pelvis", "Hip")]
     return _Wanted(
@@ -249,12 +249,12 @@ def _record(
     did: Motion,
     motion: Motion,
     wanted: _Wanted,
-) -> Record:
+) -> Recording:
     weight, ids = _GRAVITY * motion.humanoid.mass, motion.humanoid.tracked_ids
     off = np.linalg.norm(np.asarray(did.body_pos)[:, ids] - np.asarray(motion.body_pos)[:, ids], axis=-1).mean(1)
     speed = composed.velocities(qvel)
     pairs = tuple(wanted.pairs.T)
-    return Record(
+    return Recording(
         alone=alone[0], alone_speed=alone[1], poses=composed.poses(qpos),
         speed=np.linalg.norm(speed[..., :3], axis=-1), spin=np.linalg.norm(speed[..., 3:], axis=-1),
         joint_error=np.where(np.isfinite(qpos).all(1), off, np.inf), pelvis_down=loads.floor_normal[:, 0] > 0,
@@ -265,11 +265,11 @@ def _record(
 
 
 def _outcome(
-    results: list[tuple[Record, Loads, Motion, np.ndarray]], thresholds: Thresholds, motion: Motion, scene: Scene
+    results: list[tuple[Recording, Loads, Motion, np.ndarray]], thresholds: Limits, motion: Motion, scene: Scene
 ) -> Outcome:
     """The type of most trials, and the first of them."""
     kinds = [[judge(r[0], thresholds.relaxed(factor)) for r in results] for factor in (1.0, 0.5, 2.0)]
-    verdicts: list[Verdict] = kinds[0]
+    verdicts: list[Judgement] = kinds[0]
     types = [tuple(v.type for v in row) for row in kinds]
     most, half, double = (_majority(row) for row in types)
     shown = types[0].index(most)
@@ -280,7 +280,7 @@ def _outcome(
     )  # fmt: skip
 
 
-def _fallen(alone: list[tuple[np.ndarray, np.ndarray]], dt: float, thresholds: Thresholds, scene: Scene) -> Outcome:
+def _fallen(alone: list[tuple[np.ndarray, np.ndarray]], dt: float, thresholds: Limits, scene: Scene) -> Outcome:
     """The outcome of objects that do not stand in any trial, by any threshold: nobody needs to come in."""
     verdict = judge_alone(*alone[0], dt, thresholds)
     assert verdict is not None

@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mjxhuman.interaction.outcome import UNFIT, Record, Thresholds, judge
+from mjxhuman.interaction.outcome import UNFIT, Limits, Recording, judge
 
 FRAMES, DT = 90, 1 / 30
 
 
-def sitting(**changes: object) -> Record:
+def sitting(**changes: object) -> Recording:
     """A person at rest on a chair that stands still, for three seconds."""
     pose, ones = np.array([[0.0, 0, 0, 1, 0, 0, 0]]), np.ones(FRAMES)
-    record = Record(
+    record = Recording(
         alone=np.repeat(pose[None], 31, 0), alone_speed=np.zeros((31, 1)), poses=np.repeat(pose[None], FRAMES, 0),
         speed=np.zeros((FRAMES, 1)), spin=np.zeros((FRAMES, 1)), joint_error=0.03 * ones,
         pelvis_down=np.zeros(FRAMES, bool), squeeze=1.0 * ones, carried=0.8 * ones,
@@ -87,7 +87,7 @@ def test_an_object_may_turn_about_the_vertical_with_a_person_but_not_tilt():
 def test_wider_thresholds_let_more_pass_and_narrower_less():
     record = sitting(**ending(turned(15)), carried=np.full(FRAMES, 0.15), squeeze=np.full(FRAMES, 1.6))
     assert judge(record).type == 3
-    assert judge(record, Thresholds().relaxed(2.0)).type == 4
-    assert judge(record, Thresholds().relaxed(0.5)).type == 2
-    assert Thresholds().relaxed(1.0) == Thresholds()
-    assert judge(sitting(), Thresholds().relaxed(0.5)).type == 4
+    assert judge(record, Limits().relaxed(2.0)).type == 4
+    assert judge(record, Limits().relaxed(0.5)).type == 2
+    assert Limits().relaxed(1.0) == Limits()
+    assert judge(sitting(), Limits().relaxed(0.5)).type == 4

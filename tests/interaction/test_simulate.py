@@ -13,7 +13,7 @@ from scenes.furniture import chair, made_of, room
 
 import mjxhuman
 from mjxhuman.humanoids.tuning import LIGHT, Tuning
-from mjxhuman.interaction.controllers import Path, controller_named
+from mjxhuman.interaction.controllers import Trials, controller_named
 from mjxhuman.interaction.outcome import UNFIT
 from mjxhuman.interaction.simulate import simulate_scene
 from mjxhuman.physics.simulate import make_simulator
@@ -30,12 +30,12 @@ class Posed:
     tuning: Tuning = LIGHT
     fps: float = 30.0
 
-    def drive(self, trials: Sequence[Composed], motion: Motion, start: tuple, surface: object, seed: int) -> Path:
+    def drive(self, trials: Sequence[Composed], motion: Motion, start: tuple, surface: object, seed: int) -> Trials:
         models = [trial.actuated.model for trial in trials]
         simulator = make_simulator(trials[0].actuated, "c", self.fps, models)
         ctrl = np.repeat(np.asarray(simulator.joint_pos(jnp.asarray(motion.qpos)), float)[None], len(trials), 0)
         after = simulator.backend.rollout_host(*start, np.zeros_like(start[1]), ctrl[:, :-1])
-        return Path(*(np.concatenate([x[:, None], y], 1) for x, y in zip(start, after[:2], strict=True)), ctrl)
+        return Trials(*(np.concatenate([x[:, None], y], 1) for x, y in zip(start, after[:2], strict=True)), ctrl)
 
 
 @pytest.fixture(scope="module")
