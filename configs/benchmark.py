@@ -5,6 +5,7 @@ Command:
     python -m experiments.benchmark reward --config.batches='(1,64)' --config.out=out/quick.json
     python -m experiments.benchmark simulate
     python -m experiments.benchmark train
+    python -m experiments.benchmark scenes
     python -m experiments.benchmark video --config.video.file=dance.mp4
     python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
 
@@ -35,6 +36,14 @@ def get_config() -> config_dict.ConfigDict:
     config.simulate.target_std = 0.1  # rad
     config.simulate.control_steps = 30  # per call, 1 s
     config.simulate.repeats = 5  # calls after the first, of which the fastest counts
+    config.scenes = config_dict.ConfigDict()
+    config.scenes.boxes = (6, 12, 24)  # pieces of the furniture, as boxes,
+    config.scenes.hulls = (17,)  # and as hulls of 32 corners
+    config.scenes.pieces = 32  # of the bucket that they are padded to
+    config.scenes.envs = 32  # environments per call
+    config.scenes.target_std = 0.02  # rad
+    config.scenes.control_steps = 30  # per call, 1 s
+    config.scenes.repeats = 3  # calls after the first, of which the cheapest counts
     config.train = config_dict.ConfigDict()
     config.train.variant = "cpu"  # of configs/imitation.py
     config.train.repeats = 5  # calls after the first, of which the fastest counts

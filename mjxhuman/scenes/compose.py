@@ -4,8 +4,7 @@
     simulator = make_simulator(composed.actuated)
 
 Scenes that are to run side by side in one program are padded to one ``Layout``: the same number of objects, pieces and
-pairs of geoms. What a scene has less is there all the same, and pairs that switch it off: MuJoCo finds contacts nearer
-than a pair's margin, which there is ``OFF``.
+pairs of geoms. What a scene has less is there all the same, a kilometre away from everything.
 """
 
 from __future__ import annotations
@@ -25,15 +24,18 @@ from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.scenes.types import Scene, SceneObject
 from mjxhuman.types import Array
 
-#: m, margin of a pair that never touches.
+#: m above its object that a piece is kept which pads it, times the object's number: no two of them can meet.
+FAR = 1e3
+#: m, margin of the pairs of such pieces with the floor, which they would reach if their object turned over: contacts
+#: are found nearer than a pair's margin. Not that of all their pairs, as MuJoCo is slow to pass over a negative one.
 OFF = -1e6
 #: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. A limb's begins in
 #: the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
 TRUNK, LIMBS = ("Torso", "Chest"), ("Hip", "Knee", "Shoulder", "Elbow")
 #: N s/m and N m s/rad that hold an object which a scene lacks where it is: it sinks by a micrometre in ten seconds.
 _HELD = 1e8
-#: m, half sizes of the boxes that such an object is made of, and of those that pad an object.
-_STUB, _SPECK = 0.05, 1e-3
+#: m, half size of the boxes that such an object is made of.
+_STUB = 0.05
 #: Contacts that MJX keeps, the deepest; it would solve for every pair there is. C MuJoCo does not look at it.
 MJX_CONTACTS = 96
 
@@ -125,8 +127,8 @@ class Composed:
         return None if joint < 0 else (int(model.jnt_qposadr[joint]), int(model.jnt_dofadr[joint]))
 
 
-def common_layout(scenes: Sequence[Scene]) -> Layout:
-    """The least layout that holds all of these scenes.
+def common_layout(scenes: Sequence[Scene], pieces: int = 0) -> Layout:
+    """The least layout that holds all of these scenes, with at least so many pieces per object.
 
     Raises:
         ValueError: no scenes, or a batch of poses in one.
@@ -139,13 +141,11 @@ def common_layout(scenes: Sequence[Scene]) -> Layout:
             raise ValueError(f"poses: expected {expected} of a scene's objects, found {np.shape(scene.poses)}")
     everything = [o for scene in scenes for o in scene.objects]
     boxes = all(as_boxes(o) is not None for o in everything)
-    return Layout(
-        free=max(sum(o.free for o in s.objects) for s in scenes),
-        fixed=max(sum(not o.free for o in s.objects) for s in scenes),
-        pieces=max((len(o.parts.mask) for o in everything), default=0),
-        boxes=boxes,
-        corners=0 if boxes else max(_corners(s, *_widest(scenes)) for s in scenes),
-    )
+    free = max(sum(o.free for o in s.objects) for s in scenes)
+    fixed = max(sum(not o.free for o in s.objects) for s in scenes)
+    pieces = max(pieces, *(len(o.parts.mask) for o in everything)) if everything else 0
+    corners = 0 if boxes else max(_corners(s, free + fixed, pieces) for s in scenes)
+    return Layout(free, fixed, pieces, boxes, corners)
 
 
 def compose(humanoid: Humanoid, scene: Scene, layout: Layout | None = None, **options: Any) -> Composed:
@@ -192,8 +192,8 @@ def objects_alone(scene: Scene, timestep: float, layout: Layout | None = None) -
 def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple[str, bool, float]]:
     """Add a scene's objects behind whatever a description holds; they touch its "floor" and each other.
 
-    Bodies are named "object0", "object1", ..., first those that move. Returns the geoms: name, whether it is there (a
-    pair with one that is not gets the margin ``OFF``), and friction.
+    Bodies are named "object0", "object1", ..., first those that move. Returns the geoms: name, whether the
+    scene has it, and friction.
     """
     slots = dict(zip(layout.slots(scene), range(len(scene.objects)), strict=True))
     groups: list[list[tuple[str, bool, float]]] = []
@@ -204,7 +204,7 @@ def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple
         pose = np.array([1e3 + 10 * slot, 0, 1, 1, 0, 0, 0]) if index is None else np.asarray(scene.poses)[index]
         body = spec.worldbody.add_body(name=f"object{slot}", pos=pose[:3], quat=pose[3:])
         _add_inertia(body, thing, slot < layout.free)
-        geoms, used = _add_pieces(spec, body, thing, layout, f"object{slot}_piece")
+        geoms, used = _add_pieces(spec, body, thing, layout, slot)
         groups.append(geoms)
         corners += used
     if not layout.boxes and groups:
@@ -213,17 +213,17 @@ def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple
         for geom in geoms:
             if number < layout.free:
                 add_pair(spec, ("floor", True, geom[2]), geom)
-            for other in (g for group in groups[:number] for g in group):
+            for other in (g for group in groups[: min(number, layout.free)] for g in group):  # one of them moves
                 add_pair(spec, other, geom)
     return [geom for geoms in groups for geom in geoms]
 
 
 def add_pair(spec: mujoco.MjSpec, first: tuple[str, bool, float], second: tuple[str, bool, float]) -> None:
-    """Let two geoms touch, with the mean of their frictions, or keep a pair for them that never does."""
+    """Let two geoms touch, with the mean of their frictions."""
     friction = 0.5 * (first[2] + second[2])
     spec.add_pair(
         geomname1=first[0], geomname2=second[0], condim=3, friction=(friction, friction, 0.005, 0.0001, 0.0001),
-        margin=0.0 if first[1] and second[1] else OFF,
+        margin=OFF if first[0] == "floor" and not second[1] else 0.0,
     )  # fmt: skip
 
 
@@ -254,6 +254,7 @@ def _furnish(spec: mujoco.MjSpec, humanoid: Humanoid, scene: Scene, layout: Layo
     """Objects, and the pairs of the body's geoms with theirs."""
     skin = _skin_geoms(spec, humanoid)
     pieces = add_objects(spec, scene, layout)
+    spec.stat.extent, spec.stat.center = humanoid.model.stat.extent, humanoid.model.stat.center  # of what is looked at
     spec.add_numeric(name="max_contact_points", data=[MJX_CONTACTS], size=1)
     for geom in skin:
         for piece in pieces:
@@ -297,7 +298,7 @@ def _add_inertia(body: mujoco.MjsBody, thing: SceneObject | None, free: bool) ->
 
 
 def _add_pieces(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, thing: SceneObject | None, layout: Layout, name: str
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, thing: SceneObject | None, layout: Layout, slot: int
 ) -> tuple[list[tuple[str, bool, float]], int]:
     """The pieces of an object, the layout's number of them, and how many corners they have as hulls."""
     common = {"contype": 0, "conaffinity": 0, "mass": 0.0, "group": 1, "rgba": (0.72, 0.6, 0.45, 1.0)}
@@ -306,20 +307,21 @@ def _add_pieces(
     boxes = None if thing is None else as_boxes(thing) if layout.boxes else None
     found, corners = [], 0
     for k in range(layout.pieces):
-        label, own = f"{name}{k}", k if k < len(mask) and mask[k] else 0  # what is missing lies in the first
+        label, own = f"object{slot}_piece{k}", k if k < len(mask) and mask[k] else 0
+        place = np.array([0.0, 0.0, 0.0 if k < len(mask) and mask[k] else FAR * (1 + slot)])
         found.append((label, bool(k < len(mask) and mask[k]), friction))
         if layout.boxes and boxes is None:
-            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_BOX, size=3 * (_STUB,), **common)
+            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_BOX, pos=place, size=3 * (_STUB,), **common)
         elif boxes is not None:
             quat = np.zeros(4)
             mujoco.mju_mat2Quat(quat, boxes[2][own].ravel())
-            size = boxes[1][own] if found[-1][1] else 3 * (_SPECK,)
-            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_BOX, pos=boxes[0][own], size=size, quat=quat, **common)
+            pos, size = boxes[0][own] + place, boxes[1][own]
+            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=size, quat=quat, **common)
         else:
             points = _hull(thing, own)
             corners += len(points)
             spec.add_mesh(name=label, uservert=points.ravel(), inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX)
-            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=label, **common)
+            body.add_geom(name=label, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=label, pos=place, **common)
     return found, corners
 
 
@@ -328,13 +330,6 @@ def _hull(thing: SceneObject | None, piece: int) -> np.ndarray:
     if thing is None:
         return _STUB * np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1], indexing="ij"), -1).reshape(8, 3)
     return np.asarray(thing.parts.vertices, np.float64)[piece]
-
-
-def _widest(scenes: Sequence[Scene]) -> tuple[int, int]:
-    """Objects and pieces per object of the layout of these scenes."""
-    free = max(sum(o.free for o in s.objects) for s in scenes)
-    fixed = max(sum(not o.free for o in s.objects) for s in scenes)
-    return free + fixed, max((len(o.parts.mask) for s in scenes for o in s.objects), default=0)
 
 
 def _corners(scene: Scene, objects: int, pieces: int) -> int:

@@ -13,6 +13,8 @@ from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.scenes.compose import OFF, Layout, common_layout, compose, compose_all, objects_alone
 
+PADDING = tuple(f"object0_piece{k}" for k in (5, 6, 7))  # of a chair of five boxes, in eight
+
 
 def stepped(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray, substeps: int) -> np.ndarray:
     """Coordinates (H, nq) of plain MuJoCo after each control step."""
@@ -81,12 +83,31 @@ def test_what_a_scene_lacks_is_there_and_touches_nothing(humanoid):
     model = few.actuated.model
     lacking = model.geom_bodyid == 26
     pairs = np.stack([model.pair_geom1, model.pair_geom2])
-    assert np.all(model.pair_margin[lacking[pairs].any(0)] == OFF)
-    there = [model.pair_margin[np.isin(pairs, model.geom(f"object0_piece{k}").id).any(0)] for k in (4, 5)]
-    assert there[0].max() == 0.0 and np.all(there[1] == OFF)  # a chair of five boxes, padded to eight
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    absent = lacking | [model.geom(i).name in PADDING for i in range(model.ngeom)]
+    apart = np.linalg.norm(data.geom_xpos[absent][:, None] - data.geom_xpos[~absent][None], axis=-1)
+    assert apart.min() > 900
+    floor = model.pair_margin[(pairs == model.geom("floor").id).any(0) & absent[pairs].any(0)]
+    assert len(floor) == 8 + 3 and np.all(floor == OFF)
     start = few.start(model.qpos0[:99])
     path = stepped(model, *start, np.zeros((60, 69)), 4)
     np.testing.assert_allclose(path[-1, 106:109], start[0][106:109], atol=1e-5)
+
+
+@pytest.mark.parametrize("thing", [chair(), boulder(5)])
+def test_padding_changes_nothing_bit_for_bit_even_upside_down(humanoid, thing):
+    scene = room(thing, at=[(0.0, 3.0, 0.7)])
+    scene.poses[0, 3:] = 0.0, 1.0, 0.0, 0.0
+    few, many = common_layout([scene]), common_layout([scene], pieces=11)
+    assert (few.pieces, many.pieces) == (8, 11)
+    paths = []
+    for layout in (few, many):
+        composed = compose(humanoid, scene, layout)
+        model = composed.actuated.model
+        paths.append(stepped(model, *composed.start(model.qpos0[:99]), np.zeros((40, 69)), 4))
+    np.testing.assert_array_equal(*paths)
+    assert paths[0][-1, 101] < 0.6  # it fell on its back
 
 
 def test_an_object_rests_where_it_stood_and_weighs_what_it_weighs(humanoid):
