@@ -16,8 +16,12 @@ VERTICES = 32
 DOME = 5e-5
 #: Faces steeper than this may be raised: what stands on the floor or is sat on stays flat.
 _STEEP = 0.5
+#: Corners are chosen by their distance from the hull of the others: faces that look up, and may carry, count twice.
+_UP = 1.0
 #: m; a point nearer to a hull than this adds nothing to it.
-_NOTHING = 1e-9
+_NOTHING = 1e-7
+#: Of a piece's extent: float32's rounding.
+_ROUNDING = 2.0**-23
 
 
 def hull_corners(points: ArrayLike) -> np.ndarray:
@@ -31,6 +35,14 @@ def hull_corners(points: ArrayLike) -> np.ndarray:
         return points[np.sort(ConvexHull(points).vertices)]
     except (QhullError, ValueError) as error:
         raise ValueError(f"points: expected some that span a volume, found {len(points)} in a plane") from error
+
+
+def width(points: np.ndarray) -> float:
+    """m between the two nearest parallel planes, along a face of the hull, that hold all points; 0 in a plane."""
+    try:
+        return float(np.ptp(points @ ConvexHull(points).equations[:, :3].T, axis=0).min())
+    except (ValueError, QhullError):
+        return 0.0
 
 
 def with_corners(points: ArrayLike, count: int = VERTICES, keep: ArrayLike | None = None) -> tuple[np.ndarray, float]:
@@ -48,13 +60,39 @@ def with_corners(points: ArrayLike, count: int = VERTICES, keep: ArrayLike | Non
     Raises:
       ValueError: the points lie in a plane, or are too small for so many corners.
     """
-    corners = hull_corners(points)
-    if len(corners) > count:
-        return _reduced(corners, count, keep)
-    return (corners if len(corners) == count else _extended(corners, count)), 0.0
+    given = hull_corners(points)
+    corners = _firm(_reduced(given, count, keep) if len(given) > count else given)
+    if len(corners) < count:
+        corners = _extended(corners, count)
+    planes = ConvexHull(corners).equations
+    return corners, max(float((given @ planes[:, :3].T + planes[:, 3]).max()), 0.0)
 
 
-def _reduced(corners: np.ndarray, count: int, keep: ArrayLike | None) -> tuple[np.ndarray, float]:
+def _firm(corners: np.ndarray) -> np.ndarray:
+    """The corners without those that rounding could take: MuJoCo turns them and keeps float32."""
+    least = _ROUNDING * np.ptp(corners, axis=0).max()
+    while len(corners) > 4:
+        margin = _margins(corners)
+        if margin.min() >= least:
+            break
+        corners = np.delete(corners, int(margin.argmin()), 0)
+    return corners
+
+
+def _margins(corners: np.ndarray) -> np.ndarray:
+    """How far, m, each corner is from the hull of the others."""
+    margin = np.zeros(len(corners))
+    for i in range(len(corners)):
+        try:
+            others = ConvexHull(np.delete(corners, i, 0)).equations
+        except (QhullError, ValueError):  # they lie in a plane: it is an apex
+            margin[i] = np.inf
+        else:
+            margin[i] = (others[:, :3] @ corners[i] + others[:, 3]).max()
+    return margin
+
+
+def _reduced(corners: np.ndarray, count: int, keep: ArrayLike | None) -> np.ndarray:
     kept = [] if keep is None else _spread_of(corners, np.asarray(keep, np.float64), count - 4)
     extremes = [int(pick(corners[:, axis])) for axis in (2, 0, 1) for pick in (np.argmin, np.argmax)]
     chosen = list(dict.fromkeys([*kept, *extremes]))[: max(count - 2, len(kept))]
@@ -62,21 +100,14 @@ def _reduced(corners: np.ndarray, count: int, keep: ArrayLike | None) -> tuple[n
         if _volume(corners[chosen]) > 0:
             break
         chosen.append(i)
-    hull = ConvexHull(corners[chosen], incremental=True)
-    try:
-        while True:
-            outside = (corners @ hull.equations[:, :3].T + hull.equations[:, 3]).max(1)
-            outside[chosen] = 0.0
-            worst = int(outside.argmax())
-            if len(chosen) == count or outside[worst] < _NOTHING:
-                break
-            chosen.append(worst)
-            hull.add_points(corners[worst : worst + 1])
-    finally:
-        hull.close()
-    left = float(max(outside[worst], 0.0))
-    found = hull_corners(corners[chosen])
-    return (found if len(found) == count else _extended(found, count)), left
+    while len(chosen) < count:
+        planes = ConvexHull(corners[chosen]).equations
+        outside = ((corners @ planes[:, :3].T + planes[:, 3]) * (1 + _UP * np.maximum(planes[:, 2], 0))).max(1)
+        outside[chosen] = 0.0
+        if outside.max() < _NOTHING:
+            break
+        chosen.append(int(outside.argmax()))
+    return corners[chosen]
 
 
 def _spread_of(corners: np.ndarray, keep: np.ndarray, room: int) -> list[int]:
@@ -110,30 +141,43 @@ def _volume(points: np.ndarray) -> float:
 
 
 def _extended(corners: np.ndarray, count: int) -> np.ndarray:
-    for height in DOME * 0.5 ** np.arange(6):  # a lower dome where a high one hides a blunt corner
-        found = np.concatenate([corners, _raised(corners, count - len(corners), height)])
-        if len(ConvexHull(found.astype(np.float32).astype(np.float64)).vertices) == count:  # MuJoCo keeps float32
-            return found
+    places, out, dome = _places(corners)
+    chosen = _spread_over(places, corners, count - len(corners))
+    middle = corners.mean(0)
+    whole = 1 - np.square(places - middle).sum(1) / np.square(corners - middle).sum(1).max()
+    for height in DOME * 0.5 ** np.arange(5):  # a lower dome where a high one hides a blunt corner
+        for lift in (dome, whole):  # over each face; over all of them, where many are almost one
+            found = np.concatenate([corners, places[chosen] + height * lift[chosen, None] * out[chosen]])
+            if _margins(found).min() >= _ROUNDING * np.ptp(found, axis=0).max():
+                return found
+    if len(corners) > max(4, count // 2):  # all that is left is blunter than rounding: give up the bluntest
+        return _extended(np.delete(corners, int(_margins(corners).argmin()), 0), count)
     size = np.ptp(corners, axis=0)
     raise ValueError(f"points: expected a piece large enough for {count} corners, found one of {size} m")
 
 
-def _raised(corners: np.ndarray, count: int, height: float) -> np.ndarray:
-    """Points ``(count, 3)`` on steep faces, far from each other, on a dome over each face: each is then a corner."""
+def _places(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points ``(N, 3)`` on steep faces, the faces' normals, and the share ``(N,)`` of its height that a dome has there.
+
+    On a dome, over each face zero at its farthest corner, every point is a corner of the hull.
+    """
     hull = ConvexHull(corners)
-    normals = hull.equations[:, :3]
-    slope = np.abs(normals[:, 2])
-    use = slope <= max(_STEEP, slope.min() + 1e-3)
+    _, group = np.unique(np.round(hull.equations, 6), axis=0, return_inverse=True)  # triangles of one face
+    group = group.reshape(-1)
+    slope = np.abs(hull.equations[:, 2])
+    use = np.flatnonzero(slope <= max(_STEEP, slope.min() + 1e-3))
     grid = (np.stack(np.meshgrid(*[np.arange(16)] * 2, indexing="ij"), -1).reshape(-1, 2) + 1 / 3) / 16
     grid = grid[grid.sum(1) < 1]
     weights = np.concatenate([grid, 1 - grid.sum(1, keepdims=True)], 1)  # barycentric, off the edges
-    places = np.einsum("wk,fkx->fwx", weights, corners[hull.simplices[use]]).reshape(-1, 3)
-    out = np.repeat(normals[use], len(weights), 0)
-    order = _spread_over(places, corners, count)
-    centre = corners.mean(0)
-    reach = np.square(corners - centre).sum(1).max()
-    lift = height * (1 - np.square(places[order] - centre).sum(1) / reach)
-    return places[order] + lift[:, None] * out[order]
+    places, dome = [], []
+    for triangle in use:
+        own = corners[np.unique(hull.simplices[group == group[triangle]])]
+        centre = own.mean(0)
+        found = weights @ corners[hull.simplices[triangle]]
+        places.append(found)
+        dome.append(1 - np.square(found - centre).sum(1) / np.square(own - centre).sum(1).max())
+    out = np.repeat(hull.equations[use, :3], len(weights), 0)
+    return np.concatenate(places), out, np.concatenate(dome)
 
 
 def _spread_over(places: np.ndarray, taken: np.ndarray, count: int) -> list[int]:

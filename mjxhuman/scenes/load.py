@@ -12,6 +12,7 @@ import numpy as np
 from mjxhuman.data.source import Source
 from mjxhuman.options import FileOptions, FurnitureOptions, takes
 from mjxhuman.scenes.convex import pack
+from mjxhuman.scenes.decompose import THICKNESS, decompose, sheets
 from mjxhuman.scenes.formats import read_contents
 from mjxhuman.scenes.hulls import hull_corners, with_corners
 from mjxhuman.scenes.mesh import components
@@ -148,7 +149,12 @@ def _object(
     """The object of an item; pieces are computed where none are given."""
     mesh, item = placed.mesh, placed.item
     try:
-        parts, unfit = decompose(mesh) if pieces is None else (_packed(pieces), "")
+        if pieces is not None:
+            parts, unfit = _packed(pieces), ""
+        else:
+            parts, unfit = decompose(mesh, seed=seed, progress=progress)
+            if count := sheets(mesh):
+                source.note(f"{count} sheets without thickness: {1e3 * THICKNESS:g} mm thick, or left out on others")
         facts: dict[str, Any] = {"kind": placed.kind, "free": item.free, "unfit": unfit}
         return make_object(mesh, parts, item.name, seed=seed, mass=item.mass if mass is None else mass, **facts)
     except ValueError as error:
@@ -176,12 +182,6 @@ def _ready(source: Source, parts: str | os.PathLike[str], placed: PlacedItem) ->
 
 def _packed(pieces: Sequence[np.ndarray]) -> Parts:
     return pack([with_corners(hull_corners(points))[0] for points in pieces])
-
-
-def decompose(mesh: Mesh) -> tuple[Parts, str]:
-    """One hull per component, whatever its shape."""
-    label = components(mesh)
-    return _packed([mesh.vertices[np.unique(mesh.faces[label == k])] for k in range(label.max() + 1)]), ""
 
 
 def _labels(objects: Sequence[SceneObject]) -> list[str]:

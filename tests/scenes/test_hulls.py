@@ -47,7 +47,7 @@ def test_every_hull_gets_the_corners_asked_for_and_keeps_its_shape(name):
     out = (points @ got[:, :3].T + got[:, 3]).max()
     assert out == pytest.approx(left, abs=1e-9)
     if len(ConvexHull(points).vertices) <= VERTICES:
-        assert left == 0.0
+        assert left < 1e-6
         assert corners[:, 2].min() == points[:, 2].min() or name == "turned leg"  # what it stands on stays as it is
     np.testing.assert_allclose(corners.min(0), points.min(0), atol=1e-4)
     np.testing.assert_allclose(corners.max(0), points.max(0), atol=1e-4)

@@ -1,0 +1,162 @@
+"""Meshes become convex pieces that stand for them; what cannot is said."""
+
+import importlib.util
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+import trimesh
+
+from mjxhuman.scenes import coacd_pool
+from mjxhuman.scenes import decompose as module
+from mjxhuman.scenes.decompose import decompose, sheets
+from mjxhuman.scenes.fidelity import measure
+from mjxhuman.scenes.hulls import VERTICES
+from mjxhuman.scenes.types import Mesh
+
+needs_coacd = pytest.mark.skipif(importlib.util.find_spec("coacd") is None, reason="CoACD is not installed")
+LEGS = [(x, y) for x in (-0.2, 0.2) for y in (-0.2, 0.2)]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MJXHUMAN_CACHE", str(tmp_path))
+
+
+def _at(made: trimesh.Trimesh, *place: float) -> trimesh.Trimesh:
+    made.apply_translation(place)
+    return made
+
+
+def _box(size, at) -> trimesh.Trimesh:
+    return _at(trimesh.creation.box(size), *at)
+
+
+def _join(*made: trimesh.Trimesh) -> Mesh:
+    one = trimesh.util.concatenate(made)
+    return Mesh(np.asarray(one.vertices), np.asarray(one.faces))
+
+
+def _rod(radius: float, height: float, at) -> trimesh.Trimesh:
+    return _at(trimesh.creation.cylinder(radius, height, sections=48), at[0], at[1], height / 2)
+
+
+def _pedestal() -> Mesh:
+    """A table of one turned post, in one component that is nowhere near convex."""
+    outline = [
+        [0, 0],
+        [0.25, 0],
+        [0.25, 0.02],
+        [0.04, 0.05],
+        [0.03, 0.35],
+        [0.04, 0.69],
+        [0.4, 0.71],
+        [0.4, 0.74],
+        [0, 0.74],
+    ]
+    made = trimesh.creation.revolve(np.array(outline), sections=32)
+    return Mesh(np.asarray(made.vertices), np.asarray(made.faces))
+
+
+FIT = {
+    "a stool of round legs": _join(_box([0.5, 0.5, 0.04], [0, 0, 0.46]), *(_rod(0.02, 0.44, at) for at in LEGS)),
+    "a thin plate on legs": _join(_box([1.2, 0.7, 0.003], [0, 0, 0.75]), *(_rod(0.02, 0.75, at) for at in LEGS)),
+    "a drum": _join(_rod(0.2, 0.45, (0, 0))),
+    "a seat with a bump": _join(
+        _box([0.5, 0.5, 0.04], [0, 0, 0.46]), _at(trimesh.creation.icosphere(3, 0.06), 0.1, 0.1, 0.47),
+        *(_box([0.04, 0.04, 0.44], [x, y, 0.22]) for x, y in LEGS)),
+    "a bench of thirty slats": _join(
+        *(_box([0.034, 0.5, 0.03], [x, 0, 0.435]) for x in np.linspace(-0.6, 0.6, 30)),
+        *(_box([1.24, 0.04, 0.04], [0, y, 0.40]) for y in (-0.2, 0.2)),
+        *(_box([0.05, 0.05, 0.42], [3 * x, y, 0.21]) for x, y in LEGS)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_separate_convex_components_need_no_search(name, monkeypatch):
+    monkeypatch.setattr(module, "take_apart", lambda meshes, *_: pytest.fail("searched") if meshes else [])
+    parts, unfit = decompose(FIT[name])
+    assert unfit == "", measure(FIT[name], parts)
+    assert parts.vertices.shape[1:] == (VERTICES, 3)
+    assert len(parts.mask) in (8, 16, 32)
+
+
+def test_a_sheet_gets_a_thickness_and_a_picture_on_a_face_is_left_out():
+    sheet = trimesh.Trimesh(
+        [[-0.5, -0.5, 0.7], [0.5, -0.5, 0.7], [0.5, 0.5, 0.7], [-0.5, 0.5, 0.7]], [[0, 1, 2], [0, 2, 3]]
+    )
+    picture = trimesh.Trimesh([[0.18, 0.18, 0], [0.22, 0.18, 0], [0.2, 0.22, 0]], [[0, 2, 1]])
+    mesh = _join(sheet, picture, *(_box([0.05, 0.05, 0.7], [x, y, 0.35]) for x, y in LEGS))
+    assert sheets(mesh) == 2
+    parts, unfit = decompose(mesh)
+    assert unfit == ""
+    assert parts.mask.sum() == 5
+    plate = parts.vertices[np.ptp(parts.vertices[..., 0], axis=1).argmax()]
+    assert (plate[:, 2].min(), plate[:, 2].max()) == pytest.approx((0.699, 0.7), abs=1e-4)
+
+
+@needs_coacd
+def test_what_is_not_convex_is_taken_apart_and_kept():
+    mesh = _pedestal()
+    parts, unfit = decompose(mesh)
+    found = measure(mesh, parts)
+    assert unfit == "", found
+    assert parts.mask.sum() > 2
+    again, _ = decompose(mesh, cache=False)
+    np.testing.assert_array_equal(again.vertices, parts.vertices)
+
+
+def test_pieces_come_from_the_cache_and_a_broken_file_is_made_anew(tmp_path, monkeypatch):
+    mesh = FIT["a stool of round legs"]
+    parts, _ = decompose(mesh)
+    (file,) = (tmp_path / "pieces").glob("*.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_decompose", lambda *_: pytest.fail("made twice"))
+        known, unfit = decompose(mesh)
+    np.testing.assert_array_equal(known.planes, parts.planes)
+    assert unfit == ""
+    file.write_bytes(file.read_bytes()[:100])
+    np.testing.assert_array_equal(decompose(mesh)[0].vertices, parts.vertices)
+    decompose(mesh, vertices=24)
+    assert len(list((tmp_path / "pieces").glob("*.npz"))) == 2
+
+
+def test_where_the_search_fails_the_hull_is_unfit_and_says_by_how_much(monkeypatch):
+    monkeypatch.setattr(module, "take_apart", lambda meshes, *_: [[] for _ in meshes])
+    monkeypatch.setattr(module, "LADDER", module.LADDER[:1])
+    _, unfit = decompose(_pedestal())
+    assert "of the mesh's volume (expected within 10%)" in unfit
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces", "message"),
+    [
+        (np.zeros((3, 3)), np.zeros((0, 3), int), r"faces \(M, 3\)"),
+        (np.zeros((3, 3)), np.array([[0, 1, 2]]), "extent of more than 2 mm"),
+        (np.array([[0, 0, np.nan], [1, 0, 0], [0, 1, 0]]), np.array([[0, 1, 2]]), "finite vertices, found nan"),
+    ],
+)
+def test_what_is_no_mesh_is_refused(vertices, faces, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(Mesh(vertices, faces))
+
+
+@needs_coacd
+def test_a_search_can_be_interrupted(monkeypatch):
+    made = trimesh.creation.torus(0.3, 0.1, major_sections=96, minor_sections=64)
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def wait(self, timeout=None):
+            started.append(self)
+            if threading.current_thread() is not threading.main_thread() and len(started) == 1:
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(coacd_pool.subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        coacd_pool.take_apart([Mesh(made.vertices, made.faces)] * 6, 0.005)
+    processes = list(dict.fromkeys(started))
+    assert 1 <= len(processes) < 6  # the rest is never begun
+    assert all(process.wait() != 0 for process in processes)
