@@ -25,13 +25,15 @@ _UPS, _UNITS = ("y", "z"), ("m", "cm", "mm", "inch")
 SIZES, ANY_SIZES = (0.2, 3.0), (0.02, 30.0)
 #: m: heights of seats and tops of furniture whose kind is not known: those of ``KINDS`` together.
 HEIGHTS = (min(k.height[0] for k in KINDS.values() if k.height), max(k.height[1] for k in KINDS.values() if k.height))
-#: Shares of the ground plan: the polygon of the feet, and the surface that is offered. Chairs, stools, benches, tables
-#: and sofas on their feet have 0.4-1.0 and 0.4-1.0; on their sides most span or offer less, or at no height to sit at.
-#: Low bounds: what may be the right reading must not be left out beside a wrong one.
-_FEET, _OFFERED = 0.15, 0.33
+#: Shares of the ground plan: polygon of the feet, surface that is offered, and what is level where there is none
+#: (stairs). Chairs, stools, benches, tables and sofas have 0.4-1.0 and 0.4-1.0 on their feet; on their sides most span
+#: or offer less, or at no height to sit at. Low bounds: what may be right must not be left out beside what is wrong.
+_FEET, _OFFERED, _STEPPED = 0.15, 0.33, 0.7
 #: What is so near to the lowest point stands on the floor (of the size); what differs by less is one surface (of the
 #: height).
 _BAND, _LEVEL = 0.005, 0.05
+#: Cosine to up of what is level.
+_FLAT = 0.95
 #: Points of the surface, and cells along each side of the ground plan, that tell what is seen from above.
 _POINTS, _CELLS = 20_000, 30
 
@@ -43,6 +45,7 @@ class Standing(NamedTuple):
     feet: float  # share of the ground plan that the lowest points span, 0 if the centre is not over them
     height: float  # of the largest level surface that is seen from above, over the lowest point
     offered: float  # share of the ground plan that this covers
+    level: float  # share of it that is level at any height, as all of stairs is
 
 
 def standing(mesh: Mesh) -> Standing:
@@ -50,7 +53,7 @@ def standing(mesh: Mesh) -> Standing:
     vertices = np.asarray(mesh.vertices, np.float64)
     low, size = vertices.min(0), np.ptp(vertices, axis=0)
     plan = max(size[0] * size[1], 1e-12)
-    areas, _ = areas_and_normals(mesh)
+    areas, normals = areas_and_normals(mesh)
     centre = np.average(vertices[mesh.faces].mean(1), axis=0, weights=areas)
     on_floor = vertices[vertices[:, 2] < low[2] + _BAND * size.max()][:, :2]
     try:
@@ -64,13 +67,16 @@ def standing(mesh: Mesh) -> Standing:
     weights = np.diff(np.sort(rng.random((_POINTS, 2)), 1), axis=1, prepend=0.0, append=1.0)
     points = np.einsum("nc,nci->ni", weights, vertices[mesh.faces[face]]) - low
     cells = np.minimum((points[:, :2] / np.maximum(size[:2], 1e-12) * _CELLS).astype(int), _CELLS - 1)
-    tops = np.zeros(_CELLS**2)
-    np.maximum.at(tops, cells[:, 0] * _CELLS + cells[:, 1], points[:, 2])
-    tops = np.sort(tops[tops > 0])
+    order = np.argsort(points[:, 2])
+    seen = np.full(_CELLS**2, -1)
+    seen[cells[order, 0] * _CELLS + cells[order, 1]] = order  # the last of several, the highest
+    seen = seen[seen >= 0]
+    tops = np.sort(points[seen, 2])
     counts = np.searchsorted(tops, tops + _LEVEL * size[2], side="right") - np.arange(len(tops))
     first = int(counts.argmax())
-    level = tops[first : first + counts[first]]
-    return Standing(size, float(feet), float(np.median(level)), len(level) / _CELLS**2)
+    height = float(np.median(tops[first : first + counts[first]]))
+    level = int((normals[face[seen], 2] > _FLAT).sum())
+    return Standing(size, float(feet), height, int(counts[first]) / _CELLS**2, level / _CELLS**2)
 
 
 def orient(source: Source, mesh: Mesh, kind: str, up: str | None, unit: float | None) -> tuple[np.ndarray, float]:
@@ -117,10 +123,7 @@ def _only(source: Source, stands: dict[str, Standing], units: dict[str, float], 
     readings = list(itertools.product(stands, units))
     sized = [(a, u) for a, u in readings if SIZES[0] <= units[u] * stands[a].size.max() <= SIZES[1]]
     upright = [(a, u) for a, u in sized if stands[a].feet >= _FEET]
-    fitting = [
-        (a, u) for a, u in upright
-        if stands[a].offered >= _OFFERED and _within(units[u] * stands[a].height, _heights(kind))
-    ]  # fmt: skip
+    fitting = [(a, u) for a, u in upright if _offers(stands[a], units[u], kind)]
     found = fitting or upright
     if len(found) == 1:
         return found[0]
@@ -139,6 +142,16 @@ def _only(source: Source, stands: dict[str, Standing], units: dict[str, float], 
         f"{'several readings' if found else 'no reading'} that may be furniture ({listed})",
         f"{wanted}, or {' and '.join(flags)}",
     )
+
+
+def _offers(seen: Standing, metres: float, kind: str) -> bool:
+    """Whether there is something to sit on or to put things on; or to step on, for kinds without a height."""
+    stepped = seen.level >= _STEPPED
+    if kind in KINDS and KINDS[kind].height is None:
+        return stepped
+    if seen.offered >= _OFFERED and _within(metres * seen.height, _heights(kind)):
+        return True
+    return not kind and stepped and seen.offered <= _STEPPED / 2
 
 
 def _heights(kind: str) -> tuple[float, float]:
