@@ -19,6 +19,7 @@ from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode
 from mjxhuman.scenes import mesh_files
 from mjxhuman.scenes.mjcf import is_mjcf, read_mjcf
+from mjxhuman.scenes.objects import kind_of
 from mjxhuman.scenes.scene_npz import is_scene, read_scene
 from mjxhuman.scenes.shapes import Contents, Item
 from mjxhuman.scenes.types import Scene
@@ -119,6 +120,9 @@ def _folder(source: Source) -> tuple[str, Contents | Scene]:
         raise source.error(
             "folder", f"{len(files)} files", f"a URDF, an MJCF, or meshes ({', '.join(mesh_files.SUFFIXES)})"
         )
+    kinds = {kind for path in meshes if (kind := kind_of(path.stem))}
+    if len(kinds) > 1:
+        raise source.error("folder", f"a {' and a '.join(sorted(kinds))}", "parts of one object, or name the file")
     found = [_within(source, path)[1] for path in meshes]
     contents = [each for each in found if isinstance(each, Contents)]
     ups, units = {each.up for each in contents} - {None}, {each.unit for each in contents} - {None}

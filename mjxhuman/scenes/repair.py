@@ -126,14 +126,14 @@ def _decimated(source: Source, meshes: Sequence[Mesh], count: int) -> Mesh:
 
 def _outward(source: Source, mesh: Mesh) -> Mesh:
     """The mesh with every component's faces wound alike and looking outwards."""
-    trimesh = optional("trimesh", "scenes", "repairing meshes")
-    whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    if not whole.is_winding_consistent:
+    faces, label = np.array(mesh.faces), components(mesh)
+    directed = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    if len(_distinct(directed)[0]) < len(directed):  # neighbours run along their edge in opposite directions
+        trimesh = optional("trimesh", "scenes", "repairing meshes")
+        whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
         trimesh.repair.fix_winding(whole)
-        source.note(
-            f"{int((whole.faces != mesh.faces).any(1).sum())} faces wound otherwise than their neighbours, turned"
-        )
-    faces, label = np.array(whole.faces), components(mesh)
+        faces = np.array(whole.faces)
+        source.note(f"{int((faces != mesh.faces).any(1).sum())} faces wound otherwise than their neighbours, turned")
     count, turned = int(label.max()) + 1, 0
     corners = mesh.vertices[faces] - mesh.vertices.mean(0)
     centres = np.stack([np.bincount(label, corners.mean(1)[:, k]) for k in range(3)], 1) / np.bincount(label)[:, None]

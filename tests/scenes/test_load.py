@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import numpy as np
 import pytest
@@ -132,6 +133,24 @@ def test_pieces_that_are_given_are_taken(tmp_path):
     assert int(chair.parts.mask.sum()) == 5
     assert chair.parts.vertices.reshape(-1, 3).max(0)[2] == pytest.approx(0.45, abs=1e-3)
     assert "5 pieces from pieces" in lines_of(scene)
+
+
+def test_a_folder_of_several_objects_is_refused(tmp_path):
+    for name in ("stool", "big_table"):
+        written(tmp_path, name=name)
+    with pytest.raises(MotionFileError, match="folder: found a stool and a table, expected parts of one object"):
+        load_scene(tmp_path)
+
+
+def test_without_trimesh_meshes_say_what_to_install_and_boxes_load(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trimesh", None)
+    (tmp_path / "stool.xml").write_text(
+        "<mujoco><worldbody><body><geom type='box' size='.2 .2 .2' pos='0 0 .2'/></body></worldbody></mujoco>"
+    )
+    assert float(load_scene(tmp_path / "stool.xml").objects[0].mass) == 8.0
+    (tmp_path / "stool.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    with pytest.raises(ModuleNotFoundError, match=r"reading meshes needs the extra 'scenes': pip install 'mjx"):
+        load_scene(tmp_path / "stool.obj")
 
 
 def test_what_is_saved_is_read_as_it_was(tmp_path):
