@@ -61,7 +61,7 @@ LIMITS = Limits()
 class Recording:
     """What was recorded of one trial. S frames of the objects alone, T of all; O objects; P pairs in contact.
 
-    The pairs are those of a body and an object that are in contact in the motion's last frame.
+    The pairs are those of a body and an object that the motion brings together: near each other in its last frame.
     """
 
     alone: Float[Array, "S O 7"]  # m and wxyz

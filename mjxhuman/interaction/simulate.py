@@ -14,7 +14,7 @@ from mjxhuman.interaction.controllers import Controller, controller_named
 from mjxhuman.interaction.outcome import LIMITS, UNFIT, Judgement, Limits, Recording, judge, judge_alone
 from mjxhuman.math import quaternion
 from mjxhuman.math.statistics import wilson_interval
-from mjxhuman.physics.loads import Loads, scene_loads
+from mjxhuman.physics.loads import NEAR, Loads, scene_loads
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning.planner import driven
 from mjxhuman.scenes.compose import Composed, Layout, common_layout, compose, objects_alone
@@ -208,6 +208,8 @@ def _fitted(motion: Motion, controller: Controller) -> Motion:
     """The motion in the joints and at the rate that are driven."""
     own = getattr(getattr(controller, "tracker", None), "humanoid", None)
     motion = driven(motion)
+    if motion.num_frames < _LEAST:
+        motion = held(motion, 0.0)
     return usable(motion, own or motion.humanoid, controller.fps, motion.provenance.path or "motion")
 
 
@@ -221,7 +223,7 @@ def _whole(qpos: np.ndarray) -> np.ndarray:
 class _Wanted:
     """What the motion asks of the scene, as both are given."""
 
-    pairs: np.ndarray  # (P, 2) bodies and objects that are in contact in the last frame
+    pairs: np.ndarray  # (P, 2) bodies and objects within ``NEAR`` of each other in the last frame
     depth: float  # m, of the person in an object in the first frame
     sits: bool
     lies: bool
@@ -231,13 +233,25 @@ def _wanted(composed: Composed, motion: Motion) -> _Wanted:
     ends = [composed.start(np.asarray(motion.qpos[i], np.float64)) for i in (0, -1)]
     qpos, qvel = (np.array(x) for x in zip(*ends, strict=True))
     loads = scene_loads(composed, qpos, qvel, np.zeros((2, composed.actuated.nu)))
-    near = loads.distance[-1] < LIMITS.contact_distance
+    near = loads.distance[-1] < NEAR
     record, names = motion.humanoid.known, motion.humanoid.body_names[1:]
     seat = [i for i, name in enumerate(names) if record.unsided(name) in ("Pelvis", "Hip")]
     return _Wanted(
-        np.argwhere(near), max(0.0, -float(loads.distance[0].min(initial=np.inf))), bool(near[seat].any()),
-        bool(loads.floor_normal[-1, 0] > 0),
+        np.argwhere(near), max(0.0, -float((loads.distance[0] + _flesh(composed)[:, None]).min(initial=np.inf))),
+        bool(near[seat].any()), bool(loads.floor_normal[-1, 0] > 0),
     )  # fmt: skip
+
+
+def _flesh(composed: Composed) -> np.ndarray:
+    """By how much each body's capsule is thicker than it is drawn, (B,) m: alignment lets the drawn skin touch."""
+    model, at = composed.actuated.model, composed.actuated.address
+    thicker = np.zeros(at.nbody)
+    for body in range(at.nbody):
+        name = model.body(at.body_start + body).name
+        pair = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, f"{name}_{kind}") for kind in ("limb", "skin")]
+        if min(pair) >= 0 and model.geom_type[pair[1]] == mujoco.mjtGeom.mjGEOM_CAPSULE:
+            thicker[body] = max(0.0, model.geom_size[pair[0], 0] - model.geom_size[pair[1], 0])
+    return thicker
 
 
 def _record(

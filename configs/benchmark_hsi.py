@@ -1,0 +1,28 @@
+"""The interaction benchmark: people on furniture, reconstructed with errors, aligned, simulated and judged.
+
+Command:
+    python -m experiments.benchmark_hsi
+    python -m experiments.benchmark_hsi --config=benchmark_hsi:test
+
+Hardware: any CPU. Time: a few seconds of processor time per case and method after a minute of compilation; a stopped
+run is continued by the same command. Every number is explained in experiments/benchmark_hsi.py.
+"""
+
+from ml_collections import config_dict
+
+
+def get_config(variant: str = "full") -> config_dict.ConfigDict:
+    """The values of a variant: "full", or "test", the same in small."""
+    if variant not in ("full", "test"):
+        raise ValueError(f"configs/benchmark_hsi.py: expected variant full or test, found {variant!r}")
+    config = config_dict.ConfigDict()
+    config.out = f"out/benchmark_hsi/{variant}"  # folder of manifest.json, cases.jsonl and result.json
+    config.cases = 300 if variant == "full" else 4
+    config.objects = 60 if variant == "full" else 4  # that the cases are on
+    config.methods = ("none", "paper", "smooth", "ours", "truth") if variant == "full" else ("none", "truth")
+    config.tracker = ""  # what drives the person: "": servos; "planner", a policy's file
+    config.hold = 3.0 if variant == "full" else 1.5  # s
+    config.drops = 16 if variant == "full" else 2  # per object, of the gravity test
+    config.seed = 0  # of everything that is drawn
+    config.quiet = False  # no progress bar
+    return config
