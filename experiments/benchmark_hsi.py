@@ -21,6 +21,7 @@ pa_mpjpe_cm, contact_f1, unfit, seed: of "ours", or of the last method that is r
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import sys
@@ -32,7 +33,7 @@ from absl import flags
 from scipy.spatial import cKDTree
 
 import mjxhuman
-from mjxhuman.alignment import align
+from mjxhuman.alignment.align import align_many
 from mjxhuman.alignment.skin import skin_of
 from mjxhuman.interaction import Outcome
 from mjxhuman.math.statistics import wilson_interval
@@ -51,20 +52,22 @@ DIFFICULTIES = ("easy", "medium", "hard")
 #: m: what counts as inside, and as touching.
 INSIDE, TOUCHING = 0.01, 0.02
 _RESAMPLES = 2000
+#: Cases that are aligned together.
+BLOCK = 32
 
 
-def reconstructed(case: HsiCase, true: Posed, method: str) -> Posed:
-    """Person and scene that a method hands to the simulator."""
-    if method == "truth":
-        return true
-    given = perturbed(case, true)
+def reconstructed(cases: Sequence[HsiCase], true: Sequence[Posed], method: str) -> list[Posed]:
+    """Person and scene of each case that a method hands to the simulator."""
+    if method == "truth" or not cases:
+        return list(true)
+    given = [perturbed(case, posed) for case, posed in zip(cases, true, strict=True)]
     if method == "none":
         return given
-    found = align(given.motion, given.scene, method=method, seed=case.seed)
-    return Posed(found.motion, found.scene)
+    found = align_many([g.motion for g in given], [g.scene for g in given], method=method)
+    return [Posed(f.motion, f.scene) for f in found]
 
 
-def measured(case: HsiCase, true: Posed, given: Posed, outcome: Outcome) -> dict[str, Any]:
+def measured(true: Posed, given: Posed, outcome: Outcome) -> dict[str, Any]:
     """The numbers of one case."""
     near, wanted = distances(given), distances(true)
     touching, expected = (set(contacts(x, p.motion)) for x, p in ((near, given), (wanted, true)))
@@ -174,16 +177,15 @@ def main(argv: Sequence[str]) -> int:
     lines = out / "cases.jsonl"
     done = {(row["name"], row["method"]) for row in read_json_lines(lines)} if lines.is_file() else set()
     with JsonLines(lines) as log, progress(len(cases) * len(config.methods), unit="run", quiet=config.quiet) as bar:
-        for case in cases:
-            true = None
-            for method in config.methods:
-                if (case.name, method) not in done:
-                    true = true or truth(case)
-                    given = reconstructed(case, true, method)
-                    outcome = mjxhuman.simulate_scene(
-                        given.motion, given.scene, tracker=config.tracker or None, hold=config.hold, seed=case.seed
-                    )
-                    log.append({**case.record, "method": method, **measured(case, true, given, outcome)})
+        bar.update(len(done))
+        for first, method in itertools.product(range(0, len(cases), BLOCK), config.methods):
+            block = [case for case in cases[first : first + BLOCK] if (case.name, method) not in done]
+            true = [truth(case) for case in block]
+            for case, want, given in zip(block, true, reconstructed(block, true, method), strict=True):
+                outcome = mjxhuman.simulate_scene(
+                    given.motion, given.scene, tracker=config.tracker or None, hold=config.hold, seed=case.seed
+                )
+                log.append({**case.record, "method": method, **measured(want, given, outcome)})
                 bar.update()
     rows = [row for row in read_json_lines(lines) if row["method"] in config.methods]
     things = {(c.kind, c.object_seed, c.damage): None for c in cases}

@@ -20,7 +20,7 @@ from mjxhuman.types import Motion
 
 #: Kinds with a seat, and those whose seat is narrow.
 SEATS, NARROW = ("chair", "bench", "sofa", "stool"), ("stool",)
-DAMAGES = (None, "missing_leg", "short_leg", "tilt", "bumps", "noise")
+DAMAGES = ("missing_leg", "short_leg", "tilt", "bumps", "noise")
 #: Arguments of ``alignment.seated``.
 POSES: tuple[dict[str, Any], ...] = (
     {}, {"lean": 15.0}, {"knee": 75.0}, {"crossed": True}, {"lean": -8.0, "apart": 15.0}
@@ -72,7 +72,8 @@ def manifest(count: int, objects: int, seed: int) -> list[HsiCase]:
     cases = []
     for i in range(count):
         number = i % objects
-        kind, damage = SEATS[number % len(SEATS)], DAMAGES[number // len(SEATS) % len(DAMAGES)] if number % 2 else None
+        kind, turn = SEATS[number % len(SEATS)], number // len(SEATS)
+        damage = DAMAGES[turn // 2 % len(DAMAGES)] if turn % 2 else None
         pose, table = POSES[int(rng.integers(len(POSES)))], bool(rng.random() < 1 / 3)
         cases.append(HsiCase(
             f"case{i:03d}", kind, number, damage, pose, table, difficulty_of(kind, pose, table),

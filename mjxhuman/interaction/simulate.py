@@ -18,8 +18,9 @@ from mjxhuman.physics.loads import NEAR, Loads, scene_loads
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning.planner import driven
 from mjxhuman.scenes.compose import Composed, Layout, common_layout, compose, objects_alone
-from mjxhuman.scenes.sdf import scene_surface
-from mjxhuman.scenes.surface import Plane
+from mjxhuman.scenes.convex import BUCKETS
+from mjxhuman.scenes.sdf import Hulls, scene_surface
+from mjxhuman.scenes.surface import Plane, Surfaces
 from mjxhuman.scenes.types import Scene
 from mjxhuman.tracking.evaluate import usable
 from mjxhuman.tracking.tracker import Tracker
@@ -149,7 +150,7 @@ def simulate_scene(
     ]
     begun = [c.start(q, np.asarray(motion.qvel[0])) for c, q in zip(composed, poses, strict=True)]
     start = tuple(np.array(x) for x in zip(*begun, strict=True))
-    path = controller.drive(composed, motion, start, scene_surface(scene), seed)  # type: ignore[arg-type]
+    path = controller.drive(composed, motion, start, carrier_of(scene), seed)  # type: ignore[arg-type]
     wanted = _wanted(compose(motion.humanoid, scene, layout, **options), motion)
     results = []
     for k, c in enumerate(composed):
@@ -162,6 +163,21 @@ def simulate_scene(
         record = _record(c, alone[k], qpos, qvel, loads, did, motion, wanted)
         results.append((record, loads, did, c.poses(qpos)))
     return _outcome(results, thresholds, motion, scene)
+
+
+def carrier_of(scene: Scene) -> Surfaces:
+    """What carries the person, with hulls padded by copies so that furniture of all kinds shares few programs."""
+    floor, *objects = scene_surface(scene).parts
+    return Surfaces((floor, *(o.replace(hulls=_padded(o.hulls)) for o in objects)))  # type: ignore[attr-defined]
+
+
+def _padded(hulls: Hulls) -> Hulls:
+    """Pieces to the next of ``BUCKETS``; faces and edges to those of a box, or of a hull of 32 corners, or more."""
+    pieces, faces, edges = hulls.planes.shape[0], hulls.planes.shape[1], hulls.edges.shape[1]
+    sizes = [(pieces, (*BUCKETS, pieces)), (faces, (6, 60, faces)), (edges, (12, 90, edges))]
+    # the last one again and again
+    k, f, e = (np.minimum(np.arange(next(s for s in among if s >= n)), n - 1) for n, among in sizes)
+    return Hulls(np.asarray(hulls.planes)[k][:, f], np.asarray(hulls.edges)[k][:, e])
 
 
 def held(motion: Motion, seconds: float) -> Motion:

@@ -17,7 +17,7 @@ def test_the_manifest_repeats_and_splits_by_object():
         splits.setdefault(case.object_seed, set()).add(case.split)
     assert all(len(found) == 1 for found in splits.values())
     assert {case.difficulty for case in cases} == {"easy", "medium", "hard"}
-    assert {case.damage for case in cases} > {None, "missing_leg"}
+    assert {(c.kind, c.damage) for c in cases} > {("chair", None), ("chair", "missing_leg")}
 
 
 def test_the_truth_touches_its_seat_and_the_perturbed_is_elsewhere():

@@ -15,10 +15,12 @@ import mjxhuman
 from mjxhuman.humanoids.tuning import LIGHT, Tuning
 from mjxhuman.interaction.controllers import Trials, controller_named
 from mjxhuman.interaction.outcome import UNFIT
-from mjxhuman.interaction.simulate import simulate_scene
+from mjxhuman.interaction.simulate import carrier_of, simulate_scene
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.scenes import HeightField
 from mjxhuman.scenes.compose import Composed
+from mjxhuman.scenes.sdf import scene_surface
+from mjxhuman.scenes.surface import measure
 from mjxhuman.types import Motion
 
 
@@ -81,6 +83,14 @@ def test_equal_seeds_give_equal_bits_and_others_other_trials(sits):
     np.testing.assert_array_equal(first.object_pose, again.object_pose)
     np.testing.assert_array_equal(first.motion.qpos, again.motion.qpos)
     assert np.abs(first.object_pose - other.object_pose).max() > 1e-4
+
+
+def test_padding_the_hulls_of_what_carries_changes_no_distance():
+    scene = room(chair(SEAT, back=True), chair(0.3), at=[(0.1, 0), (1, 0)])
+    points = np.random.default_rng(0).uniform(-1, 1, (200, 3))
+    padded, plain = (measure(s, points) for s in (carrier_of(scene), scene_surface(scene)))
+    np.testing.assert_allclose(padded.distance, plain.distance, atol=1e-6)
+    assert [part.hulls.planes.shape[:2] for part in carrier_of(scene).parts[1:]] == [(8, 6)] * 2
 
 
 def test_what_cannot_be_simulated_is_named(sits):
