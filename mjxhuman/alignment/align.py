@@ -50,7 +50,9 @@ class Alignment:
     moved: np.ndarray  # (O, 2) m, by which the objects were
 
 
-class _Case(NamedTuple):
+class AlignmentCase(NamedTuple):
+    """A motion, a scene and the frames, skin and contacts that are looked at."""
+
     motion: Motion
     scene: Scene
     skin: Skin
@@ -99,9 +101,9 @@ def align_many(
         raise ValueError(
             f"expected as many scenes and contacts as motions, found {len(motions)}, {len(scenes)}, {len(given)}"
         )
-    cases = [_case(*each) for each in zip(motions, scenes, given, strict=True)]
+    cases = [case_of(*each) for each in zip(motions, scenes, given, strict=True)]
     touching = [case for case in cases if case.contacts]
-    problems = [_problem(case) for case in touching]
+    problems = [problem_of(case) for case in touching]
     if method == "ours":
         found = iter(_solve(problems, touching, yaw, scale))
     else:
@@ -109,7 +111,8 @@ def align_many(
     return [_finish(case, next(found) if case.contacts else None) for case in cases]
 
 
-def _case(motion: Motion, scene: Scene, contacts: Contacts | None) -> _Case:
+def case_of(motion: Motion, scene: Scene, contacts: Contacts | None) -> AlignmentCase:
+    """What is to be aligned, checked. Raises ValueError as ``align``."""
     if not scene.objects or np.shape(scene.poses) != (len(scene.objects), 7):
         raise ValueError(
             f"scene: expected objects and poses (O, 7), found {len(scene.objects)} and {np.shape(scene.poses)}"
@@ -128,19 +131,22 @@ def _case(motion: Motion, scene: Scene, contacts: Contacts | None) -> _Case:
     for contact in table:
         if not _during(contact, frames).any():
             raise ValueError(f"contacts: {contact.part}: expected frames below {count}, found {contact.start}")
-    return _Case(motion, scene, skin, frames, points, normals, table)
+    return AlignmentCase(motion, scene, skin, frames, points, normals, table)
 
 
 def _during(contact: PartContact, frames: np.ndarray) -> np.ndarray:
     return (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
 
 
-def _problem(case: _Case) -> AlignmentProblem:
+def problem_of(case: AlignmentCase) -> AlignmentProblem:
+    """The arrays of a case."""
     interval = case.motion.dt * (case.frames[1] - case.frames[0] if len(case.frames) > 1 else 1)
     return make_problem(case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval)
 
 
-def _solve(problems: Sequence[AlignmentProblem], cases: Sequence[_Case], yaw: bool, scale: bool) -> list[Unknowns]:
+def _solve(
+    problems: Sequence[AlignmentProblem], cases: Sequence[AlignmentCase], yaw: bool, scale: bool
+) -> list[Unknowns]:
     """Unknowns of each problem, on all cores, in groups of one layout."""
     if not problems:
         return []
@@ -165,7 +171,7 @@ def _solve(problems: Sequence[AlignmentProblem], cases: Sequence[_Case], yaw: bo
     return [results[i] for i in range(len(problems))]
 
 
-def _finish(case: _Case, unknowns: Unknowns | None) -> Alignment:
+def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
     count, objects = case.motion.num_frames, len(case.scene.objects)
     if unknowns is None:
         shift, moved, scene = np.zeros((count, 3)), np.zeros((objects, 2)), case.scene

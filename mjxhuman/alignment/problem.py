@@ -9,28 +9,27 @@ import jax
 import numpy as np
 from flax import struct
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
 
 from mjxhuman.alignment.contacts import PartContact
 from mjxhuman.alignment.skin import Skin
 from mjxhuman.math import quaternion
-from mjxhuman.scenes.types import Parts, Scene
+from mjxhuman.scenes.types import Parts, Scene, SceneObject
 from mjxhuman.types import Array
 
 #: Points of a tile: a piece of one part's skin, of which the deepest point counts.
 TILE = 24
-#: Faces of a piece for the solver: those that differ most in direction, pushed out to hold all corners.
-FACES = 16
-#: Faces whose normals are nearer than this (cosine, 4 degrees) are one.
-_SAME_FACE = 0.9976
-#: A sample of an object may carry a part where their normals oppose each other by this much.
+#: Faces of a piece for the solver, and how far it may bulge without the others, m; what has no face on its side bulges
+#: by the second.
+FACES, _BULGE, _FAR = 24, 0.001, 10.0
+#: A place of an object may carry a part where their normals oppose each other by this much.
 OPPOSED = -0.7
-#: Samples that may carry, per contact, and how far from the part they are looked for, m.
-_PARTNERS, _REACH = 96, 0.6
+#: Places that may carry, per contact; how far from the part they are looked for, on a grid of which step, and how much
+#: farther than the nearest they may be, m.
+_PARTNERS, _REACH, _GRID, _AROUND = 96, 0.6, 0.025, 0.25
 #: Points of a patch.
 _PATCH = 64
-#: Largest radius that must be flat below a part, m, how flat, m, and the share of it that an edge may cut off.
-_DISC, _FLAT, _FULL = 0.10, 0.02, 0.9
+#: Largest radius that must be level below a part, m, how level, m, and the share of it that must be.
+_DISC, _FLAT, _FULL = 0.10, 0.02, 0.95
 #: Samples of an object that must not be in another.
 _OWN_SAMPLES = 256
 
@@ -48,6 +47,7 @@ class AlignmentProblem:
     poses: Float[Array, "*b O 7"]
     free: Bool[Array, "*b O"]  # objects that may be moved
     held: Bool[Array, "*b P O"]  # the object is on the bearing side of the part
+    sat: Float[Array, "*b T O 3"]  # side of the pelvis where it sits on the object, else 0: no part is pushed that way
     samples: Float[Array, "*b O S 3"]  # m, of the objects' surfaces
     active: Bool[Array, "*b T C"]
     contact_object: Int[Array, "*b C"]
@@ -81,19 +81,27 @@ def tiles_of(skin: Skin) -> Tiles:
 
 
 def outer_planes(parts: Parts) -> np.ndarray:
-    """At most ``FACES`` planes ``(K, FACES, 4)`` around each piece of an object; the last repeats."""
+    """Planes ``(K, FACES, 4)`` of each piece of an object, those first without which the others would bulge most.
+
+    Faces that the others imply to ``_BULGE`` are left out; the last repeats.
+    """
     result = []
-    for corners, planes in zip(
-        np.asarray(parts.vertices)[parts.mask], np.asarray(parts.planes)[parts.mask], strict=True
-    ):
-        normals = planes[:, :3]
-        chosen = [int(np.argmax(np.abs(normals).max(1)))]
-        near = normals @ normals[chosen[0]]
-        while near.min() < _SAME_FACE and len(chosen) < FACES:
-            chosen.append(int(near.argmin()))
-            near = np.maximum(near, normals @ normals[chosen[-1]])
+    own = np.asarray(parts.mask, bool)
+    for corners, planes in zip(np.asarray(parts.vertices)[own], np.asarray(parts.planes)[own], strict=True):
+        normals, offsets = planes[:, :3], planes[:, 3]
+        on = np.abs(corners @ normals.T - offsets) < 1e-6  # (V, F)
+        middles = (on.T @ corners) / np.maximum(on.sum(0), 1)[:, None]
+        chosen = [int(np.argmax(normals[:, axis] * sign)) for axis in range(3) for sign in (1, -1)]
+        chosen = list(dict.fromkeys(chosen))
+        while len(chosen) < FACES:
+            slope = normals @ normals[chosen].T
+            room = (offsets[chosen] - middles @ normals[chosen].T) / np.where(slope > 1e-3, slope, np.nan)
+            bulge = np.nanmin(np.where(np.isnan(room), _FAR, room), 1)
+            if bulge.max() < _BULGE:
+                break
+            chosen.append(int(bulge.argmax()))
         chosen += chosen[-1:] * (FACES - len(chosen))
-        result.append(np.concatenate([normals[chosen], (corners @ normals[chosen].T).max(0)[:, None]], 1))
+        result.append(planes[chosen])
     return np.stack(result)
 
 
@@ -122,12 +130,13 @@ def make_problem(
     pieces = [outer_planes(thing.parts) for thing in scene.objects]
     poses = np.asarray(scene.poses, np.float64)
     held = np.zeros((len(skin.names), len(names)), bool)
-    rows = []
+    rows, sat = [], np.zeros((len(points), len(names), 3))
     for contact in contacts:
         part, which = skin.names.index(contact.part), names.index(contact.object)
         held[part, which] = True
         if contact.part == "Pelvis":  # whoever sits on a thing has the back of thighs and trunk towards it
             held[[skin.names.index(name) for name in ("L_Thigh", "R_Thigh", "Back")], which] = True
+            sat[:, which] = side[:, part]
         on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
         own = np.flatnonzero(bearing[part])
         patch = points[:, np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)]
@@ -141,7 +150,7 @@ def make_problem(
     return AlignmentProblem(
         points=points[:, tiles.index], frame=np.ones(len(points), bool), side=side, planes=np.concatenate(pieces),
         piece_object=np.repeat(np.arange(len(pieces)), [len(p) for p in pieces]), poses=poses,
-        free=np.array([thing.free for thing in scene.objects]), held=held, samples=samples,
+        free=np.array([thing.free for thing in scene.objects]), held=held, sat=sat, samples=samples,
         active=np.stack(active, 1), contact_object=np.array(objects), patch=np.stack(patches, 1),
         partner_points=np.stack(partner_points), partner_normals=np.stack(partner_normals),
         interval=np.float64(interval),
@@ -160,8 +169,9 @@ def stack(problems: Sequence[AlignmentProblem]) -> AlignmentProblem:
         most = max(np.shape(getattr(problem, name))[i] for problem in problems)
         size[axis] = next((n for n in _SIZES[axis] if n >= most), most)
     padded = [_pad(problem, size) for problem in problems]
-    few = all((p.planes[:, 7:] == p.planes[:, 7:8]).all() for p in padded)
-    padded = [dataclasses.replace(p, planes=p.planes[:, :8]) for p in padded] if few else padded
+    faces = max(len(np.unique(plane, axis=0)) for p in padded for plane in p.planes)
+    faces = next(n for n in (6, 8, 12, 16, FACES) if n >= faces)
+    padded = [dataclasses.replace(p, planes=p.planes[:, :faces]) for p in padded]
 
     def together(*arrays: np.ndarray) -> np.ndarray:
         array = np.stack(arrays)
@@ -183,7 +193,7 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
         points=more(problem.points, 0, t), frame=more(problem.frame, 0, t, False), side=more(problem.side, 0, t),
         planes=more(problem.planes, 0, k), piece_object=more(problem.piece_object, 0, k),
         poses=more(problem.poses, 0, o), free=more(problem.free, 0, o, False),
-        held=more(problem.held, 1, o), samples=away,
+        held=more(problem.held, 1, o), sat=more(more(problem.sat, 1, o), 0, t), samples=away,
         active=more(more(problem.active, 1, c, False), 0, t, False), contact_object=more(problem.contact_object, 0, c),
         patch=more(more(problem.patch, 1, c), 0, t),
         partner_points=more(problem.partner_points, 0, c), partner_normals=more(problem.partner_normals, 0, c),
@@ -198,28 +208,57 @@ def _evenly(x: np.ndarray, count: int) -> np.ndarray:
     return x[np.linspace(0, len(x) - 1, count).astype(int)]
 
 
-def _partners(thing, patch: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and normals ``(S, 3)`` of an object that may carry a patch ``(M, 3)`` facing ``side``, object's frame.
+def _partners(thing: SceneObject, patch: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points and normals ``(S, 3)`` of an object that may carry a patch ``(M, 3)`` facing ``side``, in its frame.
 
-    Where a part rests there is as much surface as the part is wide: rims, rungs and armrests do not carry a pelvis.
+    They are what a grid of lines along ``side`` meets first. Where a part rests there is as much level surface as the
+    part is wide: rims, rungs and armrests do not carry a pelvis.
 
     Raises:
       ValueError: nothing of the object faces the part.
     """
-    points, normals = np.asarray(thing.points, np.float64), np.asarray(thing.normals, np.float64)
-    facing = normals @ side < OPPOSED
+    parts = thing.parts
+    planes = np.asarray(parts.planes, np.float64)[np.asarray(parts.mask, bool)]
+    corners = np.asarray(parts.vertices, np.float64)[np.asarray(parts.mask, bool)].reshape(-1, 3)
+    middle = patch.mean(0)
+    across = np.linalg.svd(side[None])[2][1:]  # two axes across the side
+    low, high = ((corners - middle) @ across.T).min(0), ((corners - middle) @ across.T).max(0)
+    axes = [np.arange(max(low[i], -_REACH), min(high[i], _REACH) + _GRID, _GRID) for i in (0, 1)]
+    flat = np.stack(np.meshgrid(*axes, indexing="ij"), -1)  # (X, Y, 2) m
+    start = middle + flat @ across + ((corners - middle) @ side).min() * side
+    slope = planes[..., :3] @ side
+    room = planes[..., 3] - np.einsum("kfi,xyi->xykf", planes[..., :3], start)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = room / slope
+    entries = np.where(slope < -1e-9, at, -np.inf)
+    leave = np.where(slope > 1e-9, at, np.inf).min(-1)
+    missed = ((np.abs(slope) <= 1e-9) & (room < 0)).any(-1) | (entries.max(-1) >= leave)
+    enter = np.where(missed, np.inf, entries.max(-1))  # (X, Y, K)
+    piece = enter.argmin(-1)
+    face = np.take_along_axis(entries.argmax(-1), piece[..., None], -1)[..., 0]
+    normal, level = planes[piece, face, :3], enter.min(-1)
+    facing = np.isfinite(level) & (normal @ side < OPPOSED)
     if not facing.any():
         raise ValueError(f"contacts: {thing.name}: expected a surface that faces the part, found none")
-    points, normals = points[facing], normals[facing]
-    across = points - (points @ side)[:, None] * side
-    middle = patch.mean(0) - (patch.mean(0) @ side) * side
-    spread = patch - (patch @ side)[:, None] * side - middle
-    disc = min(_DISC, float(np.sqrt((spread**2).sum(1).mean())))
-    around = cKDTree(across).query_ball_point(across, disc)
-    level = points @ side
-    room = np.array([(np.abs(level[near] - level[i]) < _FLAT).sum() for i, near in enumerate(around)])
-    fit = room >= _FULL * np.percentile(room, 95)
-    away = np.linalg.norm(across - middle, axis=1)
-    fit &= away <= max(_REACH, away[fit].min() + 0.1)
-    chosen = np.resize(_evenly(np.flatnonzero(fit), min(_PARTNERS, int(fit.sum()))), _PARTNERS)
+    places = start + np.where(facing, level, 0.0)[..., None] * side
+    share = _level_around(places, normal, facing, patch - middle)
+    fit = facing & (share >= min(_FULL, share[facing].max()))
+    points, normals, away = places[fit], normal[fit], np.linalg.norm(flat, axis=-1)[fit]
+    near = np.flatnonzero(away <= away.min() + _AROUND)
+    chosen = near[np.linspace(0, len(near) - 1, _PARTNERS).astype(int)]
     return points[chosen], normals[chosen]
+
+
+def _level_around(places: np.ndarray, normals: np.ndarray, there: np.ndarray, patch: np.ndarray) -> np.ndarray:
+    """Share of the disc around each node ``(X, Y)`` of a grid that is level with it; as wide as the patch, or less."""
+    disc = min(_DISC, float(np.sqrt((patch**2).sum(1).mean())))
+    steps = int(disc / _GRID)
+    reach = range(-steps, steps + 1)
+    x, y = there.shape
+    wide, exists = np.pad(places, ((steps, steps), (steps, steps), (0, 0))), np.pad(there, steps)
+    level = []
+    for i, j in ((i, j) for i in reach for j in reach if np.hypot(i, j) * _GRID <= disc):
+        rows, columns = slice(steps + i, steps + i + x), slice(steps + j, steps + j + y)
+        above = np.einsum("xyi,xyi->xy", wide[rows, columns] - places, normals)
+        level.append(exists[rows, columns] & (np.abs(above) < _FLAT))
+    return np.mean(level, 0)

@@ -12,8 +12,8 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.retarget.direct import qpos_from_smpl
 from mjxhuman.types import SMPL_JOINTS, Motion, Provenance
 
-#: Degrees that thighs are lifted from hanging down: lower ones would lie in the seat's front edge.
-_THIGHS = (90.0, 115.0)
+#: Degrees that thighs may be lifted from hanging down.
+_THIGHS = (85.0, 115.0)
 #: Frames of a pose held, the fewest that a motion may have, and their rate, Hz.
 _FRAMES, _RATE = 3, 30.0
 
@@ -32,7 +32,8 @@ def seated(
 
     Args:
       humanoid: of SMPL's topology.
-      seat: height in m. The thighs rise until the soles are on the floor; on a seat too high for that the feet hang.
+      seat: height in m. The thighs rise until the soles are on the floor, and are not below the buttocks; on a seat too
+        high for that the feet hang.
       lean: of the trunk, degrees forward; the pelvis takes half of it.
       knee: flexion in degrees.
       apart: abduction of each thigh, degrees.
@@ -45,12 +46,19 @@ def seated(
     skin = skin_of(humanoid)
     feet = np.isin(skin.part, [skin.names.index(name) for name in ("L_Foot", "R_Foot")])
     sitting = skin.part == skin.names.index("Pelvis")
-    low, high = _THIGHS
-    for _ in range(20):
-        hip = 0.5 * (low + high)
-        points = _points(humanoid, _pose(humanoid, hip, lean, knee, apart, crossed, arms))
-        sole = points[feet, 2].min() - points[sitting, 2].min() + seat
-        low, high = (hip, high) if sole < 0 else (low, hip)
+    thighs = np.isin(skin.part, [skin.names.index(name) for name in ("L_Thigh", "R_Thigh")])
+
+    def rising(lowest: np.ndarray, height: float) -> float:
+        """Degrees at which points are this far above the lowest of the buttocks."""
+        low, high = _THIGHS
+        for _ in range(10):
+            hip = 0.5 * (low + high)
+            points = _points(humanoid, _pose(humanoid, hip, lean, knee, apart, crossed, arms))
+            under = points[lowest, 2].min() - points[sitting, 2].min() < height
+            low, high = (hip, high) if under else (low, hip)
+        return high
+
+    hip = max(rising(feet, -seat), rising(thighs, 0.0))
     qpos = _pose(humanoid, hip, lean, knee, apart, crossed, arms)
     points = _points(humanoid, qpos)
     qpos[:2] -= points[sitting, :2].mean(0)
@@ -68,7 +76,7 @@ def _pose(
         "L_Hip": ("XZ", (-hip - 0.5 * lean, apart)), "R_Hip": ("XZ", (-hip - 0.5 * lean, -apart)),
         "L_Knee": ("x", knee), "R_Knee": ("x", knee),
         "L_Ankle": ("x", hip - knee), "R_Ankle": ("x", hip - knee),
-        "L_Shoulder": ("z", -arms), "R_Shoulder": ("z", arms), "L_Elbow": ("y", -35.0), "R_Elbow": ("y", 35.0),
+        "L_Shoulder": ("z", -arms), "R_Shoulder": ("z", arms), "L_Elbow": ("y", -80.0), "R_Elbow": ("y", 80.0),
     }  # fmt: skip
     if crossed:
         turns["L_Hip"] = ("XZ", (-hip - 22.0 - 0.5 * lean, -18.0))

@@ -4,7 +4,7 @@ Every step finds anew what touches what: for each contact the deepest point of i
 below it; for each part and convex piece the face that the part is least far behind, the same for all its points, and
 for each tile of skin the deepest point behind such a face and within its piece. The side of a plate belongs to the
 part as a whole: points beyond its middle do not slip out at its back. Faces that would push a part the way it rests are
-no choice where the object is held to be on that side.
+no choice where the object is held to be on that side, nor any that would push down who sits on the object.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from mjxhuman.types import Array
 GAP, SLIDE, SLACK, DEPTH, FLOOR, PERSON, OBJECT = 0.005, 0.02, 0.03, 0.004, 0.01, 0.15, 0.20
 #: Correction of the person that changes by this much per second weighs 1; yaw in rad; logarithm of the scale.
 DRIFT, YAW, SCALE = 0.20, 0.17, 0.05
-#: Steps, the longest of them, and the last's, m.
-STEPS, STEP, LAST = 28, 0.05, 0.002
+#: Steps from every start, none longer than this, m; starts that are followed further, by steps that shrink to this, m.
+STEPS, STEP, KEPT, FINE_STEPS, LAST = 14, 0.05, 2, 16, 0.002
 _DAMPING = 1e-3
 #: One in so many samples of an object is looked for in the others.
 _THINNED = 4
@@ -119,6 +119,7 @@ def _deepest(
         least = jnp.stack([jnp.min(height, 0) for height in heights])
         apart = jnp.stack([jnp.min(least[..., s[0] : s[-1] + 1], -1) for s in spans], -1)  # (F, T, P)
         wrong = problem.held[:, which] & (jnp.einsum("fi,tpi->ftp", n, problem.side) > _WRONG)
+        wrong = wrong | (jnp.einsum("fi,ti->ft", n, problem.sat[:, which]) > _WRONG)[..., None]
         face = jnp.argmax(jnp.where(wrong, -jnp.inf, apart), 0)[:, tile]  # (T, J)
         bounds = (n @ n.T)[face] >= _BEHIND  # (T, J, F)
         beyond, chosen = none, jnp.zeros_like(none)
@@ -213,24 +214,19 @@ def _objects_apart(problem: AlignmentProblem, place: Array, turn: Array, size: A
     return -jnp.minimum(jnp.min(jnp.where(other[:, None], height, jnp.inf), (1, 2)), 0)
 
 
-def _solve_one(
-    problem: AlignmentProblem, tile_part: tuple[int, ...], yaw: bool, scale: bool, start: Array
+def _descend(
+    problem: AlignmentProblem, tile_part: tuple[int, ...], like: Unknowns, limits: np.ndarray, first: Array
 ) -> tuple[Array, Array]:
-    first = start_of(problem, yaw, scale)
-    first["person"] = first["person"] + start
-    vector, unravel = ravel_pytree(first)
-    longest = jnp.concatenate([jnp.full(STEPS // 2, STEP), jnp.geomspace(STEP, LAST, STEPS - STEPS // 2)])
-
-    def cost_at(x: Array) -> tuple[Array, Pushes]:
-        pushes = look(problem, tile_part, unravel(x))
-        return 0.5 * jnp.sum(residuals(problem, pushes, unravel(x)) ** 2), pushes
+    """The cheapest place on a path of damped steps from ``first (U,)``, none longer than its limit, and its cost."""
+    unravel = ravel_pytree(like)[1]
 
     def step(state: tuple[Array, Array, Array], limit: Array) -> tuple[tuple[Array, Array, Array], None]:
         x, best, least = state
-        cost, pushes = cost_at(x)
+        pushes = look(problem, tile_part, unravel(x))
+        r, pull = jax.linearize(lambda y: residuals(problem, pushes, unravel(y)), x)
+        cost = 0.5 * jnp.sum(r**2)
         better = cost < least
         best, least = jnp.where(better, x, best), jnp.where(better, cost, least)
-        r, pull = jax.linearize(lambda y: residuals(problem, pushes, unravel(y)), x)
         rows = jax.vmap(pull)(jnp.eye(len(x), dtype=x.dtype))  # (unknowns, residuals)
         square = rows @ rows.T
         damped = square + _DAMPING * jnp.diag(jnp.diag(square)) + 1e-6 * jnp.eye(len(x), dtype=x.dtype)
@@ -238,11 +234,9 @@ def _solve_one(
         move = move * jnp.minimum(1, limit / jnp.maximum(jnp.max(jnp.abs(move)), 1e-9))
         return (x + move, best, least), None
 
-    (x, best, least), _ = jax.lax.scan(
-        step, (vector, vector, jnp.asarray(jnp.inf, vector.dtype)), longest.astype(vector.dtype)
-    )
-    cost, _ = cost_at(x)
-    return jnp.where(cost < least, x, best), jnp.minimum(cost, least)
+    start = (first, first, jnp.asarray(jnp.inf, first.dtype))
+    (_, best, least), _ = jax.lax.scan(step, start, jnp.asarray(limits, first.dtype))
+    return best, least
 
 
 def _solve_positive(matrix: Array, vector: Array) -> Array:
@@ -262,7 +256,7 @@ def _solve_positive(matrix: Array, vector: Array) -> Array:
 def solve(
     problem: AlignmentProblem, tile_part: tuple[int, ...], yaw: bool = False, scale: bool = False
 ) -> tuple[Unknowns, Array]:
-    """Unknowns of the cheapest of ``STARTS``, and the costs of all ``(S,)``, of problems with a leading axis B.
+    """Unknowns of the cheapest of ``STARTS``, and what each costs at first ``(S,)``, of problems with a leading axis B.
 
     Args:
       problem: every array with an axis of scenes in front.
@@ -271,9 +265,13 @@ def solve(
     """
 
     def one(problem: AlignmentProblem) -> tuple[Unknowns, Array]:
-        starts = jnp.asarray(STARTS, problem.points.dtype)
-        found, costs = jax.vmap(lambda start: _solve_one(problem, tile_part, yaw, scale, start))(starts)
-        _, unravel = ravel_pytree(start_of(problem, yaw, scale))
-        return unravel(found[jnp.argmin(costs)]), costs
+        like = start_of(problem, yaw, scale)
+        vector, unravel = ravel_pytree(like)
+        lifts = [ravel_pytree(like | {"person": like["person"] + lift})[0] for lift in STARTS]
+        descend = functools.partial(_descend, problem, tile_part, like)
+        found, costs = jax.vmap(functools.partial(descend, np.full(STEPS, STEP)))(jnp.stack(lifts))
+        kept = found[jnp.argsort(costs)[:KEPT]]
+        found, last = jax.vmap(functools.partial(descend, np.geomspace(STEP, LAST, FINE_STEPS)))(kept)
+        return unravel(found[jnp.argmin(last)].astype(vector.dtype)), costs
 
     return jax.lax.map(one, problem)

@@ -6,7 +6,11 @@ from box_chair import SEAT, chair, scene_of
 
 import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
+from mjxhuman.alignment.align import case_of, problem_of
 from mjxhuman.alignment.contacts import find_contacts
+from mjxhuman.alignment.problem import stack, tiles_of
+from mjxhuman.alignment.solve import solve
+from mjxhuman.scenes.convex import box_corners
 
 ON = [("Pelvis", "chair")]
 SCENE = scene_of(chair(), at=[(-0.03, 0.0)])
@@ -56,6 +60,54 @@ def test_who_is_near_nothing_stays_where_he_is_and_is_told(person):
     result = mjxhuman.align(moved(person, 3, 0, 0), SCENE)
     assert not result.converged and not result.valid and "name the contacts" in result.reason
     np.testing.assert_array_equal(result.shift, 0)
+
+
+@pytest.mark.slow
+def test_padding_changes_no_solution(person):
+    start = moved(person, -0.1, 0.05, 0.1)
+    wide = scene_of(
+        chair("chair"), chair("table", [box_corners([0.3, 0.3, 0.02], [0, 0, 0.7])]), at=[(-0.03, 0), (2, 0)]
+    )
+    problems = [problem_of(case_of(start, scene, ON)) for scene in (SCENE, wide)]
+    part = tuple(tiles_of(skin_of(person.humanoid)).part.tolist())
+    alone, costs = solve(stack(problems[:1]), part)
+    both, padded = solve(stack(problems), part)
+    np.testing.assert_allclose(padded[0], costs[0], rtol=1e-3)
+    np.testing.assert_allclose(both["person"][0], alone["person"][0], atol=1e-4)
+    np.testing.assert_allclose(both["object"][0, :1], alone["object"][0], atol=1e-4)
+    assert not np.asarray(both["object"][0, 1]).any()
+
+
+@pytest.mark.slow
+def test_a_clip_has_one_pose_of_the_chair_and_a_smooth_correction(person):
+    count = 40
+    fall = np.interp(np.arange(count), [0, 20], [0.4, -0.08])  # comes down in front of the seat and into it
+    qpos = np.repeat(np.asarray(person.qpos[:1]), count, 0)
+    qpos[:, 2] += fall
+    motion = mjxhuman.motion_from_qpos(person.humanoid, qpos, 30.0)
+    found = mjxhuman.align(motion, SCENE, contacts=[PartContact("Pelvis", "chair", 20)])
+    assert found.converged, found.reason
+    assert np.abs(np.diff(found.shift, axis=0)).max() < 0.02
+    np.testing.assert_allclose(found.shift[30, 2], 0.08, atol=0.01)
+    assert found.scene.poses.shape == (1, 7) and found.motion.num_frames == count
+
+
+@pytest.mark.slow
+def test_the_chair_may_turn_and_change_its_size(person):
+    found = mjxhuman.align(moved(person, 0, 0, -0.05), SCENE, contacts=ON, yaw=True, scale=True)
+    assert found.converged, found.reason
+    grown = np.ptp(found.scene.objects[0].parts.vertices[0], axis=0) / np.ptp(
+        SCENE.objects[0].parts.vertices[0], axis=0
+    )
+    np.testing.assert_allclose(grown, grown[0], rtol=1e-6)
+    assert 0.9 < grown[0] < 1.0  # to the person, who sits too low
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["paper", "smooth"])
+def test_methods_to_compare_with_run_and_are_judged_alike(person, method):
+    result = mjxhuman.align(moved(person, 0, 0, -0.06), SCENE, contacts=ON, method=method)
+    assert np.isfinite(result.shift).all() and not result.converged and "Pelvis on chair" in result.reason
 
 
 @pytest.mark.parametrize(
