@@ -14,6 +14,8 @@ from mjxhuman.types import SMPL_JOINTS, Motion, Provenance
 
 #: Degrees that thighs may be lifted from hanging down.
 _THIGHS = (85.0, 115.0)
+#: Degrees that forearms point inward, so that the hands are over the lap, and clear of armrests.
+_INWARD = 30.0
 #: Frames of a pose held, the fewest that a motion may have, and their rate, Hz.
 _FRAMES, _RATE = 3, 30.0
 
@@ -26,7 +28,7 @@ def seated(
     knee: float = 90.0,
     apart: float = 8.0,
     crossed: bool = False,
-    arms: float = 70.0,
+    arms: float = 80.0,
 ) -> Motion:
     """A person who sits at the origin facing +x, lowest point of the buttocks at z = seat, held for three frames.
 
@@ -76,7 +78,8 @@ def _pose(
         "L_Hip": ("XZ", (-hip - 0.5 * lean, apart)), "R_Hip": ("XZ", (-hip - 0.5 * lean, -apart)),
         "L_Knee": ("x", knee), "R_Knee": ("x", knee),
         "L_Ankle": ("x", hip - knee), "R_Ankle": ("x", hip - knee),
-        "L_Shoulder": ("z", -arms), "R_Shoulder": ("z", arms), "L_Elbow": ("y", -80.0), "R_Elbow": ("y", 80.0),
+        "L_Shoulder": ("ZX", (-arms, _INWARD)), "R_Shoulder": ("ZX", (arms, _INWARD)),
+        "L_Elbow": ("y", -80.0), "R_Elbow": ("y", 80.0),
     }  # fmt: skip
     if crossed:
         turns["L_Hip"] = ("XZ", (-hip - 22.0 - 0.5 * lean, -18.0))

@@ -57,7 +57,7 @@ def test_run_from_any_folder(tmp_path):
 
 def test_run_of_an_unknown_launcher(capsys):
     assert main(["run", "fly"]) == 2
-    assert "expected one of benchmark, compare_trackers, evaluate" in capsys.readouterr().err
+    assert "expected one of align_scenes, benchmark" in capsys.readouterr().err
 
 
 def test_configurations_by_name_file_and_variant(tmp_path):
