@@ -76,7 +76,7 @@ def test_the_pose_that_is_given_is_the_one_to_keep():
 def test_what_slides_or_rolls_on_stands_by_one_rule_only():
     scene = chair()
     start, friction, mass = module._starts(scene.objects[0], scene.poses[0], 2, 0)
-    drops = module.Drops(*np.array([[1.0, 1.0], [0.06, 0.01], [0.0, 0.06], [0.0, 0.0]]), start, mass, True)
+    drops = module.Drops(*np.array([[1.0, 1.0], [0.06, 0.01], [0.0, 0.06], [0.0, 0.0]]), start, start, mass, True)
     np.testing.assert_array_equal(module.RULES["strict"].stands(drops), [False, False])
     np.testing.assert_array_equal(module.RULES["dso"].stands(drops), [True, True])
     assert module._reason(module.RULES["strict"], drops) == (
@@ -124,7 +124,7 @@ def test_a_rate_between_the_verdicts_is_borderline():
         tilt = np.where(np.arange(16) < count, 0.0, 90.0)
         zero = np.zeros(16)
         return module._verdict(
-            module.RULES["strict"], module.Drops(tilt, zero, zero, zero, np.zeros((16, 7)), zero, True)
+            module.RULES["strict"], module.Drops(tilt, zero, zero, zero, *np.zeros((2, 16, 7)), zero, True)
         )
 
     assert [of(k).stable for k in (16, 15, 14, 0)] == [True, True, False, False]
