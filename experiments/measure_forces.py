@@ -41,6 +41,7 @@ class Trial(NamedTuple):
     columns: tuple[str, str]  # of the left and right plate, up to "_vx"
     moments: str = ""
     least: float = 0.6  # body weights on the plates of frames that count: walking on plates alone never has less
+    seat: bool = False  # the person sits on what has no plate: a seat is fitted (``interaction.seat``)
 
 
 TRIALS = (
@@ -65,6 +66,10 @@ TRIALS = (
             ("walk", "walking1"), ("walk, toes out", "walkingTO1"),
             ("drop jump", "DJ1"), ("drop jump, one leg", "DJAsym1"),
         )
+    ),
+    Trial(
+        "rises from a chair, OpenCap", "opencap_subject4/STS1_markers.trc", "opencap_subject4/STS1_grf.mot", 62.6,
+        ("ground_force_2", "ground_force_1"), least=5.0 / (62.6 * GRAVITY), seat=True,
     ),
     Trial(
         "run, BMC", "bmc_running/markers_run.trc", "bmc_running/grf_run.mot", 70.0,
@@ -98,12 +103,14 @@ def agreement(estimate: np.ndarray, truth: np.ndarray, scale: float = 1.0) -> di
 def measure(trial: Trial, folder: pathlib.Path) -> dict[str, dict[str, float]]:
     """Agreement per quantity and foot."""
     import mjxhuman
+    from mjxhuman.interaction.seat import fit_seat
 
     path = folder / trial.markers
     stature = mjxhuman.load_motion(path).humanoid.stature
     body = mjxhuman.load_humanoid("smpl", stature=round(stature, 2), mass=trial.mass)
     motion = mjxhuman.load_motion(path, humanoid=body)
-    dynamics = mjxhuman.analyse(motion)
+    scene = fit_seat(motion) if trial.seat else None
+    dynamics, scores = mjxhuman.analyse(motion, scene=scene), mjxhuman.score(motion, scene=scene)
     start = float(next(line for line in path.read_text().splitlines()[5:] if line.strip()).split()[1])
     time = start + np.arange(motion.num_frames) * motion.dt
     weight = trial.mass * GRAVITY
@@ -112,12 +119,14 @@ def measure(trial: Trial, folder: pathlib.Path) -> dict[str, dict[str, float]]:
     plates = np.moveaxis(plates[:, [2, 0, 1]], 1, -1)  # (2, T, 3): y up as the loader turns it, z -> x, x -> y, y -> z
     total = plates.sum(0)
     use = np.isfinite(total[:, 2]) & (np.nan_to_num(total[:, 2]) > trial.least * weight)
-    use &= ~np.isnan(mjxhuman.score(motion).frames["total"])  # the ends, where windows are not whole
+    use &= ~np.isnan(scores.frames["total"])  # the ends, where windows are not whole
     ours = np.moveaxis(np.asarray(dynamics.grf)[:, :2], 1, 0)
     pelvis = np.asarray(motion.body_pos)[:, motion.humanoid.body_names.index("Pelvis")]
     travel = (pelvis[-1] - pelvis[0])[:2]
     ahead = travel / np.linalg.norm(travel)
     result = {"total vertical": agreement(ours.sum(0)[use, 2], total[use, 2], weight)}
+    if trial.seat:
+        result["external support"] = {"over half": float(np.nanmean(scores.frames["external_support"] > 0.5))}
     for side, estimate, truth in zip(SIDES, ours, plates, strict=True):
         result[f"vertical {side}"] = agreement(estimate[use, 2], truth[use, 2], weight)
         if np.linalg.norm(travel) > 0.5:
@@ -149,7 +158,7 @@ def main(argv: Sequence[str]) -> int:
         results[trial.name] = measure(trial, folder)
         print(trial.name)
         for what, numbers in results[trial.name].items():
-            print(f"  {what:18s} r {numbers['r']:5.2f}   rmse {numbers['rmse']:6.3f}")
+            print(f"  {what:18s} " + "   ".join(f"{name} {value:6.3f}" for name, value in numbers.items()))
     if not results:
         print(f"measure_forces: --data={folder}: none of the trials is there", file=sys.stderr)
         return 1

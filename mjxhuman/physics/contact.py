@@ -54,6 +54,7 @@ class Cones(NamedTuple):
 
     normal: Float[Array, "P 3 N"] | None = None  # unit vectors, world axes
     friction: Float[Array, "..."] | float = FRICTION  # Coulomb coefficient, broadcasts against (P, N)
+    shear: float = 1.0  # price of a unit of squared force across the normal, over that along it
 
     def mean(self, groups: Sequence[np.ndarray], share: Sequence[Array]) -> Cones:
         """A cone for each group of points (their indices), the mean of theirs by shares ``(P_g, N)`` that sum to 1."""
@@ -64,7 +65,7 @@ class Cones(NamedTuple):
         if normal is not None:
             normal = jnp.stack([jnp.sum(w[:, None] * normal[g], 0) for g, w in zip(groups, share, strict=True)])
             normal = normal * jax.lax.rsqrt(jnp.sum(normal * normal, 1, keepdims=True) + 1e-20)
-        return Cones(normal, friction)
+        return Cones(normal, friction, self.shear)
 
 
 UPRIGHT = Cones()
@@ -113,8 +114,9 @@ class _Projection(NamedTuple):
     """Projection of the pull on the friction cone, and the derivative of the projection, ``(P, N)`` each.
 
     The projection is ``normal n + tangential u`` with n the cone's axis and u the unit vector of the pull across it, of
-    which ``u`` holds x and y alone where n is +z. Its derivative is ``along n1 n1' + across v v' + out n2 n2'`` with n1
-    along the cone's generator, v across n and u, and n2 along the cone's outward normal.
+    which ``u`` holds x and y alone where n is +z. Both are of the programme with lengths across n stretched by the root
+    of ``Cones.shear``, in which all directions have one price. Its derivative is ``along n1 n1' + across v v' +
+    out n2 n2'`` with n1 along the cone's generator, v across n and u, and n2 along the cone's outward normal.
     """
 
     normal: Array
@@ -126,7 +128,8 @@ class _Projection(NamedTuple):
 
 
 def _project(r: Array, arm: Array, cones: Cones) -> _Projection:
-    mu = cones.friction
+    stretch = cones.shear**0.5
+    mu = cones.friction * stretch
     x, y, z = _pull(r, arm)
     if cones.normal is None:
         flat: tuple[Array, ...] = (x, y)
@@ -137,7 +140,7 @@ def _project(r: Array, arm: Array, cones: Cones) -> _Projection:
         flat = tuple(g - z * n[:, i] for i, g in enumerate(pull))
         square = flat[0] * flat[0] + flat[1] * flat[1] + flat[2] * flat[2] + 1e-20
     inverse = jax.lax.rsqrt(square)
-    t = square * inverse
+    t = square * inverse / stretch
     inside = t <= mu * z
     polar = mu * t <= -z
     s = (z + mu * t) / (1 + mu * mu)
@@ -147,13 +150,14 @@ def _project(r: Array, arm: Array, cones: Cones) -> _Projection:
         tangential=tangential,
         u=tuple(g * inverse for g in flat),
         along=jnp.where(polar, 0.0, 1.0),
-        across=jnp.where(inside, 1.0, tangential * inverse),
+        across=jnp.where(inside, 1.0, tangential * inverse * stretch),
         out=jnp.where(inside, 1.0, 0.0),
     )
 
 
 def _vector(tangential: Array, normal: Array, u: tuple[Array, ...], cones: Cones) -> list[Array]:
-    """x, y and z ``(P, N)`` of ``tangential u + normal n``."""
+    """x, y and z ``(P, N)`` of ``tangential u + normal n``, no longer stretched."""
+    tangential = tangential / cones.shear**0.5
     if cones.normal is None:
         return [tangential * u[0], tangential * u[1], normal]
     return [tangential * u[i] + normal * cones.normal[:, i] for i in range(3)]
@@ -177,12 +181,14 @@ def _gradient(r: Array, wrench: Array, arm: Array, weight: Array, cones: Cones) 
 
 def _derivative(p: _Projection, weight: Array, cones: Cones) -> tuple[Array, ...]:
     """xx, xy, yy, xz, yz and zz ``(P, N)`` of the derivative of the projection, times the weight."""
-    mu = cones.friction
+    stretch = cones.shear**0.5
+    mu = cones.friction * stretch
     cc = 1.0 / (1.0 + mu * mu)
     ss, sc = mu * mu * cc, mu * cc
     along, across, out = weight * p.along, weight * p.across, weight * p.out
     # in the axes u, n and v it is [[flat, lean, 0], [lean, steep, 0], [0, 0, across]]
     flat, lean, steep = along * ss + out * cc, sc * (along - out), along * cc + out * ss
+    flat, lean, across = flat / cones.shear, lean / stretch, across / cones.shear
     if cones.normal is None:
         x, y = p.u
         xx, yy = x * x * flat + y * y * across, y * y * flat + x * x * across

@@ -34,6 +34,9 @@ SINK, SINK_FADE = 0.025, 0.02
 CREEP = 0.1
 #: Most that sliding can multiply the price by: a body that slides on all it stands on still stands.
 SLIDING = 50.0
+#: On furniture, price of friction over that of pressure: those who rest do not push a seat back with their feet unless
+#: they must. Ten leaves 3 % of the shear of a foot as residual, where ``contact.MIN_PRICE`` leaves 0.3 % of its load.
+SHEAR = 10.0
 #: Least share by which flesh counts as pressed: what ``FADE`` makes of the price then matters more.
 LEAST_PRESSED = 0.05
 
@@ -147,7 +150,7 @@ def bearing(touch: Touch, com: Float[Array, "3 N"], flesh: Sequence[bool] | None
     """What the points can bear by what they do at each frame."""
     square = across_square(touch.velocity, touch.cones.normal)
     price = force_price(touch.distance, square, flesh)
-    return Bearing(touch.point - com, price, jnp.sqrt(square + 1e-12), *touch.cones)
+    return Bearing(touch.point - com, price, jnp.sqrt(square + 1e-12), touch.cones.normal, touch.cones.friction)
 
 
 def support(
@@ -177,7 +180,8 @@ def support(
     touch = contact_points(state, anatomy, numbers, surface)
     about_com = torque - cross((com - wrenches.origin)[None], force[None])[0]
     bears = bearing(touch, com, anatomy.flesh) if bears is None else bears
-    solution = contact.solve(force / weight, about_com / weight, bears.arm, bears.price, bears.cones)
+    cones = bears.cones._replace(shear=SHEAR) if anatomy.furniture else bears.cones
+    solution = contact.solve(force / weight, about_com / weight, bears.arm, bears.price, cones)
     shared = oppose_feet(anatomy, touch, solution.force, com, up) if opposed else solution.force
     if anatomy.furniture:
         shared = spare_effort(tree, params, anatomy, state, wrenches, touch, bears, shared, weight)

@@ -64,7 +64,7 @@ def trace(
     """Spheres of independent frames."""
     state = body_kinematics(tree, params, qpos, qvel)
     touch = contact_points(state, contacts, numbers, surface)
-    normal, friction = touch.cones
+    normal, friction = touch.cones.normal, touch.cones.friction
     constant = isinstance(friction, float) and friction == FRICTION
     return Trace(
         centre=touch.point + _radius(numbers.point_radius, normal),

@@ -9,11 +9,10 @@ import mujoco
 import numpy as np
 
 from mjxhuman.math import quaternion
-from mjxhuman.report.render import FIELD_OF_VIEW, Stage
+from mjxhuman.report.render import FIELD_OF_VIEW, WOOD, Stage
 from mjxhuman.scenes.types import Scene
 
-#: RGBA of objects by their place in the scene, and of what did not stand.
-WOOD = ((0.76, 0.60, 0.42, 1.0), (0.55, 0.62, 0.52, 1.0), (0.62, 0.52, 0.60, 1.0))
+#: RGBA of what did not stand.
 FALLEN = (0.80, 0.42, 0.36, 1.0)
 #: Degrees: from the front and the side of what faces +x, and from above.
 AZIMUTH, ELEVATION = 215.0, -18.0

@@ -24,12 +24,14 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.report.pack import drawable_geoms, geom_shape, ground_grid, side_of
 from mjxhuman.runs import optional
 from mjxhuman.scenes.surface import Surface, measure
-from mjxhuman.scenes.types import Mesh
+from mjxhuman.scenes.types import Mesh, Scene
 from mjxhuman.types import Dynamics
 
 #: RGB of left and right parts, of the others and of the ghost.
 COLOURS = {"left": (0.70, 0.61, 0.88), "right": (0.90, 0.77, 0.46), "": (0.80, 0.82, 0.85)}
 GHOST = (0.25, 0.60, 0.56)
+#: RGBA of objects by their place in a scene.
+WOOD = ((0.76, 0.60, 0.42, 1.0), (0.55, 0.62, 0.52, 1.0), (0.62, 0.52, 0.60, 1.0))
 ARROWS = {"left": (0.42, 0.24, 0.72), "right": (0.72, 0.50, 0.0), "": (0.35, 0.38, 0.42)}
 #: m of arrow per body weight of force.
 FORCE_SCALE = 0.7
@@ -153,6 +155,11 @@ class Stage:
         self._context.free()
         self._gl.free()
 
+    def place(self, poses: np.ndarray) -> None:
+        """Move the furniture to poses (O, 7), m and wxyz."""
+        self._data.mocap_pos[:], self._data.mocap_quat[:] = poses[:, :3], poses[:, 3:]
+        mujoco.mj_kinematics(self._model, self._data)
+
     def begin(self, camera: mujoco.MjvCamera) -> None:
         """Start a picture: an empty stage seen by ``camera``."""
         mujoco.mjv_updateScene(
@@ -224,9 +231,8 @@ def _furnish(spec: mujoco.MjSpec, name: str, mesh: Mesh, pose: np.ndarray, rgba:
         userface=np.asarray(mesh.faces).ravel(),
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # the others refuse meshes that enclose nothing
     )
-    spec.worldbody.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, pos=pose[:3], quat=pose[3:], rgba=rgba, contype=0, conaffinity=0
-    )
+    body = spec.worldbody.add_body(name=name, mocap=True, pos=pose[:3], quat=pose[3:])
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, rgba=rgba, contype=0, conaffinity=0)
 
 
 class _Body:
@@ -310,6 +316,8 @@ def render_frames(
     contact_points: bool = False,
     labels: Sequence[str] | None = None,
     surface: Surface | None = None,
+    scene: Scene | None = None,
+    object_poses: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Pictures of a motion, one per frame.
 
@@ -324,6 +332,8 @@ def render_frames(
         contact_points: draw the humanoid's contact points.
         labels: a text per frame, drawn in the upper left corner.
         surface: what the body moves on (see ``mjxhuman.scenes``); default the floor z = 0.
+        scene: furniture around it, whose floor is then the ``surface``.
+        object_poses: where the furniture is in each frame, (T, O, 7) m and wxyz; default where the scene has it.
 
     Yields:
         (height, width, 3) uint8.
@@ -337,6 +347,14 @@ def render_frames(
         ghost = _checked(humanoid, ghost, "ghost")
         if len(ghost) != len(qpos):
             raise ValueError(f"ghost: expected {len(qpos)} frames as in qpos, found {len(ghost)}")
+    surface = scene.floor if scene is not None else surface
+    furniture = (
+        []
+        if scene is None
+        else [(o.mesh, p, WOOD[i % len(WOOD)]) for i, (o, p) in enumerate(zip(scene.objects, scene.poses, strict=True))]
+    )
+    if object_poses is not None and np.shape(object_poses) != (len(qpos), len(furniture), 7):
+        raise ValueError(f"object_poses: expected {(len(qpos), len(furniture), 7)}, found {np.shape(object_poses)}")
     body, seen = _Body(humanoid), qpos
     if ghost is not None and beside:
         azimuth = math.radians(_azimuth(body, qpos, view))
@@ -346,8 +364,10 @@ def render_frames(
         seen[:, 2] = np.maximum(qpos[:, 2], ghost[:, 2])  # both heads, even where one lies on the floor
     else:
         beside = 0.0
-    with Stage(*size, _grid(body, surface, seen)) as stage:
+    with Stage(*size, _grid(body, surface, seen), furniture) as stage:
         for t, camera in enumerate(_camera(body, seen, view, size[0] / size[1], beside)):
+            if object_poses is not None:
+                stage.place(np.asarray(object_poses)[t])
             stage.begin(camera)
             body.pose(qpos[t])
             body.draw(stage, alpha=1.0 if dynamics is None else 0.6)  # arrows start inside the feet
@@ -469,8 +489,9 @@ def contact_sheet(
     qpos = _checked(humanoid, qpos, "qpos")
     count = min(columns * rows, len(qpos))
     index = np.unique(np.linspace(0, len(qpos) - 1, count).round().astype(int))
-    if options.get("ghost") is not None:
-        options["ghost"] = np.asarray(options["ghost"])[index]
+    for name in ("ghost", "object_poses"):
+        if options.get(name) is not None:
+            options[name] = np.asarray(options[name])[index]
     if options.get("dynamics") is not None:
         d = options["dynamics"]
         options["dynamics"] = d.replace(grf=np.asarray(d.grf)[index], cop=np.asarray(d.cop)[index])

@@ -134,7 +134,7 @@ def test_derivative_matches_finite_differences(slanted):
     with jax.enable_x64(True):
         problem = [jnp.asarray(x) for x in random_problem(8, seed=5, points=8)]
         if slanted:
-            problem += [jnp.asarray(x) for x in random_cones(8, 8)]
+            problem += [jnp.asarray(x) for x in random_cones(8, 8)[:2]]
         rng = np.random.default_rng(0)
 
         def solve(force, moment, arm, price, *cones):
@@ -155,3 +155,17 @@ def test_derivative_matches_finite_differences(slanted):
         finite = (moved[0] - moved[1]) / (2 * h)
         assert float(forward) == pytest.approx(float(reverse), rel=1e-9)
         assert float(forward) == pytest.approx(float(finite), rel=2e-4)
+
+
+def test_friction_may_cost_more_than_pressure(x64):
+    """One point under the centre of mass, inside its cone: each direction answers to its own price."""
+    force, zero = jnp.asarray([[0.1], [0.2], [1.0]]), jnp.zeros((3, 1))
+    price = jnp.full((1, 1), 0.05)
+    found = contact.solve(force, zero, jnp.zeros((1, 3, 1)), price, contact.Cones(shear=4.0)).force[0, :, 0]
+    np.testing.assert_allclose(found, [0.1 / 1.2, 0.2 / 1.2, 1.0 / 1.05], rtol=1e-9)
+    # beyond the cone: on its edge, at the least of the programme
+    steep = contact.solve(force.at[0].set(2.0), zero, jnp.zeros((1, 3, 1)), price, contact.Cones(shear=4.0)).force[0]
+    n, t = float(steep[2, 0]), float(jnp.hypot(steep[0, 0], steep[1, 0]))
+    assert t == pytest.approx(contact.FRICTION * n, rel=1e-6)
+    pull, mu = float(np.hypot(2.0, 0.2)), contact.FRICTION
+    assert n == pytest.approx((1.0 + mu * pull) / (1.05 + mu * mu * 1.2), rel=1e-6)
