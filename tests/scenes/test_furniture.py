@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.scenes.convex import box_corners
 from mjxhuman.scenes.furniture import make_furniture
 from mjxhuman.scenes.furniture_damage import DAMAGES
 from mjxhuman.scenes.furniture_kinds import KINDS
-from mjxhuman.scenes.pieces import Piece, box
 
 SEATS = {
     "chair": (0.40, 0.50),
@@ -59,28 +57,6 @@ def test_other_seeds_are_other_objects():
         round(float(np.ptp(make_furniture("stool", seed).objects[0].mesh.vertices[:, 2])), 6) for seed in range(5)
     }
     assert len(heights) == 5
-
-
-def test_kinds_and_damages_are_added_by_one_function():
-    from mjxhuman.scenes.furniture_damage import damage
-    from mjxhuman.scenes.furniture_kinds import kind
-
-    @kind("crate", mass=(2.0, 3.0))
-    def crate(rng: np.random.Generator) -> list[Piece]:
-        return [box("leg", (0, 0, 0), (0.4, 0.4, rng.uniform(0.3, 0.4)))]
-
-    @damage
-    def squash(pieces, rng, severity):
-        return [Piece(p.role, p.corners * [1.0, 1.0, 1 - severity]) for p in pieces]
-
-    try:
-        whole, flat = (make_furniture("crate", 1, d).objects[0] for d in (None, "squash:0.5"))
-        assert flat.mass == pytest.approx(0.5 * float(whole.mass))
-        half = np.ptp(whole.mesh.vertices, axis=0) / 2
-        expected = box_corners(half * [1, 1, 0.5], [0, 0, half[2] / 2])
-        np.testing.assert_allclose(np.sort(flat.mesh.vertices, 0), np.sort(expected, 0), atol=1e-9)
-    finally:
-        KINDS.pop("crate"), DAMAGES.pop("squash")
 
 
 @pytest.mark.parametrize(
