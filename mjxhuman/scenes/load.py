@@ -13,13 +13,14 @@ from mjxhuman.data.source import Source
 from mjxhuman.options import FileOptions, FurnitureOptions, takes
 from mjxhuman.scenes.convex import pack
 from mjxhuman.scenes.decompose import THICKNESS, decompose, sheets
+from mjxhuman.scenes.fidelity import measure
 from mjxhuman.scenes.formats import read_contents
 from mjxhuman.scenes.hulls import hull_corners, with_corners
 from mjxhuman.scenes.mesh import components
 from mjxhuman.scenes.objects import kind_of, make_object
 from mjxhuman.scenes.repair import repair
 from mjxhuman.scenes.shapes import Contents, Item
-from mjxhuman.scenes.types import Mesh, Parts, Scene, SceneObject
+from mjxhuman.scenes.types import Mesh, Scene, SceneObject
 from mjxhuman.scenes.upright import orient
 from mjxhuman.types import Provenance
 
@@ -150,7 +151,8 @@ def _object(
     mesh, item = placed.mesh, placed.item
     try:
         if pieces is not None:
-            parts, unfit = _packed(pieces), ""
+            parts = pack([with_corners(hull_corners(points))[0] for points in pieces])
+            unfit = measure(mesh, parts).unfit
         else:
             parts, unfit = decompose(mesh, seed=seed, progress=progress)
             if count := sheets(mesh):
@@ -178,10 +180,6 @@ def _ready(source: Source, parts: str | os.PathLike[str], placed: PlacedItem) ->
     source.note(f"{count} pieces from {file.path.name}")
     vertices = mesh.vertices @ placed.to_metres.T - placed.origin
     return [vertices[np.unique(mesh.faces[label == k])] for k in range(count)]
-
-
-def _packed(pieces: Sequence[np.ndarray]) -> Parts:
-    return pack([with_corners(hull_corners(points))[0] for points in pieces])
 
 
 def _labels(objects: Sequence[SceneObject]) -> list[str]:

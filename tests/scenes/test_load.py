@@ -124,15 +124,18 @@ def test_an_object_stands_on_the_floor_below_its_middle(tmp_path):
     assert "moved by -0.1000 m along z: the lowest point is on the floor" in lines_of(scene)
 
 
-def test_pieces_that_are_given_are_taken(tmp_path):
+def test_pieces_that_are_given_are_taken_and_held_against_the_mesh(tmp_path):
+    file = written(tmp_path, up="y", unit="mm")
     (tmp_path / "pieces").mkdir()
-    for i, corners in enumerate(chair_boxes()[:5]):
-        written(tmp_path / "pieces", hull_mesh(corners), up="y", unit="mm").rename(tmp_path / "pieces" / f"{i}.obj")
-    scene = load_scene(written(tmp_path, up="y", unit="mm"), parts=tmp_path / "pieces")
+    for i, corners in enumerate(chair_boxes()):
+        written(tmp_path / "pieces", hull_mesh(corners), up="y", unit="mm", name=f"part{i}")
+    scene = load_scene(file, parts=tmp_path / "pieces")
     (chair,) = scene.objects
-    assert int(chair.parts.mask.sum()) == 5
-    assert chair.parts.vertices.reshape(-1, 3).max(0)[2] == pytest.approx(0.45, abs=1e-3)
-    assert "5 pieces from pieces" in lines_of(scene)
+    assert (int(chair.parts.mask.sum()), chair.unfit) == (6, "")
+    assert chair.parts.vertices.reshape(-1, 3)[:, 2].max() == pytest.approx(0.85, abs=1e-3)
+    assert "6 pieces from pieces" in lines_of(scene)
+    (tmp_path / "pieces" / "part5.obj").unlink()  # the back
+    assert "bounding box 400.0 mm off" in load_scene(file, parts=tmp_path / "pieces").objects[0].unfit
 
 
 def test_a_folder_of_several_objects_is_refused(tmp_path):
