@@ -133,7 +133,8 @@ def _outward(source: Source, mesh: Mesh) -> Mesh:
         whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
         trimesh.repair.fix_winding(whole)
         faces = np.array(whole.faces)
-        source.note(f"{int((faces != mesh.faces).any(1).sum())} faces wound otherwise than their neighbours, turned")
+        if turned := int((faces != mesh.faces).any(1).sum()):
+            source.note(f"{turned} faces wound otherwise than their neighbours, turned")
     count, turned = int(label.max()) + 1, 0
     corners = mesh.vertices[faces] - mesh.vertices.mean(0)
     centres = np.stack([np.bincount(label, corners.mean(1)[:, k]) for k in range(3)], 1) / np.bincount(label)[:, None]

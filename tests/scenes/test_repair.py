@@ -70,6 +70,13 @@ def test_components_that_look_inwards_and_single_faces_are_turned():
     assert "wound otherwise than their neighbours, turned" in said
 
 
+def test_boxes_that_share_an_edge_are_wound_well():
+    edge = box(BOX.vertices + [0.4, 0.6, 0]).vertices
+    vertices = np.concatenate([BOX.vertices, edge])
+    mesh, said = mended(box(vertices, np.concatenate([BOX.faces, BOX.faces + 8])))
+    assert (len(mesh.vertices), len(mesh.faces), said) == (14, 24, "")
+
+
 def test_open_components_are_said_and_seams_are_not():
     assert "1 of 1 components are open" in mended(box(faces=BOX.faces[:-1]))[1]
     a, b, c = BOX.faces[0]
