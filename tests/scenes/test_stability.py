@@ -68,6 +68,8 @@ def test_the_pose_that_is_given_is_the_one_to_keep():
     lying = upright.replace(poses=np.array([[0, 0, 0.2, np.sqrt(0.5), 0, np.sqrt(0.5), 0]]))
     found = stability(lying, drops=3)
     assert static_margin(upright.objects[0]) > 0.05
+    leaning = [0, 0, 0, np.cos(np.radians(5)), np.sin(np.radians(5)), 0, 0]  # by 10 degrees
+    assert static_margin(upright.objects[0], leaning) < -0.01
     turned = upright.replace(poses=np.array([[3.0, -2.0, 7.0, np.cos(1.0), 0, 0, np.sin(1.0)]]))
     assert stability(turned, drops=3).stable
     assert found.tilt < 90  # from lying, not from standing
