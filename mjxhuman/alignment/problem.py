@@ -18,8 +18,7 @@ from mjxhuman.types import Array
 
 #: Points of a tile: a piece of one part's skin, of which the deepest point counts.
 TILE = 24
-#: Faces of a piece for the solver, and how far it may bulge without the others, m; what has no face on its side bulges
-#: by the second.
+#: Faces of a piece for the solver; how far it may bulge without the others, m, and how far where it has no face at all.
 FACES, _BULGE, _FAR = 24, 0.001, 10.0
 #: A place of an object may carry a part where their normals oppose each other by this much.
 OPPOSED = -0.7
@@ -30,6 +29,9 @@ _PARTNERS, _REACH, _GRID, _AROUND = 96, 0.6, 0.025, 0.25
 _PATCH = 64
 #: Largest radius that must be level below a part, m, how level, m, and the share of it that must be.
 _DISC, _FLAT, _FULL = 0.10, 0.02, 0.95
+#: A disc so many times as wide tells a seat from a broad armrest: this much of the greatest share must be level. And
+#: the cosine of the slope that a seat may have.
+_WIDER, _MOST, _LEVEL = 1.7, 0.7, 0.866
 #: Samples of an object that must not be in another.
 _OWN_SAMPLES = 256
 
@@ -143,7 +145,8 @@ def make_problem(
         first = int(np.argmax(on))
         turn = quaternion.conjugate(poses[which, 3:])
         place = quaternion.rotate(turn, patch[first] - poses[which, :3])
-        partners = _partners(scene.objects[which], place, quaternion.rotate(turn, side[first, part]))
+        up = quaternion.rotate(turn, np.array([0.0, 0.0, 1.0])) if contact.part == "Pelvis" else None
+        partners = _partners(scene.objects[which], place, quaternion.rotate(turn, side[first, part]), up)
         rows.append((on, which, patch, *partners))
     active, objects, patches, partner_points, partner_normals = zip(*rows, strict=True)
     samples = np.stack([_evenly(np.asarray(thing.points), _OWN_SAMPLES) for thing in scene.objects])
@@ -208,11 +211,14 @@ def _evenly(x: np.ndarray, count: int) -> np.ndarray:
     return x[np.linspace(0, len(x) - 1, count).astype(int)]
 
 
-def _partners(thing: SceneObject, patch: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _partners(
+    thing: SceneObject, patch: np.ndarray, side: np.ndarray, up: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Points and normals ``(S, 3)`` of an object that may carry a patch ``(M, 3)`` facing ``side``, in its frame.
 
     They are what a grid of lines along ``side`` meets first. Where a part rests there is as much level surface as the
-    part is wide: rims, rungs and armrests do not carry a pelvis.
+    part is wide: rims, rungs and armrests do not carry a pelvis, nor does what slopes by more than 30 degrees from
+    ``up``, where it is given: backrests.
 
     Raises:
       ValueError: nothing of the object faces the part.
@@ -238,20 +244,23 @@ def _partners(thing: SceneObject, patch: np.ndarray, side: np.ndarray) -> tuple[
     face = np.take_along_axis(entries.argmax(-1), piece[..., None], -1)[..., 0]
     normal, level = planes[piece, face, :3], enter.min(-1)
     facing = np.isfinite(level) & (normal @ side < OPPOSED)
+    if up is not None:
+        facing &= normal @ up > _LEVEL
     if not facing.any():
         raise ValueError(f"contacts: {thing.name}: expected a surface that faces the part, found none")
     places = start + np.where(facing, level, 0.0)[..., None] * side
-    share = _level_around(places, normal, facing, patch - middle)
+    disc = min(_DISC, float(np.sqrt(((patch - middle) ** 2).sum(1).mean())))
+    share, wide = (_level_around(places, normal, facing, radius) for radius in (disc, _WIDER * disc))
     fit = facing & (share >= min(_FULL, share[facing].max()))
+    fit &= wide >= _MOST * wide[fit].max()
     points, normals, away = places[fit], normal[fit], np.linalg.norm(flat, axis=-1)[fit]
     near = np.flatnonzero(away <= away.min() + _AROUND)
     chosen = near[np.linspace(0, len(near) - 1, _PARTNERS).astype(int)]
     return points[chosen], normals[chosen]
 
 
-def _level_around(places: np.ndarray, normals: np.ndarray, there: np.ndarray, patch: np.ndarray) -> np.ndarray:
-    """Share of the disc around each node ``(X, Y)`` of a grid that is level with it; as wide as the patch, or less."""
-    disc = min(_DISC, float(np.sqrt((patch**2).sum(1).mean())))
+def _level_around(places: np.ndarray, normals: np.ndarray, there: np.ndarray, disc: float) -> np.ndarray:
+    """Share of the disc of a radius in m around each node ``(X, Y)`` of a grid that is level with it."""
     steps = int(disc / _GRID)
     reach = range(-steps, steps + 1)
     x, y = there.shape
