@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_track,
         _add_repair,
         _add_stability,
+        _add_scene,
         _add_run,
         _add_demo,
     ):
@@ -238,6 +239,39 @@ def _add_stability(commands: Any) -> None:
     stability.add_argument("--picture", choices=("png", "none"), default="png", help="pictures in --out (default png)")
     stability.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     add_flags(stability, FurnitureOptions)
+
+
+def _add_scene(commands: Any) -> None:
+    scene = _command(
+        commands,
+        "scene",
+        "put a person of a motion on furniture, simulate both, and say whether it holds",
+        "mjxhuman scene chair:3 --motion sitting.trc --out out/scene",
+        "mjxhuman scene chair.glb table.glb --motion dinner.bvh --align none --json",
+    )
+    scene.add_argument(
+        "objects", nargs="+", metavar="OBJECT", help="files of furniture, or built-in: KIND[:SEED[:DAMAGE[:SEVERITY]]]"
+    )
+    scene.add_argument("--motion", required=True, metavar="FILE", help="a motion file, a video or 2D keypoints")
+    scene.add_argument(
+        "--at",
+        type=float,
+        metavar="SECONDS",
+        help="the moment of the motion that is held (default: the middle of the longest sitting, else the last frame)",
+    )
+    scene.add_argument(
+        "--align",
+        choices=("ours", "paper", "smooth", "none"),
+        default="ours",
+        help="how the person is brought to the furniture (default ours)",
+    )
+    scene.add_argument("--hold", type=float, default=3.0, metavar="SECONDS", help="simulated (default 3)")
+    scene.add_argument("--trials", type=_at_least_1, default=3, help="with other friction and places (default 3)")
+    scene.add_argument("--seed", type=int, default=0, help="of the trials (default 0)")
+    scene.add_argument("--out", metavar="DIR", help="write scene.html and a picture there")
+    scene.add_argument("--picture", choices=("png", "mp4", "none"), default="png", help="in --out (default png)")
+    scene.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    add_flags(scene, FurnitureOptions)
 
 
 def _add_run(commands: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math.timeseries import runs
@@ -21,7 +22,9 @@ from mjxhuman.physics.contact_dynamics import REACH
 from mjxhuman.report import glossary
 from mjxhuman.report.carriers import carriers
 from mjxhuman.report.film import FilmStrip
+from mjxhuman.scenes.sdf import scene_surface
 from mjxhuman.scenes.surface import Plane, Surface, height_below
+from mjxhuman.scenes.types import Scene, SceneObject
 from mjxhuman.types import Dynamics, Motion, Scores
 
 #: m; a contact point this close to the floor carries load, and is drawn as a corner of the support polygon.
@@ -41,7 +44,8 @@ class ClipReport:
 
     ``notes`` are sentences shown under the clip's title (where it stands among clean motion, what was damaged, ...);
     ``film`` is the video that the motion was recovered from, shown beside the body; ``surface`` what the motion was
-    scored on, drawn below it (None: the level floor).
+    scored on, drawn below it (None: the level floor). ``scene`` is furniture around it, its floor then the surface,
+    and ``object_poses`` (T, O, 7) where that is in each frame (None: where the scene has it).
     """
 
     name: str
@@ -51,6 +55,8 @@ class ClipReport:
     notes: tuple[str, ...] = ()
     film: FilmStrip | None = None
     surface: Surface | None = None
+    scene: Scene | None = None
+    object_poses: np.ndarray | None = None
 
 
 def encode_array(values: np.ndarray) -> Json:
@@ -269,11 +275,45 @@ def motion_payload(clip: ClipReport, max_frames: int) -> Json:
         "com": encode_array(motion.humanoid.centre_of_mass(pos[::stride], quat[::stride])),
         "dynamics": None,
         "film": film_payload(clip.film, stride) if clip.film is not None else None,
-        "ground": ground_payload(clip.surface, pos[:, 1:]),
+        "ground": ground_payload(clip.surface if clip.scene is None else clip.scene.floor, pos[:, 1:]),
+        "furniture": [] if clip.scene is None else furniture_payload(clip.scene, clip.object_poses, frames, stride),
     }
     if clip.dynamics is not None:
-        payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride, clip.surface)
+        surface = clip.surface if clip.scene is None else scene_surface(clip.scene)
+        payload["dynamics"] = dynamics_payload(motion, clip.dynamics, stride, surface)
     return payload
+
+
+def furniture_payload(scene: Scene, poses: np.ndarray | None, frames: int, stride: int) -> list[Json]:
+    """Each object's convex pieces, corners of triangles seen from outside, and its pose in every shown frame."""
+    if poses is None:
+        poses = np.broadcast_to(scene.poses, (frames, *np.shape(scene.poses)))
+    if np.shape(poses) != (frames, len(scene.objects), 7):
+        raise ValueError(f"object_poses: expected {(frames, len(scene.objects), 7)}, found {np.shape(poses)}")
+    shown = np.asarray(poses, float)[::stride]
+    return [
+        {
+            "name": thing.name,
+            "corners": encode_array(_triangles(thing)),
+            "pos": encode_array(shown[:, i, :3]),
+            "quat": encode_array(shown[:, i, 3:]),
+        }
+        for i, thing in enumerate(scene.objects)
+    ]
+
+
+def _triangles(thing: SceneObject) -> np.ndarray:
+    """Corners (N, 3) of the pieces' triangles, three after three, counter-clockwise from outside, object frame."""
+    found = []
+    for vertices, own in zip(np.asarray(thing.parts.vertices, float), np.asarray(thing.parts.mask), strict=True):
+        if own:
+            hull = ConvexHull(vertices)
+            corners = vertices[hull.simplices]
+            normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+            inward = np.einsum("fi,fi->f", normal, hull.equations[:, :3]) < 0
+            corners[inward] = corners[inward][:, ::-1]
+            found.append(corners.reshape(-1, 3))
+    return np.concatenate(found)
 
 
 def ground_payload(surface: Surface | None, pos: np.ndarray) -> Json | None:

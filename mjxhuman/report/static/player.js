@@ -23,6 +23,16 @@ function shapesOf(data, frame, color, offset = [0, 0, 0]) {
   });
 }
 
+const WOOD = [[0.76, 0.6, 0.42], [0.55, 0.62, 0.52], [0.62, 0.52, 0.6]];
+
+/** Furniture where it is in a frame; ``solid`` is what the stage makes a mesh of, once. */
+function furnitureOf(data, frame) {
+  return data.furniture.map((f, i) => ({
+    kind: "solid", size: [1, 1, 1], solid: f, color: WOOD[i % WOOD.length],
+    p: triple(f.pos, frame), q: [0, 1, 2, 3].map((k) => f.quat[4 * frame + k]),
+  }));
+}
+
 function contactLoads(data, frame) {
   const d = data.dynamics;
   if (!d) return [];
@@ -53,6 +63,7 @@ function drawScene() {
   if (state.follow || !state.target) state.target = [root[0], root[1], floor + Math.max(0.53 * data.humanoid.stature, 0.9 * (root[2] - floor))];
   orbit.target = state.target;
   const bodies = [{ shapes: shapesOf(data, frame, (g) => tintOf(data, frame, g)), alpha: 1 }];
+  bodies.push({ shapes: furnitureOf(data, frame), alpha: 1 });
   const other = clipData(state.b);
   if (other) {
     const right = orbit.frame().right;

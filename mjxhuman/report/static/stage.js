@@ -291,11 +291,28 @@ class GLStage {
     gl.drawArrays(gl.TRIANGLES, 0, mesh.count);
   }
 
+  solidMesh(solid) {
+    this.solids ||= new Map();
+    if (!this.solids.has(solid)) {
+      const vertices = [];
+      for (let i = 0; i < solid.corners.length; i += 9) {
+        const [a, b, c] = [0, 3, 6].map((k) => [0, 1, 2].map((j) => solid.corners[i + k + j]));
+        const n = V.unit(V.cross(V.sub(b, a), V.sub(c, a)));
+        for (const v of [a, b, c]) vertices.push(...v, ...n, 0);
+      }
+      const mesh = { vertices };
+      this.upload(mesh);
+      this.solids.set(solid, mesh);
+    }
+    return this.solids.get(solid);
+  }
+
   drawShape(s, alpha) {
     const model = matrixOf(s.q, s.p);
     const [a, b, c] = s.size;
     const m = this.meshes;
-    if (s.kind === "box") this.drawMesh(m.box, model, s.size, 0, s.color, alpha);
+    if (s.kind === "solid") this.drawMesh(this.solidMesh(s.solid), model, [1, 1, 1], 0, s.color, alpha);
+    else if (s.kind === "box") this.drawMesh(m.box, model, s.size, 0, s.color, alpha);
     else if (s.kind === "sphere") this.drawMesh(m.ball, model, [a, a, a], 0, s.color, alpha);
     else if (s.kind === "capsule") this.drawMesh(m.ball, model, [a, a, a], b, s.color, alpha);
     else if (s.kind === "cylinder") this.drawMesh(m.tube, model, [a, a, b], 0, s.color, alpha);
@@ -439,7 +456,8 @@ class WireStage {
       const depth = (s) => (this.project(s.p) || [0, 0, 0])[2];
       for (const s of [...body.shapes].sort((a, b) => depth(b) - depth(a))) {
         const width = Math.max(2, (2 * s.size[0] * pixel) / Math.max(depth(s), 0.1));
-        if (s.kind === "box") this.box(s, css(s.color, body.alpha));
+        if (s.kind === "solid") this.solid(s, css(s.color, body.alpha));
+        else if (s.kind === "box") this.box(s, css(s.color, body.alpha));
         else {
           const h = s.kind === "capsule" || s.kind === "cylinder" ? s.size[1] : 0.001;
           const ends = [-h, h].map((z) => V.add(s.p, Q.rotate(s.q, [0, 0, z])));
@@ -460,6 +478,11 @@ class WireStage {
     ctx.beginPath();
     p.forEach((x, i) => (i ? ctx.lineTo(x[0], x[1]) : ctx.moveTo(x[0], x[1])));
     ctx.stroke();
+  }
+
+  solid(s, style) {
+    const at = (i) => V.add(s.p, Q.rotate(s.q, [0, 1, 2].map((j) => s.solid.corners[i + j])));
+    for (let i = 0; i < s.solid.corners.length; i += 9) this.line([at(i), at(i + 3), at(i + 6), at(i)], style, 1);
   }
 
   box(s, style) {

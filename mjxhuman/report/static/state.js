@@ -34,6 +34,7 @@ function clipData(i) {
     const d = m.dynamics;
     const series = Object.fromEntries(Object.entries(m.series).map(([k, v]) => [k, unpack(v)]));
     cache.set(i, {
+      furniture: (m.furniture || []).map((f) => ({ name: f.name, corners: unpack(f.corners), pos: unpack(f.pos), quat: unpack(f.quat) })),
       ground: m.ground && { ...m.ground, z: unpack(m.ground.heights) },
       pos: unpack(m.pos), quat: unpack(m.quat), com: unpack(d ? d.com : m.com), series, meta: m,
       humanoid: report.humanoids[report.clips[i].humanoid], count: m.pos.shape[0], step: m.dt * m.stride,
