@@ -22,12 +22,12 @@ from mjxhuman.runs.files import atomic_write
 from mjxhuman.scenes.coacd_pool import OPTIONS, take_apart
 from mjxhuman.scenes.components import capped, components, volume, welded
 from mjxhuman.scenes.convex import BUCKETS, faces_of, pack
-from mjxhuman.scenes.fidelity import FEET, Fidelity, measure, standing
+from mjxhuman.scenes.fidelity import FEET, SUPPORT, Fidelity, feet, ground_area, measure
 from mjxhuman.scenes.hulls import VERTICES, hull_corners, width, with_corners
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: Counted up whenever the same mesh would give other pieces.
-_VERSION = 1
+_VERSION = 2
 #: Tried in turn: m that CoACD may leave between a component and its pieces, and of its hull's volume what a component
 #: must hold to be its hull.
 LADDER = ((0.02, 0.97), (0.01, 0.99), (0.005, 0.999))
@@ -225,18 +225,21 @@ def _with_marks(mesh: Mesh, pieces: list[np.ndarray]) -> list[_Marked]:
 
 
 def _marks(mesh: Mesh) -> np.ndarray:
-    """Corners ``(N, 3)`` of the mesh that a decomposition must not lose: of each foot's outline, and the extremes."""
-    points, foot = standing(mesh)
-    marks = []
-    for k in np.unique(foot):
-        own = points[foot == k]
-        try:
-            marks.append(own[ConvexHull(own[:, :2]).vertices])
-        except (ValueError, QhullError):
-            marks.append(own)
-        marks.append(own[[int(own[:, 2].argmin())]])
+    """Corners ``(N, 3)`` of the mesh that its pieces must not lose: around each foot, and the extremes.
+
+    Where a foot is round, those above it too: what stands on the floor is between them.
+    """
     ends = [int(pick(mesh.vertices[:, axis])) for axis in range(3) for pick in (np.argmin, np.argmax)]
-    return np.unique(np.concatenate([*marks, mesh.vertices[ends]]), axis=0)
+    marks = [mesh.vertices[ends]]
+    for foot in feet(mesh):
+        flat = ground_area(foot.corners) >= SUPPORT * ground_area(foot.outline)
+        around = foot.corners if flat else np.concatenate([foot.corners, foot.above])
+        marks.append(foot.corners[[int(foot.corners[:, 2].argmin())]])
+        try:
+            marks.append(around[ConvexHull(around[:, :2]).vertices])
+        except (ValueError, QhullError):
+            marks.append(around)
+    return np.unique(np.concatenate(marks), axis=0)
 
 
 def _halves(piece: _Marked) -> list[_Marked]:

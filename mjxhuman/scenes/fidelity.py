@@ -7,6 +7,7 @@ hollow seats a person on air. So the pieces are held against their mesh where bo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -81,18 +82,27 @@ def measure(mesh: Mesh, parts: Parts) -> Fidelity:
     pieces = np.asarray(parts.vertices, np.float64)[np.asarray(parts.mask)]
     corners = pieces.reshape(-1, 3)
     box = float(max(np.abs(corners.min(0) - used.min(0)).max(), np.abs(corners.max(0) - used.max(0)).max()))
+    standing = feet(mesh)
     own = [_standing_piece(piece, corners[:, 2].min()) for piece in pieces]
-    support, excess = _supports(standing(mesh)[0], np.concatenate(own))
+    support, excess = _supports(np.concatenate([foot.outline for foot in standing]), np.concatenate(own))
     low, high = np.minimum(corners, used.min(0)).min(0)[:2], np.maximum(corners, used.max(0)).max(0)[:2]
     grid = grid_over(low, high, _SPACING, _LINES)
     of_mesh, of_parts = mesh_crossings(mesh, grid), parts_crossings(parts, grid)
     volume = solid_volume(of_parts, grid) / max(solid_volume(of_mesh, grid), 1e-12) if closed else float("nan")
     top = _apart(tops(of_mesh, grid, TOP), tops(of_parts, grid, TOP), float(used[:, 2].min()))
-    return Fidelity(support, excess, _feet(mesh, parts), box, top, volume)
+    return Fidelity(support, excess, _feet(standing, parts), box, top, volume)
 
 
-def standing(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Points ``(N, 3)`` that bound what a mesh has within ``FOOT_BAND`` of its lowest, and the foot each belongs to.
+class Foot(NamedTuple):
+    """What of a mesh hangs together within ``FOOT_BAND`` of its lowest point."""
+
+    outline: np.ndarray  # (N, 3) m, points whose hull it is
+    corners: np.ndarray  # (A, 3) m, the mesh's corners in it
+    above: np.ndarray  # (B, 3) m, corners at the upper ends of edges that leave it
+
+
+def feet(mesh: Mesh) -> list[Foot]:
+    """What a mesh stands on.
 
     Args:
       mesh: welded.
@@ -103,15 +113,19 @@ def standing(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     faces = faces[under[faces].any(1)]
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     both = edges[under[edges].all(1)]
-    number = len(vertices)
-    joined = coo_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(number, number))
+    joined = coo_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(len(vertices),) * 2)
     label = connected_components(joined, directed=False)[1]
     own = np.unique(faces[under[faces]])
     cut = edges[under[edges].sum(1) == 1]
     a, b = np.where(under[cut[:, :1]], cut, cut[:, ::-1]).T
     part = (level - vertices[a, 2]) / (vertices[b, 2] - vertices[a, 2])
     crossing = vertices[a] + part[:, None] * (vertices[b] - vertices[a])
-    return np.concatenate([vertices[own], crossing]), np.concatenate([label[own], label[a]])
+    found = []
+    for foot in np.unique(label[own]):
+        corners, leaving = vertices[own[label[own] == foot]], label[a] == foot
+        outline = np.concatenate([corners, crossing[leaving]])
+        found.append(Foot(outline, corners, vertices[np.unique(b[leaving])]))
+    return found
 
 
 def _standing_piece(corners: np.ndarray, lowest: float) -> np.ndarray:
@@ -123,6 +137,11 @@ def _standing_piece(corners: np.ndarray, lowest: float) -> np.ndarray:
     a, b = corners[under][:, None], corners[~under][None]
     crossing = a + (level - a[..., 2:]) / (b[..., 2:] - a[..., 2:]) * (b - a)
     return np.concatenate([corners[under], crossing.reshape(-1, 3)])
+
+
+def ground_area(points: np.ndarray) -> float:
+    """Area, m^2, of the hull of points from above."""
+    return _area(_polygon(points))
 
 
 def _supports(mesh: np.ndarray, pieces: np.ndarray) -> tuple[float, float]:
@@ -166,15 +185,13 @@ def _clip(polygon: np.ndarray, by: np.ndarray) -> np.ndarray:
     return polygon
 
 
-def _feet(mesh: Mesh, parts: Parts) -> float:
+def _feet(standing: list[Foot], parts: Parts) -> float:
     """Worst difference in height, m, of the lowest point of a foot and of the pieces over the foot's place."""
-    points, label = standing(mesh)
     planes = np.asarray(parts.planes)[np.asarray(parts.mask)]
     worst = 0.0
-    for foot in np.unique(label):
-        own = points[label == foot]
-        low, high = own[:, :2].min(0), own[:, :2].max(0)
-        places = grid_over(low, high, _SPACING, 400).points()
+    for foot in standing:
+        own = foot.outline
+        places = grid_over(own[:, :2].min(0), own[:, :2].max(0), _SPACING, 400).points()
         places = np.concatenate([places, own[:, :2]])
         lowest = min(float(np.where(a <= b, a, np.inf).min()) for a, b, _ in (line_interval(p, places) for p in planes))
         worst = max(worst, abs(lowest - float(own[:, 2].min())))

@@ -13,7 +13,9 @@ from mjxhuman.scenes import decompose as module
 from mjxhuman.scenes.decompose import decompose, sheets
 from mjxhuman.scenes.fidelity import measure
 from mjxhuman.scenes.hulls import VERTICES
-from mjxhuman.scenes.types import Mesh
+from mjxhuman.scenes.load import load_scene
+from mjxhuman.scenes.stability import stability
+from mjxhuman.scenes.types import Mesh, Scene, resting
 
 needs_coacd = pytest.mark.skipif(importlib.util.find_spec("coacd") is None, reason="CoACD is not installed")
 LEGS = [(x, y) for x in (-0.2, 0.2) for y in (-0.2, 0.2)]
@@ -160,3 +162,14 @@ def test_a_search_can_be_interrupted(monkeypatch):
     processes = list(dict.fromkeys(started))
     assert 1 <= len(processes) < 6  # the rest is never begun
     assert all(process.wait() != 0 for process in processes)
+
+
+@pytest.mark.slow
+@needs_coacd
+def test_shared_furniture_is_seen_as_it_is_and_its_stool_stands(shared):
+    names = ("chair_agne_0010", "chair_bernhard_0146", "closd_sofa", "furniture_sim_table", "polyhaven_stool.obj")
+    found = {n: load_scene(shared / "data" / "meshes" / n).objects[0] for n in (*names, "polyhaven_table.obj")}
+    assert {name: o.unfit for name, o in found.items()} == dict.fromkeys(found, "")
+    assert all(o.parts.vertices.shape[1] == VERTICES and len(o.parts.mask) in (8, 16, 32) for o in found.values())
+    stool = stability(Scene((found["chair_agne_0010"],), resting((found["chair_agne_0010"],))), drops=16)
+    assert 16 * stool.rate >= 15, stool
