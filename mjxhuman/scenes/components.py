@@ -64,6 +64,12 @@ def capped(mesh: Mesh) -> Mesh:
     return Mesh(np.concatenate([mesh.vertices, middle]), np.concatenate([mesh.faces, fans]))
 
 
+def area(mesh: Mesh) -> float:
+    """Area of the faces, m^2."""
+    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
+    return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
+
+
 def volume(mesh: Mesh) -> float:
     """Signed volume of a closed mesh, m^3; negative where its faces look inwards."""
     a, b, c = np.moveaxis((mesh.vertices - mesh.vertices.mean(0))[mesh.faces], 1, 0)

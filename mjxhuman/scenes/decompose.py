@@ -27,7 +27,7 @@ from mjxhuman.scenes.hulls import VERTICES, hull_corners, width, with_corners
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: Counted up whenever the same mesh would give other pieces.
-_VERSION = 2
+_VERSION = 3
 #: Tried in turn: m that CoACD may leave between a component and its pieces, and of its hull's volume what a component
 #: must hold to be its hull.
 LADDER = ((0.02, 0.97), (0.01, 0.99), (0.005, 0.999))

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from mjxhuman.scenes.columns import grid_over, line_interval, mesh_crossings, parts_crossings, solid_volume, tops
-from mjxhuman.scenes.components import open_edges, welded
+from mjxhuman.scenes.components import area, capped, welded
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: m; points so near to the lowest stand on the floor.
@@ -30,6 +30,8 @@ HEIGHTS = (0.30, 1.1)
 _FACING = 0.7
 #: m apart, and at most so many, are the vertical lines along which solids are compared.
 _SPACING, _LINES = 4e-3, 40_000
+#: Of a mesh's area: it encloses a volume if what closes its holes (hidden faces that were left out) is no more.
+_CAPS = 0.05
 #: m^2; a smaller polygon (a ball, a rocker) is a point or a line to stand on, and the feet say all.
 _NO_AREA = 1e-5
 
@@ -78,7 +80,7 @@ def _mm(length: float) -> str:
 def measure(mesh: Mesh, parts: Parts) -> Fidelity:
     """Hold pieces against their mesh, both in one frame with z up."""
     mesh = welded(mesh)
-    used, closed = mesh.vertices, not len(open_edges(mesh))
+    used, closed = mesh.vertices, capped(mesh)
     pieces = np.asarray(parts.vertices, np.float64)[np.asarray(parts.mask)]
     corners = pieces.reshape(-1, 3)
     box = float(max(np.abs(corners.min(0) - used.min(0)).max(), np.abs(corners.max(0) - used.max(0)).max()))
@@ -88,7 +90,9 @@ def measure(mesh: Mesh, parts: Parts) -> Fidelity:
     low, high = np.minimum(corners, used.min(0)).min(0)[:2], np.maximum(corners, used.max(0)).max(0)[:2]
     grid = grid_over(low, high, _SPACING, _LINES)
     of_mesh, of_parts = mesh_crossings(mesh, grid), parts_crossings(parts, grid)
-    volume = solid_volume(of_parts, grid) / max(solid_volume(of_mesh, grid), 1e-12) if closed else float("nan")
+    volume = float("nan")
+    if area(closed) <= (1 + _CAPS) * area(mesh):
+        volume = solid_volume(of_parts, grid) / max(solid_volume(mesh_crossings(closed, grid), grid), 1e-12)
     top = _apart(tops(of_mesh, grid, TOP), tops(of_parts, grid, TOP), float(used[:, 2].min()))
     return Fidelity(support, excess, _feet(standing, parts), box, top, volume)
 

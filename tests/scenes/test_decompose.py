@@ -57,13 +57,16 @@ def _pedestal() -> Mesh:
         [0.4, 0.74],
         [0, 0.74],
     ]
-    made = trimesh.creation.revolve(np.array(outline), sections=32)
+    made = trimesh.creation.revolve(np.array(outline), sections=16)
     return Mesh(np.asarray(made.vertices), np.asarray(made.faces))
 
 
 FIT = {
     "a stool of round legs": _join(_box([0.5, 0.5, 0.04], [0, 0, 0.46]), *(_rod(0.02, 0.44, at) for at in LEGS)),
     "a thin plate on legs": _join(_box([1.2, 0.7, 0.003], [0, 0, 0.75]), *(_rod(0.02, 0.75, at) for at in LEGS)),
+    "a stool on balls": _join(
+        _box([0.5, 0.5, 0.04], [0, 0, 0.46]), *(_at(trimesh.creation.icosphere(2, 0.03), *at, 0.03) for at in LEGS),
+        *(_box([0.03, 0.03, 0.4], [x, y, 0.25]) for x, y in LEGS)),
     "a drum": _join(_rod(0.2, 0.45, (0, 0))),
     "a seat with a bump": _join(
         _box([0.5, 0.5, 0.04], [0, 0, 0.46]), _at(trimesh.creation.icosphere(3, 0.06), 0.1, 0.1, 0.47),

@@ -87,4 +87,7 @@ def test_lines_measure_overlapping_solids_once_and_see_through_no_open_shell():
     points, _ = tops(mesh_crossings(both, grid), grid, 5e-3)
     assert len(points) == grid.shape[0] * grid.shape[1]
     np.testing.assert_allclose(points[:, 2], 0.52, atol=1e-12)
-    assert np.isnan(measure(both, _parts([([0.3, 0.3, 0.02], [0, 0, 0.5]), ([0.05, 0.05, 0.24], [0, 0, 0.24])])).volume)
+    pieces = _parts([([0.3, 0.3, 0.02], [0, 0, 0.5]), ([0.05, 0.05, 0.24], [0, 0, 0.24])])
+    assert measure(both, pieces).volume == pytest.approx(1.0, abs=1e-6)  # the hidden face is no matter,
+    open_plate = Mesh(plate.vertices, plate.faces[np.ptp(plate.vertices[plate.faces][:, :, 2], axis=1) > 0])
+    assert np.isnan(measure(open_plate, pieces).volume)  # a frame without top and bottom encloses nothing
