@@ -22,21 +22,37 @@ def welded(mesh: Mesh) -> Mesh:
 
 
 def components(mesh: Mesh) -> list[Mesh]:
-    """Faces that hang together by edges of exactly two faces, each set as a mesh; the largest boxes first.
+    """Welded sets of faces that hang together; the largest boxes first.
 
-    Args:
-      mesh: welded.
+    What shares vertices and is closed is one, even if it touches another face to face; what is left is welded first.
     """
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    edges = faces[:, [[0, 1], [1, 2]]].reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(len(vertices),) * 2)
+    label = np.unique(connected_components(graph, directed=False)[1][faces[:, 0]], return_inverse=True)[1]
+    loose = np.ones(len(faces), bool)
+    found = []
+    for k in np.flatnonzero(np.bincount(label) >= 4):  # a tetrahedron's
+        part = welded(_compact(vertices, faces[label == k]))
+        if len(part.faces) and not len(open_edges(part)):
+            found += _joined(part)
+            loose[label == k] = False
+    if loose.any():
+        found += _joined(welded(_compact(vertices, faces[loose])))
+    return sorted(found, key=lambda part: -float(np.prod(np.ptp(part.vertices, axis=0) + WELD)))
+
+
+def _joined(mesh: Mesh) -> list[Mesh]:
+    """Faces that hang together by edges of exactly two faces, each set as a mesh."""
     edges, owner = _edges(mesh.faces), np.tile(np.arange(len(mesh.faces)), 3)
     key = edges.min(1).astype(np.int64) * len(mesh.vertices) + edges.max(1)
     order = np.argsort(key, kind="stable")
     _, start, count = np.unique(key[order], return_index=True, return_counts=True)
     start = start[count == 2]
     pairs = owner[order[start]], owner[order[start + 1]]
-    joined = coo_array((np.ones(len(start)), pairs), shape=(len(mesh.faces),) * 2)
-    number, label = connected_components(joined, directed=False)
-    found = [_compact(mesh.vertices, mesh.faces[label == k]) for k in range(number)]
-    return sorted(found, key=lambda part: -float(np.prod(np.ptp(part.vertices, axis=0) + WELD)))
+    graph = coo_array((np.ones(len(start)), pairs), shape=(len(mesh.faces),) * 2)
+    number, label = connected_components(graph, directed=False)
+    return [_compact(mesh.vertices, mesh.faces[label == k]) for k in range(number)]
 
 
 def open_edges(mesh: Mesh) -> np.ndarray:

@@ -27,7 +27,7 @@ from mjxhuman.scenes.hulls import VERTICES, hull_corners, width, with_corners
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: Counted up whenever the same mesh would give other pieces.
-_VERSION = 3
+_VERSION = 4
 #: Tried in turn: m that CoACD may leave between a component and its pieces, and of its hull's volume what a component
 #: must hold to be its hull.
 LADDER = ((0.02, 0.97), (0.01, 0.99), (0.005, 0.999))
@@ -41,6 +41,8 @@ _WITHIN = 5e-4
 _NOTHING = 1e-4
 #: m; the corners that a piece gave up may be so far out of it before it is cut in two.
 _LOST = 2e-3
+#: Pieces around one that it may be joined with.
+_NEIGHBOURS = 5
 #: Times that pieces are cut in two because of what they lost.
 _CUTS = 3
 
@@ -87,21 +89,22 @@ def _checked(mesh: Mesh) -> Mesh:
         raise ValueError(f"mesh: expected vertices (N, 3) and faces (M, 3), found {vertices.shape} and {faces.shape}")
     if not np.isfinite(vertices).all():
         raise ValueError(f"mesh: expected finite vertices, found {vertices[~np.isfinite(vertices)][0]}")
-    mesh = welded(mesh)
-    if not len(mesh.faces) or np.ptp(mesh.vertices, axis=0).max() < FEET:
+    solid = welded(mesh)
+    if not len(solid.faces) or np.ptp(solid.vertices, axis=0).max() < FEET:
         raise ValueError(f"mesh: expected an extent of more than {1e3 * FEET:g} mm in m, found none")
-    return mesh
+    return Mesh(vertices, faces)
 
 
 def _decompose(mesh: Mesh, seed: int, count: int, progress: bool) -> tuple[Parts, str]:
     """The first of ever finer pieces that stand for the mesh, or the ones that miss least."""
+    whole = welded(mesh)
     best: tuple[int, Parts, str] | None = None
     for concavity, convex in LADDER:
         solid, hollow, flat = _sorted_out(mesh, convex)
         cut = take_apart(hollow, concavity, seed, progress)
         loose = [points for part, found in zip(hollow, cut, strict=True) for points in (found or [part.vertices])]
-        pieces = _few([*solid, *loose], flat, mesh)
-        parts, found = _fitted(mesh, pieces, count)
+        pieces = _few([*solid, *loose], flat, whole)
+        parts, found = _fitted(whole, pieces, count)
         if best is None or len(found.misses) < best[0]:
             best = len(found.misses), parts, found.unfit
         if not found.misses:
@@ -112,7 +115,7 @@ def _decompose(mesh: Mesh, seed: int, count: int, progress: bool) -> tuple[Parts
 
 def sheets(mesh: Mesh) -> int:
     """How many components of a mesh have no thickness: they get one, or are left out where they lie on others."""
-    return len(_sorted_out(welded(mesh), 0.0)[2])
+    return len(_sorted_out(mesh, 0.0)[2])
 
 
 def _sorted_out(mesh: Mesh, convex: float) -> tuple[list[np.ndarray], list[Mesh], list[np.ndarray]]:
@@ -167,9 +170,7 @@ def _few(pieces: list[np.ndarray], flat: list[np.ndarray], mesh: Mesh) -> list[n
             continue
         kept.append(hull_corners(points))
         planes.append(faces_of(kept[-1]))
-    while len(kept) > BUCKETS[-1]:
-        kept = _merged(kept)
-    return kept
+    return _joined(kept, BUCKETS[-1])
 
 
 def _thickened(sheet: np.ndarray, middle: np.ndarray) -> np.ndarray:
@@ -182,16 +183,30 @@ def _thickened(sheet: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return np.concatenate([both, both + normal * THICKNESS])
 
 
-def _merged(pieces: list[np.ndarray]) -> list[np.ndarray]:
-    """The pieces with the two in one whose hull adds least to their volume."""
-    own = [ConvexHull(p).volume for p in pieces]
-    centres = np.array([p.mean(0) for p in pieces])
-    near = cKDTree(centres).query(centres, k=min(6, len(pieces)))[1]
-    pairs = sorted({(min(i, j), max(i, j)) for i, row in enumerate(near) for j in row.tolist() if i != j})
-    added = [ConvexHull(np.concatenate([pieces[i], pieces[j]])).volume - own[i] - own[j] for i, j in pairs]
-    i, j = pairs[int(np.argmin(added))]
-    rest = [p for k, p in enumerate(pieces) if k not in (i, j)]
-    return [*rest, hull_corners(np.concatenate([pieces[i], pieces[j]]))]
+def _joined(pieces: list[np.ndarray], most: int) -> list[np.ndarray]:
+    """At most so many pieces: again and again the two neighbours are made one whose hull adds least to their volume."""
+    points = dict(enumerate(pieces))
+    own = {k: ConvexHull(p).volume for k, p in points.items()}
+    middle = {k: p.mean(0) for k, p in points.items()}
+    added: dict[tuple[int, int], float] = {}
+
+    def look_around(k: int) -> None:
+        others = np.array([j for j in points if j != k])
+        gap = np.linalg.norm(np.array([middle[j] for j in others]) - middle[k], axis=1)
+        for j in others[np.argsort(gap, kind="stable")[:_NEIGHBOURS]].tolist():
+            pair = min(j, k), max(j, k)
+            if pair not in added:
+                added[pair] = ConvexHull(np.concatenate([points[j], points[k]])).volume - own[j] - own[k]
+
+    for k in list(points) if len(points) > most else []:
+        look_around(k)
+    for new in range(len(pieces), 2 * len(pieces) - most):
+        pair = min(added, key=lambda p: added[p])
+        points[new] = hull_corners(np.concatenate([points.pop(k) for k in pair]))
+        own[new], middle[new] = ConvexHull(points[new]).volume, points[new].mean(0)
+        added = {p: cost for p, cost in added.items() if not {*p} & {*pair}}
+        look_around(new)
+    return list(points.values())
 
 
 def _fitted(mesh: Mesh, pieces: list[np.ndarray], count: int) -> tuple[Parts, Fidelity]:

@@ -101,6 +101,13 @@ def test_a_sheet_gets_a_thickness_and_a_picture_on_a_face_is_left_out():
     assert (plate[:, 2].min(), plate[:, 2].max()) == pytest.approx((0.699, 0.7), abs=1e-4)
 
 
+def test_many_components_that_touch_face_to_face_are_joined():
+    boxes = [_box([0.02, 0.02, 0.04], [0.02 * i, 0.02 * j, 0.02]) for i in range(10) for j in range(8)]
+    parts, unfit = decompose(_join(*boxes))
+    assert unfit == ""
+    assert len(parts.mask) == 32
+
+
 @needs_coacd
 def test_what_is_not_convex_is_taken_apart_and_kept():
     mesh = _pedestal()
