@@ -24,9 +24,9 @@ from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.runs import describe
 from mjxhuman.scenes.compose import Composed, common_layout, compose
 from mjxhuman.scenes.convex import pack
-from mjxhuman.scenes.hulls import with_corners
+from mjxhuman.scenes.decomposition.hulls import with_corners
+from mjxhuman.scenes.furniture.pieces import box, mesh_of
 from mjxhuman.scenes.objects import make_object
-from mjxhuman.scenes.pieces import box, mesh_of
 from mjxhuman.scenes.types import Scene, resting
 
 #: m: height of the pelvis in the pose below, its soles on the floor, and of what its thighs rest on.

@@ -25,9 +25,9 @@ from mjxhuman.math import quaternion
 from mjxhuman.report.furniture import FALLEN, WOOD, draw_scene, sheet
 from mjxhuman.report.render import save_png
 from mjxhuman.runs import json_line, progress
-from mjxhuman.scenes.furniture import make_furniture
-from mjxhuman.scenes.furniture_damage import DAMAGES
-from mjxhuman.scenes.furniture_kinds import KINDS
+from mjxhuman.scenes.furniture.damage import DAMAGES
+from mjxhuman.scenes.furniture.kinds import KINDS
+from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scenes.stability import RULES, SECONDS, STEPS, Stability, bare_batch, drop, stability
 from mjxhuman.scenes.types import Scene
 

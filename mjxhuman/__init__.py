@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
     from mjxhuman.scenes import load_scene
-    from mjxhuman.scenes.furniture import make_furniture
+    from mjxhuman.scenes.furniture.make import make_furniture
     from mjxhuman.scenes.sdf import signed_distance
     from mjxhuman.scenes.stability import stability
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
@@ -45,7 +45,7 @@ _HOME = {
     "Plan": "mjxhuman.planning",
     "plan": "mjxhuman.planning",
     "load_motion": "mjxhuman.recovery.load",
-    "make_furniture": "mjxhuman.scenes.furniture",
+    "make_furniture": "mjxhuman.scenes.furniture.make",
     "score": "mjxhuman.rewards.score",
     "load_scene": "mjxhuman.scenes",
     "signed_distance": "mjxhuman.scenes.sdf",

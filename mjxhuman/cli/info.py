@@ -21,9 +21,9 @@ from mjxhuman.options import FileOptions, VideoOptions, keywords, record_of
 from mjxhuman.recovery.load import given_camera, kind_of
 from mjxhuman.runs import describe, json_line
 from mjxhuman.runs.terminal import printable
-from mjxhuman.scenes.formats import is_furniture, scene_formats
-from mjxhuman.scenes.load import read_furniture
 from mjxhuman.scenes.mesh import components
+from mjxhuman.scenes.reading.formats import is_furniture, scene_formats
+from mjxhuman.scenes.reading.load import read_furniture
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import BodyMotion, SkeletonMotion
 

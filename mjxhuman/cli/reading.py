@@ -18,7 +18,7 @@ from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import enable_compile_cache
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes import Surface, load_scene
-from mjxhuman.scenes.furniture import named_furniture
+from mjxhuman.scenes.furniture.make import named_furniture
 from mjxhuman.scenes.types import Scene
 from mjxhuman.scoring.files import ScoredFile, load_into
 from mjxhuman.types import Dynamics, Motion

@@ -16,8 +16,8 @@ from mjxhuman.report.furniture import FALLEN, WOOD, draw_scene
 from mjxhuman.report.render import NoOpenGL, save_png
 from mjxhuman.runs import json_line, progress
 from mjxhuman.runs.terminal import printable
-from mjxhuman.scenes.furniture import named_furniture
-from mjxhuman.scenes.furniture_kinds import KINDS
+from mjxhuman.scenes.furniture.kinds import KINDS
+from mjxhuman.scenes.furniture.make import named_furniture
 from mjxhuman.scenes.stability import Stability, stability
 from mjxhuman.scenes.types import Scene
 

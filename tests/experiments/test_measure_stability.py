@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments import measure_stability
-from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scenes.stability import stability
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import mjxhuman
 from mjxhuman.scenes import SceneFormat, register_scene_format
-from mjxhuman.scenes import formats as registry
-from mjxhuman.scenes.shapes import Contents, Item, primitive
+from mjxhuman.scenes.reading import formats as registry
+from mjxhuman.scenes.reading.shapes import Contents, Item, primitive
 
 pytest.importorskip("trimesh")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.scenes.furniture_damage import DAMAGES, damage
-from mjxhuman.scenes.furniture_kinds import KINDS, kind
-from mjxhuman.scenes.pieces import Piece, box
+from mjxhuman.scenes.furniture.damage import DAMAGES, damage
+from mjxhuman.scenes.furniture.kinds import KINDS, kind
+from mjxhuman.scenes.furniture.pieces import Piece, box
 
 
 @pytest.fixture

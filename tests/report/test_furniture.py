@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mjxhuman.report.furniture import draw_scene, sheet
-from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.furniture.make import make_furniture
 
 
 def test_a_sheet_fills_its_rows_with_white():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 import mjxhuman
-from mjxhuman.scenes.furniture import make_furniture
-from mjxhuman.scenes.furniture_damage import DAMAGES
-from mjxhuman.scenes.furniture_kinds import KINDS
+from mjxhuman.scenes.furniture.damage import DAMAGES
+from mjxhuman.scenes.furniture.kinds import KINDS
+from mjxhuman.scenes.furniture.make import make_furniture
 
 SEATS = {
     "chair": (0.40, 0.50),

@@ -6,11 +6,11 @@ import pytest
 import mjxhuman
 from mjxhuman.scenes import stability as module
 from mjxhuman.scenes.convex import pack
-from mjxhuman.scenes.furniture import make_furniture
-from mjxhuman.scenes.hulls import with_corners
+from mjxhuman.scenes.decomposition.hulls import with_corners
+from mjxhuman.scenes.furniture.make import make_furniture
+from mjxhuman.scenes.furniture.pieces import box, mesh_of
 from mjxhuman.scenes.margin import edge_distance, static_margin
 from mjxhuman.scenes.objects import make_object
-from mjxhuman.scenes.pieces import box, mesh_of
 from mjxhuman.scenes.stability import drop, stability
 from mjxhuman.scenes.types import Scene, resting
 

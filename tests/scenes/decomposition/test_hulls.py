@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from mjxhuman.scenes.convex import box_corners
-from mjxhuman.scenes.hulls import VERTICES, with_corners
+from mjxhuman.scenes.decomposition.hulls import VERTICES, with_corners
 
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
 

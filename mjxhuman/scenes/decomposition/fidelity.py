@@ -14,8 +14,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from mjxhuman.scenes.columns import grid_over, line_interval, mesh_crossings, parts_crossings, solid_volume, tops
-from mjxhuman.scenes.components import area, capped, welded
+from mjxhuman.scenes.decomposition.columns import (
+    grid_over,
+    line_interval,
+    mesh_crossings,
+    parts_crossings,
+    solid_volume,
+    tops,
+)
+from mjxhuman.scenes.decomposition.components import area, capped, welded
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: m; points so near to the lowest stand on the floor.

@@ -15,9 +15,9 @@ import mujoco
 import numpy as np
 
 from mjxhuman.data.source import Source
-from mjxhuman.scenes import xml_files
 from mjxhuman.scenes.convex import join
-from mjxhuman.scenes.shapes import Contents, Item, Shape, primitive
+from mjxhuman.scenes.reading import xml_files
+from mjxhuman.scenes.reading.shapes import Contents, Item, Shape, primitive
 from mjxhuman.scenes.types import Mesh
 
 _ROOTS = ("mujoco", "mujocoinclude")

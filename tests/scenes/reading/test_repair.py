@@ -3,11 +3,11 @@ import pytest
 
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import Source
-from mjxhuman.scenes import repair as repair_module
 from mjxhuman.scenes.convex import box_corners, hull_mesh
 from mjxhuman.scenes.mesh import areas_and_normals
-from mjxhuman.scenes.repair import repair
-from mjxhuman.scenes.shapes import Shape, primitive
+from mjxhuman.scenes.reading import repair as repair_module
+from mjxhuman.scenes.reading.repair import repair
+from mjxhuman.scenes.reading.shapes import Shape, primitive
 
 pytest.importorskip("trimesh")
 

@@ -16,7 +16,7 @@ from mjxhuman.data.text import LARGEST
 from mjxhuman.runs import optional
 from mjxhuman.scenes.convex import join
 from mjxhuman.scenes.mesh import components
-from mjxhuman.scenes.shapes import Shape
+from mjxhuman.scenes.reading.shapes import Shape
 from mjxhuman.scenes.types import Mesh
 
 #: More faces are decimated to as many: a chair at 5 mm resolution has fewer.

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mjxhuman.data.errors import MotionFileError
-from mjxhuman.scenes import load as load_module
 from mjxhuman.scenes import load_scene, save_scene
 from mjxhuman.scenes.convex import box_corners, hull_mesh, join, pack
-from mjxhuman.scenes.hulls import with_corners
+from mjxhuman.scenes.decomposition.hulls import with_corners
 from mjxhuman.scenes.mesh import components
+from mjxhuman.scenes.reading import load as load_module
 
 trimesh = pytest.importorskip("trimesh")
 

@@ -20,7 +20,7 @@ from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode
 from mjxhuman.options import UNITS
 from mjxhuman.runs import optional
-from mjxhuman.scenes.shapes import Contents, Item, Shape
+from mjxhuman.scenes.reading.shapes import Contents, Item, Shape
 
 #: Bytes: ten million faces as text. Beyond are scans of buildings.
 MOST_BYTES = 1 << 30

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from mjxhuman.scenes import coacd_pool
-from mjxhuman.scenes import decompose as module
-from mjxhuman.scenes.decompose import decompose, sheets
-from mjxhuman.scenes.fidelity import measure
-from mjxhuman.scenes.hulls import VERTICES
-from mjxhuman.scenes.load import load_scene
+from mjxhuman.scenes.decomposition import coacd_pool
+from mjxhuman.scenes.decomposition import decompose as module
+from mjxhuman.scenes.decomposition.decompose import decompose, sheets
+from mjxhuman.scenes.decomposition.fidelity import measure
+from mjxhuman.scenes.decomposition.hulls import VERTICES
+from mjxhuman.scenes.reading.load import load_scene
 from mjxhuman.scenes.stability import stability
 from mjxhuman.scenes.types import Mesh, Scene, resting
 

@@ -14,11 +14,11 @@ import zlib
 import numpy as np
 
 from mjxhuman.scenes.convex import pack
-from mjxhuman.scenes.furniture_damage import DAMAGES, SEVERITY
-from mjxhuman.scenes.furniture_kinds import KINDS
-from mjxhuman.scenes.hulls import with_corners
+from mjxhuman.scenes.decomposition.hulls import with_corners
+from mjxhuman.scenes.furniture.damage import DAMAGES, SEVERITY
+from mjxhuman.scenes.furniture.kinds import KINDS
+from mjxhuman.scenes.furniture.pieces import mesh_of, settled, volume
 from mjxhuman.scenes.objects import make_object
-from mjxhuman.scenes.pieces import mesh_of, settled, volume
 from mjxhuman.scenes.types import Scene, resting
 from mjxhuman.types import Provenance
 

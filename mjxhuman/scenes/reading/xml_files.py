@@ -12,8 +12,8 @@ import numpy as np
 
 from mjxhuman.data.detect import text_of
 from mjxhuman.data.source import Source
-from mjxhuman.scenes.mesh_files import READERS
-from mjxhuman.scenes.shapes import Shape
+from mjxhuman.scenes.reading.mesh_files import READERS
+from mjxhuman.scenes.reading.shapes import Shape
 
 #: Bytes, elements, and elements in each other, of a file.
 _LARGEST, _MOST, _DEEPEST = 1 << 24, 100_000, 100

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from mjxhuman.runs.progress import progress as bar_of
-from mjxhuman.scenes import coacd_worker
 from mjxhuman.scenes.convex import faces_of
-from mjxhuman.scenes.hulls import width
+from mjxhuman.scenes.decomposition import coacd_worker
+from mjxhuman.scenes.decomposition.hulls import width
 from mjxhuman.scenes.types import Mesh
 
 #: First as given, then remeshed: that lets CoACD take any mesh, but puts its surface a voxel's part outwards.

@@ -1,6 +1,6 @@
 """The formats of furniture that are read, each with how it is recognised by content: a registry that others add to.
 
-    from mjxhuman.scenes.formats import SceneFormat, register_scene_format
+    from mjxhuman.scenes.reading.formats import SceneFormat, register_scene_format
     register_scene_format(SceneFormat("mine", (".mine",), sniff=is_mine, read=read_mine, holds="what it holds"))
 
 A reader takes the ``Source`` and returns ``Contents``, in the file's own axes and unit, or a whole ``Scene``.
@@ -17,14 +17,14 @@ from mjxhuman.data import detect
 from mjxhuman.data.arrays import NpzFile
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode
-from mjxhuman.scenes import mesh_files
-from mjxhuman.scenes.mjcf import is_mjcf, read_mjcf
 from mjxhuman.scenes.objects import kind_of
-from mjxhuman.scenes.scene_npz import is_scene, read_scene
-from mjxhuman.scenes.shapes import Contents, Item
+from mjxhuman.scenes.reading import mesh_files
+from mjxhuman.scenes.reading.mjcf import is_mjcf, read_mjcf
+from mjxhuman.scenes.reading.scene_npz import is_scene, read_scene
+from mjxhuman.scenes.reading.shapes import Contents, Item
+from mjxhuman.scenes.reading.urdf import is_urdf, read_urdf
+from mjxhuman.scenes.reading.xml_files import root_tag
 from mjxhuman.scenes.types import Scene
-from mjxhuman.scenes.urdf import is_urdf, read_urdf
-from mjxhuman.scenes.xml_files import root_tag
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,16 +12,16 @@ import numpy as np
 from mjxhuman.data.source import Source
 from mjxhuman.options import FileOptions, FurnitureOptions, takes
 from mjxhuman.scenes.convex import pack
-from mjxhuman.scenes.decompose import THICKNESS, decompose, sheets
-from mjxhuman.scenes.fidelity import measure
-from mjxhuman.scenes.formats import read_contents
-from mjxhuman.scenes.hulls import hull_corners, with_corners
+from mjxhuman.scenes.decomposition.decompose import THICKNESS, decompose, sheets
+from mjxhuman.scenes.decomposition.fidelity import measure
+from mjxhuman.scenes.decomposition.hulls import hull_corners, with_corners
 from mjxhuman.scenes.mesh import components
 from mjxhuman.scenes.objects import kind_of, make_object
-from mjxhuman.scenes.repair import repair
-from mjxhuman.scenes.shapes import Contents, Item
+from mjxhuman.scenes.reading.formats import read_contents
+from mjxhuman.scenes.reading.repair import repair
+from mjxhuman.scenes.reading.shapes import Contents, Item
+from mjxhuman.scenes.reading.upright import orient
 from mjxhuman.scenes.types import Mesh, Scene, SceneObject
-from mjxhuman.scenes.upright import orient
 from mjxhuman.types import Provenance
 
 #: m; a shift to the floor that is not worth a sentence.

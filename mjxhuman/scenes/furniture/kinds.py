@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mjxhuman.scenes.pieces import Piece, bar, box, rod
+from mjxhuman.scenes.furniture.pieces import Piece, bar, box, rod
 
 Build = Callable[[np.random.Generator], list[Piece]]
 

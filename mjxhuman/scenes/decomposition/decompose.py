@@ -19,11 +19,11 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from mjxhuman.runs.compile_cache import cache_root
 from mjxhuman.runs.files import atomic_write
-from mjxhuman.scenes.coacd_pool import OPTIONS, take_apart
-from mjxhuman.scenes.components import capped, components, volume, welded
 from mjxhuman.scenes.convex import BUCKETS, faces_of, pack
-from mjxhuman.scenes.fidelity import FEET, SUPPORT, Fidelity, feet, ground_area, measure
-from mjxhuman.scenes.hulls import VERTICES, hull_corners, width, with_corners
+from mjxhuman.scenes.decomposition.coacd_pool import OPTIONS, take_apart
+from mjxhuman.scenes.decomposition.components import capped, components, volume, welded
+from mjxhuman.scenes.decomposition.fidelity import FEET, SUPPORT, Fidelity, feet, ground_area, measure
+from mjxhuman.scenes.decomposition.hulls import VERTICES, hull_corners, width, with_corners
 from mjxhuman.scenes.types import Mesh, Parts
 
 #: Counted up whenever the same mesh would give other pieces.

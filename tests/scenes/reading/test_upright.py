@@ -4,9 +4,9 @@ import pytest
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import Source, up_rotation
 from mjxhuman.options import UNITS
-from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.furniture.make import make_furniture
+from mjxhuman.scenes.reading.upright import orient, standing
 from mjxhuman.scenes.types import Mesh
-from mjxhuman.scenes.upright import orient, standing
 
 
 def readings(kind: str, seed: int, said: str):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from mjxhuman.scenes.columns import grid_over, mesh_crossings, parts_crossings, solid_volume, tops
 from mjxhuman.scenes.convex import box_corners, pack
-from mjxhuman.scenes.fidelity import measure
-from mjxhuman.scenes.hulls import hull_corners
+from mjxhuman.scenes.decomposition.columns import grid_over, mesh_crossings, parts_crossings, solid_volume, tops
+from mjxhuman.scenes.decomposition.fidelity import measure
+from mjxhuman.scenes.decomposition.hulls import hull_corners
 from mjxhuman.scenes.types import Mesh
 
 SEAT = ([0.2, 0.2, 0.02], [0.0, 0.0, 0.43])

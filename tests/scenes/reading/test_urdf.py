@@ -3,7 +3,7 @@ import pytest
 
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import Source
-from mjxhuman.scenes.urdf import read_urdf
+from mjxhuman.scenes.reading.urdf import read_urdf
 
 LINK = "<link name='{name}'><visual>{origin}<geometry>{shape}</geometry></visual></link>"
 

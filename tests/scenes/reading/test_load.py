@@ -14,7 +14,7 @@ from mjxhuman.data.source import up_rotation
 from mjxhuman.options import UNITS
 from mjxhuman.scenes import load_scene, save_scene
 from mjxhuman.scenes.convex import box_corners, hull_mesh, join
-from mjxhuman.scenes.furniture import make_furniture
+from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scenes.mesh import winding_number
 from mjxhuman.scenes.types import Mesh
 

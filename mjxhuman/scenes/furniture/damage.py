@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from mjxhuman.math import quaternion
+from mjxhuman.scenes.furniture.pieces import Piece, bar, mesh_of
 from mjxhuman.scenes.mesh import sample_surface
-from mjxhuman.scenes.pieces import Piece, bar, mesh_of
 
 Damage = Callable[[list[Piece], np.random.Generator, float], list[Piece]]
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.source import Source
-from mjxhuman.scenes import xml_files
-from mjxhuman.scenes.shapes import Contents, Item, Shape, primitive
+from mjxhuman.scenes.reading import xml_files
+from mjxhuman.scenes.reading.shapes import Contents, Item, Shape, primitive
 
 
 def is_urdf(source: Source) -> bool:

@@ -1,0 +1,1 @@
+"""Built-in furniture, intact or damaged."""
