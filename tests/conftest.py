@@ -25,6 +25,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if ctypes.util.find_library("EGL"):  # without the library, MUJOCO_GL=egl breaks the import of mujoco
     os.environ.setdefault("MUJOCO_GL", "egl")
 
+#: Memory mappings of a test process from which compiled programs are let go.
+_MAPPINGS = 20_000
+
 import shapes  # noqa: E402
 
 shapes.install()
@@ -36,6 +39,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in ("shared", "gl"):
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs() -> Iterator[None]:
+    """Compiled programs are let go after a module when their mappings near the limit of Linux (vm.max_map_count).
+
+    Each program of XLA's takes several; a process of the whole suite would pass 65,530 of them, and crash.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MAPPINGS:
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

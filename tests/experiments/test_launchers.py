@@ -74,7 +74,11 @@ def test_configurations_by_name_file_and_variant(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nothing", "expected a file or one of benchmark, feasibility, imitation, video, found 'nothing'"),
+        (
+            "nothing",
+            "expected a file or one of align_scenes, benchmark, benchmark_hsi, feasibility, imitation, video, "
+            "found 'nothing'",
+        ),
         ("/tmp/imitation.py", "expected a file or one of"),
         ("imitation:huge", "expected variant cpu, expert, gpu or test, found 'huge'"),
         ("feasibility:huge", "feasibility.py has no variants, found 'huge'"),
