@@ -32,14 +32,7 @@ from mjxhuman.types import Motion
 
 from .launch import launch
 
-_PAIRS = flags.DEFINE_string(
-    "pairs", None, "pairs.jsonl, MotionPercept's .pth, or its annotation .json.", required=True
-)
-_MOTIONS = flags.DEFINE_string("motions", "", "Folder of MDM's .npz files that an annotation .json is about.")
-_PICKED = flags.DEFINE_enum("picked", "best", ["best", "worst"], "What an annotation picks: MDM best, FLAME worst.")
-_OUT = flags.DEFINE_string("out", "out/agreement", "Folder for results.")
-_LIMIT = flags.DEFINE_integer("limit", 0, "Judge so many pairs at most; 0 for all.")
-_DRAWS = flags.DEFINE_integer("draws", 1000, "Draws of the bootstrap.")
+FLAGS = flags.FLAGS
 
 #: MotionPercept's motions: 20 Hz, y up (the MDM of action-to-motion that made them).
 FPS = 20.0
@@ -245,23 +238,33 @@ def judge(
     return values, failed
 
 
+def define_flags() -> None:
+    """The command line; not at import, so that several experiments can be loaded side by side."""
+    flags.DEFINE_string("pairs", None, "pairs.jsonl, MotionPercept's .pth, or its annotation .json.", required=True)
+    flags.DEFINE_string("motions", "", "Folder of MDM's .npz files that an annotation .json is about.")
+    flags.DEFINE_enum("picked", "best", ["best", "worst"], "What an annotation picks: MDM best, FLAME worst.")
+    flags.DEFINE_string("out", "out/agreement", "Folder for results.")
+    flags.DEFINE_integer("limit", 0, "Judge so many pairs at most; 0 for all.")
+    flags.DEFINE_integer("draws", 1000, "Draws of the bootstrap.")
+
+
 def main(argv: Sequence[str]) -> None:
     """Entry point; exits with 1 if any motion could not be judged, 2 if there is nothing to do."""
     del argv
     from mjxhuman.rewards.validation import agreement
 
     enable_compile_cache()
-    out = pathlib.Path(_OUT.value)
+    out = pathlib.Path(FLAGS.out)
     try:
-        pairs = list(pairs_of(pathlib.Path(_PAIRS.value), _MOTIONS.value, _PICKED.value))[: _LIMIT.value or None]
+        pairs = list(pairs_of(pathlib.Path(FLAGS.pairs), FLAGS.motions, FLAGS.picked))[: FLAGS.limit or None]
     except (ValueError, OSError, ImportError) as error:
         print(f"human_agreement: {error}", file=sys.stderr)
         sys.exit(2)
     if not pairs:
-        print(f"human_agreement: --pairs={_PAIRS.value!r} holds no pair", file=sys.stderr)
+        print(f"human_agreement: --pairs={FLAGS.pairs!r} holds no pair", file=sys.stderr)
         sys.exit(2)
     values, failed = judge(pairs, out / "judged.jsonl")
-    found = agreement.agreements([p for p, _, _ in pairs], values, draws=_DRAWS.value)
+    found = agreement.agreements([p for p, _, _ in pairs], values, draws=FLAGS.draws)
     print(agreement.table(found))
     summary = {"agreement": [dataclasses.asdict(a) for a in found], "failed": failed, "environment": describe()}
     with atomic_write(out / "agreement.json") as file:
@@ -270,4 +273,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     launch(main)

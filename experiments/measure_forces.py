@@ -23,10 +23,6 @@ from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 
 from .launch import launch
 
-_DATA = flags.DEFINE_string("data", None, "Folder of the sets, see TRIALS.", required=True)
-_OUT = flags.DEFINE_string("out", "out/forces", "Folder for results.")
-_ONLY = flags.DEFINE_string("only", "", "Only trials whose name holds this.")
-
 GRAVITY = 9.81
 SIDES = ("L", "R")
 
@@ -147,13 +143,20 @@ def _at(time: np.ndarray, table: dict[str, np.ndarray], column: str) -> np.ndarr
     return np.interp(time, table["time"], table[column], left=np.nan, right=np.nan)
 
 
+def define_flags() -> None:
+    """The command line; not at import, so that several experiments can be loaded side by side."""
+    flags.DEFINE_string("data", None, "Folder of the sets, see TRIALS.", required=True)
+    flags.DEFINE_string("out", "out/forces", "Folder for results.")
+    flags.DEFINE_string("only", "", "Only trials whose name holds this.")
+
+
 def main(argv: Sequence[str]) -> int:
     """Entry point; exits with 1 where no trial was found."""
     del argv
     enable_compile_cache()
-    folder, results = pathlib.Path(_DATA.value), {}
+    folder, results = pathlib.Path(flags.FLAGS.data), {}
     for trial in TRIALS:
-        if not (folder / trial.markers).is_file() or _ONLY.value not in trial.name:
+        if not (folder / trial.markers).is_file() or flags.FLAGS.only not in trial.name:
             continue
         results[trial.name] = measure(trial, folder)
         print(trial.name)
@@ -162,10 +165,11 @@ def main(argv: Sequence[str]) -> int:
     if not results:
         print(f"measure_forces: --data={folder}: none of the trials is there", file=sys.stderr)
         return 1
-    with atomic_write(pathlib.Path(_OUT.value) / "forces.json") as file:
+    with atomic_write(pathlib.Path(flags.FLAGS.out) / "forces.json") as file:
         json.dump({"trials": results, "environment": describe()}, file, indent=1)
     return 0
 
 
 if __name__ == "__main__":
+    define_flags()
     launch(main)

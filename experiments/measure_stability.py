@@ -33,34 +33,39 @@ from mjxhuman.scenes.types import Scene
 
 from .launch import launch
 
-_SEEDS = flags.DEFINE_integer("seeds", 8, "Objects of each kind and damage.", lower_bound=1)
-_FIRST = flags.DEFINE_integer("first", 100, "Seed of the first.", lower_bound=0)
-_DROPS = flags.DEFINE_integer("drops", 16, "Starts of each object.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the starts.", lower_bound=0)
-_TIMED = flags.DEFINE_integer("timed", 12, "Objects whose drops are timed against mujoco.batch alone.", lower_bound=1)
-_PICTURE = flags.DEFINE_boolean("picture", False, "Draw one of each instead, red where it does not stand.")
-_OUT = flags.DEFINE_string("out", "out/stability", "Folder for results.")
+FLAGS = flags.FLAGS
 
 SEVERITIES = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: m; margins closer to zero than this are not compared.
 CLEAR = 0.01
 
 
+def define_flags() -> None:
+    """The command line; not at import, so that several experiments can be loaded side by side."""
+    flags.DEFINE_integer("seeds", 8, "Objects of each kind and damage.", lower_bound=1)
+    flags.DEFINE_integer("first", 100, "Seed of the first.", lower_bound=0)
+    flags.DEFINE_integer("drops", 16, "Starts of each object.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the starts.", lower_bound=0)
+    flags.DEFINE_integer("timed", 12, "Objects whose drops are timed against mujoco.batch alone.", lower_bound=1)
+    flags.DEFINE_boolean("picture", False, "Draw one of each instead, red where it does not stand.")
+    flags.DEFINE_string("out", "out/stability", "Folder for results.")
+
+
 def main(argv: Sequence[str]) -> int:
     """Entry point."""
     del argv
-    out = pathlib.Path(_OUT.value)
-    if _PICTURE.value:
-        print(save_png(out / "furniture.png", picture(_FIRST.value)))
+    out = pathlib.Path(FLAGS.out)
+    if FLAGS.picture:
+        print(save_png(out / "furniture.png", picture(FLAGS.first)))
         return 0
-    names = list(itertools.product(KINDS, (None, *DAMAGES), range(_FIRST.value, _FIRST.value + _SEEDS.value)))
+    names = list(itertools.product(KINDS, (None, *DAMAGES), range(FLAGS.first, FLAGS.first + FLAGS.seeds)))
     rows, spent = [], 0.0
     with progress(len(names), unit="object") as bar:
         for kind, damage, seed in names:
             harm = damage and f"{damage}:{SEVERITIES[seed % len(SEVERITIES)]}"
             scene = make_furniture(kind, seed, harm)
             began = time.process_time()
-            found = stability(scene, _DROPS.value, _SEED.value)
+            found = stability(scene, FLAGS.drops, FLAGS.seed)
             spent += time.process_time() - began
             rows.append(row_of(scene, found, kind, damage or "intact"))
             bar.update(1)
@@ -69,15 +74,15 @@ def main(argv: Sequence[str]) -> int:
     print_shares(rows)
     clear = [row for row in rows if abs(row["margin_m"]) > CLEAR]
     print_others([row for row in clear if not agrees(row)])
-    speed = time_drops([make_furniture(kind, seed) for seed in range(10) for kind in KINDS][: _TIMED.value])
+    speed = time_drops([make_furniture(kind, seed) for seed in range(10) for kind in KINDS][: FLAGS.timed])
     per_object = spent / len(rows)
     print(f"\nprocessor time: {per_object:.3f} s per object, {1e3 * speed['drop_s']:.1f} ms per drop of {SECONDS:g} s")
     print(json_line({
         "objects": len(rows), "clear": len(clear), "agree": share_of(clear),
         "agree_decided": share_of([row for row in clear if not row["borderline"]]),
         "strict": float(np.mean([row["strict"] for row in rows])), "dso": float(np.mean([row["dso"] for row in rows])),
-        "borderline": sum(row["borderline"] for row in rows), "drops": _DROPS.value, "cpu_s_per_object": per_object,
-        "minutes_for_4800_x_3": 4800 * 3 * per_object / 60 / (os.cpu_count() or 1), **speed, "seed": _SEED.value,
+        "borderline": sum(row["borderline"] for row in rows), "drops": FLAGS.drops, "cpu_s_per_object": per_object,
+        "minutes_for_4800_x_3": 4800 * 3 * per_object / 60 / (os.cpu_count() or 1), **speed, "seed": FLAGS.seed,
     }))  # fmt: skip
     return 0
 
@@ -87,7 +92,7 @@ def picture(seed: int) -> np.ndarray:
     images = []
     for kind, damage in itertools.product(KINDS, (None, *DAMAGES)):
         scene = make_furniture(kind, seed, damage)
-        colour = WOOD[0] if stability(scene, _DROPS.value, _SEED.value).stable else FALLEN
+        colour = WOOD[0] if stability(scene, FLAGS.drops, FLAGS.seed).stable else FALLEN
         images.append(draw_scene(scene, size=(160, 160), label=damage or kind, colours=(colour,)))
     return sheet(images, 1 + len(DAMAGES))
 
@@ -142,19 +147,19 @@ def print_others(rows: Sequence[dict[str, Any]]) -> None:
 def time_drops(scenes: Sequence[Scene]) -> dict[str, float]:
     """Processor time per drop, run to the end and left early, and of bare stepping over that of the former."""
     bare = full = early = 0.0
-    drops = _DROPS.value
+    drops = FLAGS.drops
     for scene in scenes:
         thing, pose = scene.objects[0], np.asarray(scene.poses)[0]
-        batch, groups = bare_batch(thing, pose, drops, _SEED.value)
+        batch, groups = bare_batch(thing, pose, drops, FLAGS.seed)
         began = time.process_time()
         for step, group in zip(STEPS, groups, strict=True):
             batch.step(ids=group, nstep=round(SECONDS / step))
         bare += time.process_time() - began
         began = time.process_time()
-        drop(thing, pose, drops, _SEED.value, early=False)
+        drop(thing, pose, drops, FLAGS.seed, early=False)
         full += time.process_time() - began
         began = time.process_time()
-        drop(thing, pose, drops, _SEED.value)
+        drop(thing, pose, drops, FLAGS.seed)
         early += time.process_time() - began
     count = len(scenes) * drops
     return {
@@ -166,4 +171,5 @@ def time_drops(scenes: Sequence[Scene]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    define_flags()
     launch(main)
