@@ -363,7 +363,7 @@ def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    from mjxhuman.runs.terminal import printable
+    from mjxhuman.runs.terminal import message, printable
 
-    text = " ".join(str(error).split())
+    text = " ".join(message(error).split())
     return printable(text) or type(error).__name__

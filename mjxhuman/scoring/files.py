@@ -55,7 +55,7 @@ from mjxhuman.rewards.validation.reference import percentile
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_files, read_json_lines
 from mjxhuman.runs.progress import progress
-from mjxhuman.runs.terminal import printable
+from mjxhuman.runs.terminal import message, printable
 from mjxhuman.scenes import Surface, load_surface
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
@@ -403,5 +403,5 @@ def _write_run(log_path: Path, options: ScoreOptions, summary: Summary, files: i
 
 def describe_error(error: Exception) -> str:
     """What went wrong with a file, in one line: errors that name the file and field speak for themselves."""
-    text = str(error) or "no message"
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    text = message(error) or "no message"
+    return text if isinstance(error, ValueError) or text != str(error) else f"{type(error).__name__}: {text}"
