@@ -125,7 +125,7 @@ def test_records(engine, files, tmp_path):
 def test_missing_file_is_an_error_of_that_file(engine, files, tmp_path):
     (path,) = files("10")
     summary = score_files([tmp_path / "absent.bvh", path], tmp_path / "out", ScoreOptions())
-    assert "FileNotFoundError" in summary.failed[str(tmp_path / "absent.bvh")]
+    assert summary.failed[str(tmp_path / "absent.bvh")] == f"{tmp_path / 'absent.bvh'}: no such file or directory"
     assert summary.scored == 1
 
 
