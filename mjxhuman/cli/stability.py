@@ -12,10 +12,11 @@ from typing import Any
 
 from mjxhuman.cli.reading import output_folder, scene_of
 from mjxhuman.math.statistics import wilson_interval
+from mjxhuman.options import spelt
 from mjxhuman.report.furniture import FALLEN, WOOD, draw_scene
 from mjxhuman.report.render import NoOpenGL, save_png
 from mjxhuman.runs import json_line, progress
-from mjxhuman.runs.terminal import printable
+from mjxhuman.runs.terminal import message, printable
 from mjxhuman.scenes.furniture.kinds import KINDS
 from mjxhuman.scenes.furniture.make import named_furniture
 from mjxhuman.scenes.stability import Stability, stability
@@ -76,7 +77,7 @@ def line(row: dict[str, Any]) -> str:
     """One object for people."""
     name = printable(row["name"])
     if not row["valid"]:
-        return f"{name}: no verdict: {row['reason']}"
+        return f"{name}: no verdict: {printable(row['reason'])}"
     low, high = row["interval"]
     word = ("stands" if row["stable"] else "DOES NOT STAND") + (" (borderline)" if row["borderline"] else "")
     return (
@@ -136,8 +137,8 @@ def _scenes(args: argparse.Namespace) -> Iterator[tuple[str, Scene | str]]:
             scene = built_in[name]
             try:
                 yield name, scene_of(name, args) if scene is None else scene
-            except ValueError as error:
-                yield name, str(error)
+            except (ValueError, OSError, ImportError) as error:
+                yield name, spelt(message(error).removeprefix(f"{name}: "), "--{}")
 
     return each()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -36,8 +37,26 @@ def test_a_file_that_cannot_be_read_gets_no_verdict_and_the_others_do(tmp_path, 
     broken.write_bytes(b"no archive")
     assert main(["stability", str(broken), "stool", "--drops", "1"]) == 1
     *lines, last = capsys.readouterr().out.splitlines()
-    assert "no verdict" in lines[0] and "broken.npz" in lines[0] and "stool:0: stands" in lines[1]
+    assert lines[0].startswith(f"{broken}: no verdict: file: found ") and "stool:0: stands" in lines[1]
     assert (json.loads(last)["unfit"], json.loads(last)["rate"]) == (1, 1.0)
+
+
+def test_what_a_file_leaves_open_is_asked_for_by_flag_and_a_missing_package_stops_nothing(
+    tmp_path, capsys, monkeypatch
+):
+    light, mesh = tmp_path / "stool.urdf", tmp_path / "stool.obj"
+    light.write_text(
+        "<robot name='stool'><link name='a'><inertial><mass value='0.001'/></inertial><visual>"
+        "<origin xyz='0 0 0.2'/><geometry><box size='.4 .4 .4'/></geometry></visual></link></robot>"
+    )
+    mesh.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    monkeypatch.setitem(sys.modules, "trimesh", None)
+    assert main(["stability", str(light), str(mesh), "stool", "--drops", "1", "--out", str(tmp_path)]) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("mass of 'stool': found 0.001 kg, expected 0.1 to 500 kg, or --mass")
+    assert lines[1].startswith(f"{mesh}: no verdict: reading meshes needs the extra 'scenes'")
+    assert lines[2].startswith("stool:0: stands") and json.loads(last)["unfit"] == 2
+    assert len((tmp_path / "stability.jsonl").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(

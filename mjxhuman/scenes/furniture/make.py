@@ -27,9 +27,9 @@ def make_furniture(kind: str, seed: int = 0, damage: str | None = None) -> Scene
     """A scene with one built-in object at the origin, standing on the floor and facing +x.
 
     Args:
-      kind: a key of ``furniture_kinds.KINDS``: chair, stool, bench, table, sofa, steps.
+      kind: a key of ``furniture.kinds.KINDS``: chair, stool, bench, table, sofa, steps.
       seed: of its sizes, mass and damage; a whole number of 0 or more.
-      damage: a key of ``furniture_damage.DAMAGES`` (short_leg, missing_leg, tilt, bumps, noise, gap), with ":" and a
+      damage: a key of ``furniture.damage.DAMAGES`` (short_leg, missing_leg, tilt, bumps, noise, gap), with ":" and a
         severity between 0 and 1 behind it where it is not 0.5; None: intact.
 
     Raises:

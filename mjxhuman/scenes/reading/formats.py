@@ -38,6 +38,9 @@ class SceneFormat:
     holds: str  # for people
 
 
+#: That no file of a motion has.
+_SUFFIXES = (*mesh_files.SUFFIXES, ".urdf")
+
 _FORMATS: list[SceneFormat] = [
     SceneFormat("mjxhuman scene", (".npz",), is_scene, read_scene, "this project's own: objects, pieces and poses"),
     SceneFormat("GLB", (".glb",), mesh_files.is_glb, mesh_files.read_glb, "triangles; y up, metres"),
@@ -67,10 +70,10 @@ def scene_formats() -> tuple[SceneFormat, ...]:
 
 
 def is_furniture(source: Source) -> bool:
-    """Whether a file is of one of these formats, or a folder has a file that is."""
+    """Whether a file is of one of these formats, or by its suffix is to be, or a folder has a file that is."""
     if not source.path.is_dir():
-        return any(fmt.sniff(source) for fmt in _FORMATS)
-    return any(path.suffix.lower() in (*mesh_files.SUFFIXES, ".urdf", ".xml") for path in source.path.iterdir())
+        return any(fmt.sniff(source) for fmt in _FORMATS) or source.path.suffix.lower() in _SUFFIXES
+    return any(path.suffix.lower() in (*_SUFFIXES, ".xml") for path in source.path.iterdir())
 
 
 def read_contents(source: Source) -> tuple[str, Contents | Scene]:

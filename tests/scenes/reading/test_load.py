@@ -183,6 +183,11 @@ def test_a_command_takes_files_and_what_is_built_in(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "chair (chair): 0.440 x 0.420 x 0.850 m, 72 faces, 6 parts" in said
     assert "1 length unit is 0.001 m: only so it has its size" in said
+    for name in ("empty.obj", "noise.glb"):
+        (tmp_path / name).write_bytes(b"" if name == "empty.obj" else b"\xff\x00\x01noise")
+        assert main(["info", str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert f"{name}: file: found" in said and ("expected furniture" in said or "GLB, PLY, URDF" in said)
 
 
 def test_bodies_of_a_model_are_objects_where_they_stand(tmp_path):
