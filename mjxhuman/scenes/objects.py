@@ -34,11 +34,12 @@ class KnownKind:
 
 
 _SEAT, _TOP = (0.30, 0.60), (0.55, 1.10)
-#: Masses are what common furniture weighs; heights those outside of which a unit was probably misread.
+#: Masses are those of spec sheets of chairs, tables and sofas, of stools and benches in proportion; built-in furniture
+#: has them too. Heights are those outside of which a unit was probably misread.
 KINDS = {
     "chair": KnownKind(("chair", "armchair", "recliner", "wheelchair"), (4.0, 8.0), _SEAT),
-    "stool": KnownKind(("stool", "footstool", "barstool", "ottoman", "taboret"), (4.0, 8.0), _SEAT),
-    "bench": KnownKind(("bench", "pew"), None, _SEAT),
+    "stool": KnownKind(("stool", "footstool", "barstool", "ottoman", "taboret"), (3.0, 6.0), _SEAT),
+    "bench": KnownKind(("bench", "pew"), (8.0, 18.0), _SEAT),
     "sofa": KnownKind(("sofa", "couch", "settee", "loveseat"), (25.0, 60.0), _SEAT),
     "table": KnownKind(("table", "desk", "workbench"), (10.0, 25.0), _TOP, "top"),
     "steps": KnownKind(("step", "steps", "stair", "stairs", "ladder")),

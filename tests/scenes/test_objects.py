@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mjxhuman.scenes.convex import box_corners, hull_mesh, join, pack
-from mjxhuman.scenes.objects import DENSITY, kind_of, make_object, mass_of, solid_of
+from mjxhuman.scenes.furniture import kinds as built_in
+from mjxhuman.scenes.objects import DENSITY, KINDS, kind_of, make_object, mass_of, solid_of
 
 SEAT = box_corners([0.2, 0.2, 0.02], [0, 0, 0.4])
 LEG = box_corners([0.02, 0.03, 0.19], [0.1, 0.05, 0.19])
@@ -58,6 +59,9 @@ def test_mass_is_by_density_within_what_the_kind_weighs():
     assert mass_of("", 0.02) == pytest.approx(DENSITY * 0.02)
     assert mass_of("chair", 0.001) == 4.0
     assert mass_of("sofa", 1.0) == 60.0
+    for kind, known in KINDS.items():  # built-in furniture weighs what files do
+        assert known.mass in (None, built_in.KINDS[kind].mass)
+    assert [kind for kind, known in KINDS.items() if known.mass is None] == ["steps"]
 
 
 def test_an_object_has_mass_inertia_and_samples_of_its_own():

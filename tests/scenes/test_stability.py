@@ -53,6 +53,13 @@ def test_chairs_of_four_three_and_two_legs_stand_as_mechanics_says(missing, stan
     assert found.rate == (1.0 if stands else 0.0)
 
 
+def test_a_leg_that_is_little_short_is_stood_on_all_the_same():
+    whole = make_furniture("table", 0).objects[0]
+    short, half = (make_furniture("table", 0, f"short_leg:{x}").objects[0] for x in (0.1, 1.0))  # 1 cm, 10 cm
+    assert static_margin(short) == pytest.approx(static_margin(whole), abs=0.01)
+    assert static_margin(half) < static_margin(whole) - 0.05
+
+
 def test_the_strict_rule_sees_what_twenty_degrees_pass():
     tilted = make_furniture("chair", 0, "tilt:0.6")  # 12 degrees
     found = mjxhuman.stability(tilted, drops=4)
@@ -81,6 +88,8 @@ def test_what_slides_or_rolls_on_stands_by_one_rule_only():
     drops = module.Drops(*np.array([[1.0, 1.0], [0.06, 0.01], [0.0, 0.06], [0.0, 0.0]]), start, start, mass, True)
     np.testing.assert_array_equal(module.RULES["strict"].stands(drops), [False, False])
     np.testing.assert_array_equal(module.RULES["dso"].stands(drops), [True, True])
+    spins = module.Drops(*np.array([[1.0], [0.01], [0.0], [0.6]]), start, start, mass, True)  # about its own axis
+    assert not module.RULES["strict"].stands(spins) and module.RULES["dso"].stands(spins)
     assert module._reason(module.RULES["strict"], drops) == (
         "stands in 0 of 2 drops, slides away in 1, does not come to rest in 1"
     )
@@ -121,16 +130,29 @@ def test_drops_that_are_left_early_end_as_those_run_to_the_end(name):
     np.testing.assert_allclose(early.rest[:, :3], full.rest[:, :3], atol=1e-3)
 
 
+def test_of_two_steps_the_worse_counts(monkeypatch):
+    scene = make_furniture("chair", 3, "missing_leg")
+    found = []
+    for steps in (module.STEPS, *((step,) for step in module.STEPS)):
+        monkeypatch.setattr(module, "STEPS", steps)
+        found.append(drop(scene.objects[0], scene.poses[0], 4, 0))
+    both, coarse, fine = found
+    for name in ("tilt", "drift", "speed", "spin"):
+        np.testing.assert_array_equal(getattr(both, name), np.maximum(getattr(coarse, name), getattr(fine, name)))
+    assert not same(coarse, fine)
+
+
 def test_a_rate_between_the_verdicts_is_borderline():
-    def of(count: int) -> module.Verdict:
+    def of(count: int, rule: str = "strict") -> module.Verdict:
         tilt = np.where(np.arange(16) < count, 0.0, 90.0)
         zero = np.zeros(16)
         return module._verdict(
-            module.RULES["strict"], module.Drops(tilt, zero, zero, zero, *np.zeros((2, 16, 7)), zero, True)
+            module.RULES[rule], module.Drops(tilt, zero, zero, zero, *np.zeros((2, 16, 7)), zero, True)
         )
 
     assert [of(k).stable for k in (16, 15, 14, 0)] == [True, True, False, False]
     assert [of(k).borderline for k in (16, 15, 14, 10, 0)] == [False, True, True, False, False]
+    assert [of(k, "dso").stable for k in (16, 8, 7)] == [True, True, False]
     assert of(15).interval == pytest.approx((0.717, 0.989), abs=1e-3)
 
 

@@ -4,7 +4,7 @@ Sizes are drawn evenly from ranges taken, rounded, from EN 1729-1:2006 (size mar
 deep, at least 36-40 cm wide, backs 95-110 degrees to the seat, table tops 71-82 cm), GB/T 3326 (chairs, stools and
 tables of the home: seats 40-44 cm, tables 68-76 cm), QB/T 1952.1 (sofas: seats 36-42 cm high, 48-60 cm deep, at least
 48 cm wide for one) and Blondel's rule for steps (two risers and a tread are 63 cm). Sections are those of timber.
-Masses are those of spec sheets: chairs 4-8 kg, tables 10-25, sofas 25-60; the others in proportion.
+Masses are those of ``scenes.objects.KINDS``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mjxhuman.scenes import objects
 from mjxhuman.scenes.furniture.pieces import Piece, bar, box, rod
 
 Build = Callable[[np.random.Generator], list[Piece]]
@@ -31,11 +32,23 @@ class BuiltIn:
 KINDS: dict[str, BuiltIn] = {}
 
 
-def kind(name: str, mass: tuple[float, float]) -> Callable[[Build], Build]:
-    """Register a kind: a function from a random generator to the pieces of one, those that stand on the floor "leg"."""
+def kind(name: str, mass: tuple[float, float] | None = None) -> Callable[[Build], Build]:
+    """Register a kind: a function from a random generator to the pieces of one, those that stand on the floor "leg".
+
+    Args:
+      name: of the kind.
+      mass: range in kg; None: what is known of the kind (``scenes.objects.KINDS``).
+
+    Raises:
+      ValueError: no mass, and none is known.
+    """
+    known = objects.KINDS.get(name)
+    weighs = mass or (known.mass if known else None)
+    if weighs is None:
+        raise ValueError(f"mass: expected a range in kg for {name!r}, of which none is known, found {mass!r}")
 
     def register(build: Build) -> Build:
-        KINDS[name] = BuiltIn(build, mass)
+        KINDS[name] = BuiltIn(build, weighs)
         return build
 
     return register
@@ -88,7 +101,7 @@ def _back(
     ]
 
 
-@kind("chair", mass=(4.0, 8.0))
+@kind("chair")
 def _chair(rng: np.random.Generator) -> list[Piece]:
     seat, width, depth = rng.uniform(0.40, 0.50), rng.uniform(0.38, 0.50), rng.uniform(0.38, 0.46)
     thick = rng.uniform(0.02, 0.05)
@@ -114,7 +127,7 @@ def _chair(rng: np.random.Generator) -> list[Piece]:
     return pieces
 
 
-@kind("stool", mass=(3.0, 6.0))
+@kind("stool")
 def _stool(rng: np.random.Generator) -> list[Piece]:
     seat, width, depth = rng.uniform(0.40, 0.50), rng.uniform(0.30, 0.42), rng.uniform(0.28, 0.36)
     thick = rng.uniform(0.02, 0.04)
@@ -153,7 +166,7 @@ def _stretchers(legs: list[Piece], height: float) -> list[Piece]:
     return rails
 
 
-@kind("bench", mass=(8.0, 18.0))
+@kind("bench")
 def _bench(rng: np.random.Generator) -> list[Piece]:
     seat, width, depth = rng.uniform(0.40, 0.48), rng.uniform(0.9, 1.5), rng.uniform(0.28, 0.42)
     thick = rng.uniform(0.025, 0.05)
@@ -167,7 +180,7 @@ def _bench(rng: np.random.Generator) -> list[Piece]:
     return [*sides, top, rail]
 
 
-@kind("table", mass=(10.0, 25.0))
+@kind("table")
 def _table(rng: np.random.Generator) -> list[Piece]:
     height, length, depth = rng.uniform(0.68, 0.82), rng.uniform(0.8, 1.6), rng.uniform(0.6, 0.9)
     thick = rng.uniform(0.02, 0.04)
@@ -189,7 +202,7 @@ def _table(rng: np.random.Generator) -> list[Piece]:
     return pieces
 
 
-@kind("sofa", mass=(25.0, 60.0))
+@kind("sofa")
 def _sofa(rng: np.random.Generator) -> list[Piece]:
     seats = int(rng.integers(1, 4))
     seat, depth = rng.uniform(0.36, 0.44), rng.uniform(0.48, 0.60)
@@ -207,7 +220,7 @@ def _sofa(rng: np.random.Generator) -> list[Piece]:
     return pieces + [base, *arms, *_back(rng, -deep / 2 + back / 2, inner, seat, height, back, angle, 0)]
 
 
-@kind("steps", mass=(4.0, 10.0))
+@kind("steps", mass=(4.0, 10.0))  # of two or three; stairs in files weigh anything
 def _steps(rng: np.random.Generator) -> list[Piece]:
     riser = rng.uniform(0.15, 0.20)
     run, width, panel, thick = 0.63 - 2 * riser, rng.uniform(0.40, 0.60), rng.uniform(0.018, 0.03), 0.02

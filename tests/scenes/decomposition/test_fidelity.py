@@ -64,6 +64,14 @@ def test_what_differs_is_named(name):
     assert words in found.unfit
 
 
+def test_what_nobody_sits_on_may_be_off_where_there_is_a_seat():
+    shelf = ([0.15, 0.15, 0.01], [0.0, 0.0, 0.15])
+    found = measure(_mesh([*CHAIR, shelf]), _parts([*CHAIR, _moved(shelf, at=[0, 0, -0.008])]))
+    assert found.unfit == ""
+    alone = measure(_mesh([shelf]), _parts([_moved(shelf, [0, 0, -0.004], [0, 0, -0.004])]))
+    assert "top" in alone.misses  # nothing else carries
+
+
 def test_a_hull_over_a_hollow_is_unfit():
     corners = np.concatenate([box_corners(*box) for box in CHAIR])
     found = measure(_mesh(CHAIR), pack([hull_corners(corners)]))

@@ -53,6 +53,15 @@ def test_every_hull_gets_the_corners_asked_for_and_keeps_its_shape(name):
     np.testing.assert_allclose(corners.max(0), points.max(0), atol=1e-4)
 
 
+def test_of_too_many_corners_all_that_stay_are_given_and_the_top_loses_least():
+    ball = SHAPES["ball"]
+    corners, _ = with_corners(ball)
+    assert (np.linalg.norm(corners[:, None] - ball[None], axis=2).min(1) == 0).all()
+    planes = ConvexHull(corners).equations
+    out = (ball @ planes[:, :3].T + planes[:, 3]).max(1)
+    assert out[ball[:, 2] > 0.1].max() < 0.8 * out[ball[:, 2] < -0.1].max()
+
+
 def test_what_is_to_be_kept_stays():
     ball = SHAPES["ball"]
     keep = ball[np.argsort(ball[:, 0])[100:120]]
