@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
+from mjxhuman.math import quaternion
 from mjxhuman.scenes import stability as module
 from mjxhuman.scenes.convex import pack
 from mjxhuman.scenes.decomposition.hulls import with_corners
@@ -128,6 +129,28 @@ def test_drops_that_are_left_early_end_as_those_run_to_the_end(name):
     for rule in module.RULES.values():
         np.testing.assert_array_equal(rule.stands(early), rule.stands(full))
     np.testing.assert_allclose(early.rest[:, :3], full.rest[:, :3], atol=1e-3)
+
+
+def test_every_start_has_its_own_mass_and_friction_at_both_steps():
+    scene = chair()
+    batch, groups = module.bare_batch(scene.objects[0], scene.poses[0], 5, 0)
+    _, friction, mass = module._starts(scene.objects[0], scene.poses[0], 5, 0)
+    assert len(set(mass)) == len(set(friction)) == 5
+    for step, group in zip(module.STEPS, groups, strict=True):
+        assert (batch.expand("opt.timestep")[group] == step).all()
+        np.testing.assert_allclose(np.squeeze(batch.expand("body_mass")[group])[:, -1], 6.0 * mass)
+        np.testing.assert_allclose(batch.expand("pair_friction")[group][:, 0, 0], friction)
+
+
+def test_starts_lean_by_a_degree_at_most_and_most_by_less_and_begin_a_millimetre_up():
+    scene = chair()
+    start, *_ = module._starts(scene.objects[0], scene.poses[0], 400, 0)
+    up = quaternion.rotate(start[:, 3:], np.array([0.0, 0.0, 1.0]))
+    lean = np.degrees(np.arctan2(np.hypot(up[:, 0], up[:, 1]), up[:, 2]))
+    assert 0.8 < lean.max() <= 1.0 + 1e-9
+    assert np.median(lean) == pytest.approx(0.6745 / 3, abs=0.03)
+    low = quaternion.rotate(start[:, None, 3:], scene.objects[0].mesh.vertices[None])[..., 2].min(1) + start[:, 2]
+    np.testing.assert_allclose(low, 0.001, atol=1e-4)
 
 
 def test_of_two_steps_the_worse_counts(monkeypatch):
