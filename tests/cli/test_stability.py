@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
 import pytest
 
 from mjxhuman.cli import main
+from mjxhuman.cli import stability as command
+from mjxhuman.scenes.stability import stability
 
 
 def test_built_in_furniture_is_judged_in_lines_and_one_object(tmp_path, capsys):
@@ -24,6 +27,25 @@ def test_built_in_furniture_is_judged_in_lines_and_one_object(tmp_path, capsys):
     rows = [json.loads(row) for row in (out / "stability.jsonl").read_text().splitlines()]
     assert rows[1]["rules"]["dso"]["stable"] and not rows[1]["rules"]["strict"]["stable"]
     assert rows[1]["tilt_deg"] == pytest.approx(12, abs=0.3)
+
+
+def test_options_go_through_and_what_is_near_the_threshold_is_counted(monkeypatch, capsys):
+    asked = []
+
+    def judged(scene, *options):
+        asked.append(options)
+        found = stability(scene, 1)
+        near = dataclasses.replace(found.objects[0], borderline=True, stable=False)
+        return dataclasses.replace(found, objects=(near,))
+
+    monkeypatch.setattr(command, "stability", judged)
+    assert main(["stability", "stool", "--drops", "7", "--seed", "5", "--rule", "dso"]) == 0
+    assert asked == [(7, 5, "dso")]
+    line, last = capsys.readouterr().out.splitlines()
+    assert "DOES NOT STAND (borderline)" in line
+    total = json.loads(last)
+    assert (total["borderline"], total["stable"], total["rate"]) == (1, 0, 0.0)
+    assert total["interval"] == pytest.approx([0, 0.793], abs=1e-3)
 
 
 def test_dso_passes_what_strict_does_not(capsys):

@@ -5,6 +5,7 @@ import mjxhuman
 from mjxhuman.scenes.furniture.damage import DAMAGES
 from mjxhuman.scenes.furniture.kinds import KINDS
 from mjxhuman.scenes.furniture.make import make_furniture
+from mjxhuman.scenes.furniture.pieces import box
 
 SEATS = {
     "chair": (0.40, 0.50),
@@ -50,6 +51,46 @@ def test_damage_changes_the_object_of_the_same_seed_and_nothing_else(name):
     else:
         assert np.abs(depth(intact, hollow.points)).max() < 1e-4
     assert harmed.name == f"chair:5:{name}"
+
+
+STOOL = [
+    box("seat", (-0.2, -0.2, 0.4), (0.2, 0.2, 0.44)),
+    *(box("leg", (x - 0.02, y - 0.02, 0.0), (x + 0.02, y + 0.02, 0.4)) for x in (-0.18, 0.18) for y in (-0.18, 0.18)),
+]
+
+
+@pytest.mark.parametrize("severity", [0.25, 1.0])
+def test_damage_is_as_severe_as_it_says(severity):
+    def done(name, pieces=STOOL, seed=3):
+        return DAMAGES[name](pieces, np.random.default_rng(seed), severity)
+
+    ends = sorted(p.corners[:, 2].min() for p in done("short_leg") if p.role == "leg")
+    assert ends == pytest.approx([0, 0, 0, 0.1 * severity])
+    assert sum(p.role == "leg" for p in done("missing_leg")) == (3 if severity < 2 / 3 else 2)
+    a, b, c = done("tilt")[0].corners[[0, 2, 4]]
+    up = np.cross(b - a, c - a)
+    assert np.degrees(np.arccos(abs(up[2]) / np.linalg.norm(up))) == pytest.approx(20 * severity)
+    bumps = done("bumps")[len(STOOL) :]
+    assert len(bumps) == 8 and min(p.corners[:, 2].min() for p in bumps) == pytest.approx(-0.03 * severity)
+    shifts = [
+        np.linalg.norm(new.corners - old.corners, axis=1).max() for old, new in zip(STOOL, done("gap"), strict=True)
+    ]
+    assert sorted(shifts) == pytest.approx([0, 0, 0, 0, 0.1 * severity])
+    blocks = 60 * [box("seat", (0, 0, 0), (0.3, 0.3, 0.3))]
+    off = np.stack([p.corners - blocks[0].corners for p in done("noise", blocks)]) / (0.01 * severity)
+    assert off.std() == pytest.approx(0.96, abs=0.05) and np.abs(off).max() == pytest.approx(2)  # cut at two
+    thin = [p.corners - STOOL[0].corners for p in done("noise", 9 * STOOL[:1])]
+    assert np.abs(thin).max() <= 2 * min(0.01 * severity, 0.04 / 6) + 1e-9
+
+
+def test_the_seed_decides_what_is_damaged_and_how_heavy_it_is(monkeypatch):
+    drawn = []
+    monkeypatch.setitem(DAMAGES, "lost", lambda pieces, rng, severity: drawn.append(rng.random()) or pieces[:-1])
+    whole, harmed = (make_furniture("steps", 4, harm).objects[0] for harm in (None, "lost"))
+    assert harmed.mass < whole.mass  # of the same wood
+    make_furniture("steps", 4, "lost")
+    make_furniture("steps", 5, "lost")
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_other_seeds_are_other_objects():

@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import numpy as np
@@ -163,6 +164,31 @@ def test_of_two_steps_the_worse_counts(monkeypatch):
     for name in ("tilt", "drift", "speed", "spin"):
         np.testing.assert_array_equal(getattr(both, name), np.maximum(getattr(coarse, name), getattr(fine, name)))
     assert not same(coarse, fine)
+
+
+def test_a_start_is_left_only_where_its_motion_is_small_against_what_it_takes_to_tip():
+    scene = chair("front left")  # stands, with its centre of mass near an edge
+    start = module._starts(scene.objects[0], scene.poses[0], 1, 0)[0]
+    start[:] = scene.poses
+
+    def left(speed: float, spin: float, seconds: float = 0.01) -> bool:
+        watch = module._Watch(scene.objects[0], start, scene.poses[0][3:])
+        for seen in watch._seen:
+            seen.extend([np.array([0.0, speed, spin])] * seen.maxlen)
+        watch.leave(seconds)
+        return bool(watch.done.all())
+
+    assert left(1e-4, 1e-4)
+    assert not left(0.04, 0.4)  # slow enough for every rule, and fast enough to tip
+    assert not left(1e-4, 1e-4, 1e4)  # time enough to drift away
+
+
+def test_a_simulation_that_diverged_gives_no_verdict(monkeypatch):
+    monkeypatch.setattr(
+        module, "drop", lambda *args, **kwargs: dataclasses.replace(drop(*args, **kwargs), finite=False)
+    )
+    found = stability(chair(), drops=1)
+    assert not found.valid and found.reason == "the simulation diverged" and np.isnan(found.margin)
 
 
 def test_a_rate_between_the_verdicts_is_borderline():

@@ -150,7 +150,7 @@ def test_without_trimesh_meshes_say_what_to_install_and_boxes_load(tmp_path, mon
     (tmp_path / "stool.xml").write_text(
         "<mujoco><worldbody><body><geom type='box' size='.2 .2 .2' pos='0 0 .2'/></body></worldbody></mujoco>"
     )
-    assert float(load_scene(tmp_path / "stool.xml").objects[0].mass) == 8.0
+    assert float(load_scene(tmp_path / "stool.xml").objects[0].mass) == 6.0
     (tmp_path / "stool.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     with pytest.raises(ModuleNotFoundError, match=r"reading meshes needs the extra 'scenes': pip install 'mjx"):
         load_scene(tmp_path / "stool.obj")
