@@ -74,6 +74,48 @@ def test_the_order_of_the_tests_is_that_of_the_types():
     assert judge(sitting(**changes, **ending(turned(25), "alone"))).type == 1
 
 
+STILL = np.zeros(FRAMES)
+EARLY = np.arange(FRAMES) < FRAMES - 30
+#: What is just accepted, what just is not, and the outcome that it then is.
+EDGES: dict[str, tuple[dict, dict, int]] = {
+    "alone_turn": (ending(turned(19.9), "alone"), ending(turned(20.1), "alone"), 1),
+    "alone_drift": (ending([0.049, 0, 0, 1, 0, 0, 0], "alone"), ending([0, 0.051, 0, 1, 0, 0, 0], "alone"), 1),
+    "alone_speed": ({"alone_speed": np.full((31, 1), 0.049)}, {"alone_speed": np.full((31, 1), 0.051)}, 1),
+    "tilt": (ending(turned(19.9)), ending(turned(20.1)), 2),
+    "displacement": (ending([0.299, 0, 0, 1, 0, 0, 0]), ending([0.301, 0, 0, 1, 0, 0, 0]), 2),
+    "speed": ({"speed": 0.099 * LATE[:, None] + 9 * EARLY[:, None]}, {"speed": 0.101 * LATE[:, None]}, 2),
+    "spin": ({"spin": 0.499 * LATE[:, None] + 9 * EARLY[:, None]}, {"spin": 0.501 * LATE[:, None]}, 2),
+    "joint_error": ({"joint_error": 0.499 * LATE + 9 * EARLY}, {"joint_error": 0.501 * LATE}, 2),
+    "internal_load": ({"squeeze": 1.99 * LATE + 9 * EARLY}, {"squeeze": 2.01 * LATE}, 2),
+    "seat_share": ({"carried": 0.201 * LATE}, {"carried": 0.199 * LATE + EARLY}, 3),
+    "seat_share, where nobody sits": ({"carried": STILL, "sits": False}, {"carried": STILL}, 3),
+    "start_depth": ({"start_depth": np.array(0.0099)}, {"start_depth": np.array(0.0101)}, UNFIT),
+}
+
+
+@pytest.mark.parametrize("limit", EDGES)
+def test_each_limit_decides_at_its_value(limit):
+    accepted, refused, kind = EDGES[limit]
+    assert judge(sitting(**accepted)).type == 4
+    assert judge(sitting(**refused)).type == kind
+
+
+def test_contact_is_near_or_pressed_by_any_pair_for_four_fifths_of_the_last_second():
+    def kind(distance: float, pressed: float, frames: int = 30) -> int:
+        use = np.zeros((FRAMES, 2), bool)
+        use[-frames::2, 0] = use[-frames + 1 :: 2, 1] = True  # in turns
+        return judge(sitting(distance=np.where(use, distance, 0.04), pressed=np.where(use, pressed, 0.0))).type
+
+    assert [kind(0.019, 0.0), kind(0.04, 2.1), kind(0.021, 1.9)] == [4, 4, 3]
+    assert [kind(0.0, 250.0, frames) for frames in (24, 23)] == [4, 3]
+
+
+def test_objects_alone_may_move_until_half_a_second_before_the_person_comes():
+    alone = np.where(np.arange(31) < 16, 0.5, 0.0)[:, None]
+    assert judge(sitting(alone_speed=alone)).type == 4
+    assert judge(sitting(alone_speed=np.roll(alone, 1, 0))).type == 1
+
+
 def test_lying_on_the_floor_is_no_fall_where_the_motion_does_it():
     down = np.ones(FRAMES, bool)
     assert judge(sitting(pelvis_down=down, lies=True, sits=False)).type == 4
@@ -90,4 +132,7 @@ def test_wider_thresholds_let_more_pass_and_narrower_less():
     assert judge(record, Limits().relaxed(2.0)).type == 4
     assert judge(record, Limits().relaxed(0.5)).type == 2
     assert Limits().relaxed(1.0) == Limits()
+    half, double = (tuple(dataclasses.asdict(Limits().relaxed(factor)).values()) for factor in (0.5, 2.0))
+    np.testing.assert_allclose(half, (10, 0.025, 0.025, 10, 0.15, 0.05, 0.25, 0.25, 1.5, 0.01, 4, 1, 0.4, 0.005))
+    np.testing.assert_allclose(double, (40, 0.1, 0.1, 40, 0.6, 0.2, 1, 1, 3, 0.04, 1, 0.4, 0.1, 0.02))
     assert judge(sitting(), Limits().relaxed(0.5)).type == 4
