@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -255,7 +256,7 @@ def _add_scene(commands: Any) -> None:
     scene.add_argument("--motion", required=True, metavar="FILE", help="a motion file, a video or 2D keypoints")
     scene.add_argument(
         "--at",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="the moment of the motion that is held (default: the middle of the longest sitting, else the last frame)",
     )
@@ -265,7 +266,7 @@ def _add_scene(commands: Any) -> None:
         default="ours",
         help="how the person is brought to the furniture (default ours)",
     )
-    scene.add_argument("--hold", type=float, default=3.0, metavar="SECONDS", help="simulated (default 3)")
+    scene.add_argument("--hold", type=_seconds, default=3.0, metavar="SECONDS", help="simulated (default 3)")
     scene.add_argument("--trials", type=_at_least_1, default=3, help="with other friction and places (default 3)")
     scene.add_argument("--seed", type=int, default=0, help="of the trials (default 0)")
     scene.add_argument("--out", metavar="DIR", help="write scene.html and a picture there")
@@ -325,6 +326,16 @@ def _at_least_1(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (seconds >= 0 and math.isfinite(seconds)):
+        raise argparse.ArgumentTypeError(f"expected seconds >= 0, found {text!r}")
+    return seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

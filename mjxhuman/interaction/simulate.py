@@ -14,7 +14,7 @@ from mjxhuman.interaction.controllers import Controller, controller_named
 from mjxhuman.interaction.outcome import LIMITS, UNFIT, Judgement, Limits, Recording, judge, judge_alone
 from mjxhuman.math import quaternion
 from mjxhuman.math.statistics import wilson_interval
-from mjxhuman.physics.loads import NEAR, Loads, scene_loads
+from mjxhuman.physics.loads import Loads, scene_loads
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning.planner import driven
 from mjxhuman.scenes.compose import Composed, Layout, common_layout, compose, objects_alone
@@ -239,7 +239,7 @@ def _whole(qpos: np.ndarray) -> np.ndarray:
 class _Wanted:
     """What the motion asks of the scene, as both are given."""
 
-    pairs: np.ndarray  # (P, 2) bodies and objects within ``NEAR`` of each other in the last frame
+    pairs: np.ndarray  # (P, 2) bodies and objects within ``Limits.contact_distance`` of each other in the last frame
     depth: float  # m, of the person in an object in the first frame
     sits: bool
     lies: bool
@@ -249,7 +249,7 @@ def _wanted(composed: Composed, motion: Motion) -> _Wanted:
     ends = [composed.start(np.asarray(motion.qpos[i], np.float64)) for i in (0, -1)]
     qpos, qvel = (np.array(x) for x in zip(*ends, strict=True))
     loads = scene_loads(composed, qpos, qvel, np.zeros((2, composed.actuated.nu)))
-    near = loads.distance[-1] < NEAR
+    near = loads.distance[-1] < LIMITS.contact_distance
     record, names = motion.humanoid.known, motion.humanoid.body_names[1:]
     seat = [i for i, name in enumerate(names) if record.unsided(name) in ("Pelvis", "Hip")]
     return _Wanted(

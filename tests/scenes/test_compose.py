@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import mujoco
@@ -124,6 +126,26 @@ def test_an_object_rests_where_it_stood_and_weighs_what_it_weighs(humanoid):
         own = mass[-6:, -6:][3:, 3:]  # about the object's origin, its axes
         expected = scene.objects[-1].inertia + 6.0 * (com @ com * np.eye(3) - np.outer(com, com))
         np.testing.assert_allclose(own, expected, atol=1e-6)
+
+
+def test_objects_have_their_inertia_and_pairs_the_mean_of_their_frictions(humanoid):
+    things = (dataclasses.replace(chair(legs=3), friction=np.array(0.2)), boulder(0))
+    composed = compose(humanoid, room(*things, at=[(3, 0), (6, 0)]))
+    model, friction = composed.actuated.model, dict(zip(composed.bodies, (0.2, 0.8), strict=True))
+    assert np.abs(things[0].inertia[0, 1]) > 1e-3
+    for body, thing in zip(composed.bodies, things, strict=True):
+        turn = np.zeros(9)
+        mujoco.mju_quat2Mat(turn, model.body_iquat[body])
+        turn = turn.reshape(3, 3)
+        np.testing.assert_allclose(turn @ np.diag(model.body_inertia[body]) @ turn.T, thing.inertia, atol=1e-6)
+    found = set()
+    for pair in range(model.npair):
+        bodies = model.geom_bodyid[[model.pair_geom1[pair], model.pair_geom2[pair]]]
+        own = [friction[b] for b in bodies if b in friction]  # floor and body take that of the object
+        if own:
+            assert model.pair_friction[pair, 0] == pytest.approx(np.mean(own))
+            found.add((len(own), round(float(np.mean(own)), 3)))
+    assert found == {(1, 0.2), (1, 0.8), (2, 0.5)}
 
 
 def test_what_does_not_fit_is_refused(humanoid):
