@@ -48,6 +48,7 @@ def test_the_body_comes_first_and_does_what_it_did_bit_for_bit(humanoid):
     poses = among.poses(found)
     assert poses.shape == (20, 2, 7)
     np.testing.assert_allclose(poses[-1, :, 0], [50, 60], atol=0.01)
+    np.testing.assert_array_equal(among.velocities(np.arange(87.0)), [np.arange(75.0, 81.0), np.arange(81.0, 87.0)])
 
 
 def test_different_scenes_in_one_batch_are_mujocos_own_bit_for_bit(humanoid):
