@@ -13,13 +13,14 @@ from scipy.interpolate import CubicSpline
 
 from mjxhuman.alignment.contacts import PartContact, checked_contacts, find_contacts
 from mjxhuman.alignment.first_order import METHODS as FIRST_ORDER
-from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, whole_body_depth, worst
+from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, misplaced, whole_body_depth, worst
 from mjxhuman.alignment.problem import AlignmentProblem, make_problem, stack, tiles_of
 from mjxhuman.alignment.skin import Skin, skin_of
 from mjxhuman.alignment.solve import Unknowns, solve
 from mjxhuman.math import quaternion
 from mjxhuman.physics.batching import cores
 from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.scenes.sdf import check_poses
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion
 
@@ -44,7 +45,7 @@ class Alignment:
     gap: float  # m, the greatest of the contacts' gaps
     contacts: tuple[ContactFit, ...]
     converged: bool  # penetration and gap at most 5 mm, each contact on the right side and over its surface
-    valid: bool  # converged, with objects whose pieces stand for their meshes
+    valid: bool  # converged, with objects whose pieces stand for their meshes, none in another or under the floor
     reason: str  # why not
     shift: np.ndarray  # (T, 3) m, by which the person was moved
     moved: np.ndarray  # (O, 2) m, by which the objects were
@@ -77,8 +78,8 @@ def align(
       yaw, scale: let free objects turn about the vertical and change their size, "ours" only.
 
     Raises:
-      ValueError: a body without parts, a scene without objects or with a batch of poses, a contact or method that is
-        not there.
+      ValueError: a body without parts, a scene without objects, with two of one name or with a batch of poses, numbers
+        that are not finite, a contact or method that is not there.
     """
     return align_many([motion], [scene], method=method, contacts=[contacts], seed=seed, yaw=yaw, scale=scale)[0]
 
@@ -117,8 +118,13 @@ def case_of(motion: Motion, scene: Scene, contacts: Contacts | None) -> Alignmen
         raise ValueError(
             f"scene: expected objects and poses (O, 7), found {len(scene.objects)} and {np.shape(scene.poses)}"
         )
-    if np.ndim(motion.qpos) != 2:
+    check_poses(scene)
+    if twice := sorted({name for name in scene.names if scene.names.count(name) > 1}):
+        raise ValueError(f"scene: expected objects of different names, found several of {twice[0]!r}")
+    if np.ndim(motion.qpos) != 2 or not motion.num_frames:
         raise ValueError(f"motion: expected one of (T, nq), found {np.shape(motion.qpos)}")
+    if not all(np.isfinite(np.asarray(x)).all() for x in (motion.qpos, motion.body_pos, motion.body_quat)):
+        raise ValueError("motion: expected finite numbers, found others")
     skin = skin_of(motion.humanoid)
     count = motion.num_frames
     travel = np.ptp(np.asarray(motion.body_pos), axis=0).max()
@@ -192,7 +198,7 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
     elif not reason and depth > TOLERANCE:
         reason = f"body: expected a depth of at most {TOLERANCE} m, found {depth:.3f}"
     converged = not reason
-    unfit = next((f"{thing.name}: {thing.unfit}" for thing in scene.objects if thing.unfit), "")
+    unfit = next((f"{thing.name}: {thing.unfit}" for thing in scene.objects if thing.unfit), "") or misplaced(scene)
     return Alignment(motion, scene, depth, gap, fits, converged, converged and not unfit, reason or unfit, shift, moved)
 
 

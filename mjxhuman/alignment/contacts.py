@@ -36,6 +36,9 @@ def checked_contacts(
     Raises:
       ValueError: a part, object or range of frames that is not there.
     """
+    for contact in contacts:
+        if not isinstance(contact, PartContact) and (isinstance(contact, str) or len(contact) != 2):
+            raise ValueError(f"contacts: expected pairs of a part and an object, found {contact!r}")
     table = tuple(c if isinstance(c, PartContact) else PartContact(*c) for c in contacts)
     for contact in table:
         if contact.part not in skin.names:

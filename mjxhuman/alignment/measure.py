@@ -17,12 +17,15 @@ from mjxhuman.alignment.contacts import PartContact
 from mjxhuman.alignment.skin import Skin
 from mjxhuman.math import quaternion
 from mjxhuman.scenes.sdf import by_object
+from mjxhuman.scenes.surface import measure
 from mjxhuman.scenes.types import Scene
 
 #: m, largest gap and depth of a contact that holds.
 TOLERANCE = 0.005
 #: Cosine between the part's direction and the surface's normal below which they oppose each other.
 _OPPOSED = -0.5
+#: m, largest depth of an object in another or under the floor (that of a person at the start of a trial).
+_MISPLACED = 0.01
 #: m, how far below or above the middle of a patch the surface under it may be.
 _UNDER = 0.10
 
@@ -95,6 +98,21 @@ def _crossings(scene: Scene, which: int, lines: np.ndarray, way: np.ndarray) -> 
     enter = np.where(slope < -1e-12, at, -np.inf).max(-1)
     leave = np.where(slope > 1e-12, at, np.inf).min(-1)
     return enter, np.where(aside.any(-1), -np.inf, leave)
+
+
+def misplaced(scene: Scene) -> str:
+    """Which object is under the floor or in another, by its samples; "" if none is."""
+    for i, thing in enumerate(scene.objects):
+        pose = np.asarray(scene.poses, np.float64)[i]
+        points = quaternion.rotate(pose[3:], np.asarray(thing.points, np.float64)) + pose[:3]
+        low = -float(measure(scene.floor, points).distance.min())
+        if low > _MISPLACED:
+            return f"{thing.name}: expected it on the floor, found it {low:.3f} m under it"
+        deep = -_distances(scene, points)[0].min(-1)
+        deep[i] = 0
+        if deep.max() > _MISPLACED:
+            return f"{thing.name}: expected it beside {scene.names[deep.argmax()]}, found it {deep.max():.3f} m in it"
+    return ""
 
 
 def worst(fits: Sequence[ContactFit]) -> str:

@@ -29,6 +29,8 @@ from mjxhuman.types import Array
 UNROLL = 5
 #: Between triangles whose normals differ by less than this (1 - cosine), an edge is a diagonal of one face.
 FLAT = 1e-12
+#: By how much the length of a quaternion may differ from 1: distances are off by twice as much of the way to a point.
+UNIT = 1e-3
 
 
 class Closest(NamedTuple):
@@ -170,15 +172,37 @@ def _in_world(hulls: Hulls, pose: Array, x: Array) -> tuple[Array, Array]:
     return distance, rotation.rotate(pose[..., 3:], normal)
 
 
+def check_poses(scene: Scene) -> None:
+    """Raises ValueError where the poses are not ``(*b, O, 7)``, finite, with unit quaternions; traced: by shape."""
+    shape = np.shape(scene.poses)
+    if shape[-2:] != (len(scene.objects), 7):
+        raise ValueError(f"scene: expected poses (*b, {len(scene.objects)}, 7), found {shape}")
+    if isinstance(scene.poses, jax.core.Tracer):
+        return
+    poses = np.asarray(scene.poses, np.float64)
+    if not np.isfinite(poses).all():
+        raise ValueError("scene: poses: expected finite numbers, found others")
+    length = np.linalg.norm(poses[..., 3:], axis=-1)
+    if np.abs(length - 1).max() > UNIT:
+        found = f"{length.min():g} to {length.max():g}"
+        raise ValueError(f"scene: poses: expected unit quaternions, found lengths of {found}")
+
+
 def by_object(scene: Scene, points: ArrayLike) -> tuple[Float[Array, "*b O N"], Float[Array, "*b O N 3"]]:
     """Signed distance in m to each object alone, and the normal there; arguments as for ``closest``.
 
     Raises:
-      ValueError: the scene has no object, its objects are traced, or points are not ``(*b, N, 3)``.
+      ValueError: the scene has no object, its objects are traced, points are not ``(*b, N, 3)``, or poses are not
+        ``(*b, O, 7)``, finite, with unit quaternions.
     """
     x = jnp.asarray(points)
     if x.ndim < 2 or x.shape[-1] != 3 or not scene.objects:
         raise ValueError(f"points: expected (*b, N, 3) in a scene with objects, found {x.shape}, {len(scene.objects)}")
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+    check_poses(scene)
+    batch = np.shape(scene.poses)[:-2]
+    if any(1 not in (a, b) and a != b for a, b in zip(batch[::-1], x.shape[-3::-1], strict=False)):
+        raise ValueError(f"points: expected axes that go with those of the poses, found {x.shape} and {batch}")
     poses = jnp.asarray(scene.poses, x.dtype)
     found = [_in_world(hulls_of(o.parts), poses[..., i, None, :], x) for i, o in enumerate(scene.objects)]
     return jnp.stack([d for d, _ in found], -2), jnp.stack([n for _, n in found], -3)
@@ -187,6 +211,7 @@ def by_object(scene: Scene, points: ArrayLike) -> tuple[Float[Array, "*b O N"], 
 def closest(scene: Scene, points: ArrayLike) -> Closest:
     """Distance, normal and which object, at points ``(*b, N, 3)`` m in the world; axes of ``scene.poses`` broadcast.
 
+    Points that are not finite have no distance: NaN.
     Differentiable by points and poses; the objects must be arrays, not traced. The floor is no object.
     """
     distance, normal = by_object(scene, points)

@@ -62,6 +62,13 @@ def test_who_is_near_nothing_stays_where_he_is_and_is_told(person):
     np.testing.assert_array_equal(result.shift, 0)
 
 
+def test_a_motion_that_is_not_finite_is_refused(person):
+    pos = np.array(person.body_pos)
+    pos[1] = np.nan
+    with pytest.raises(ValueError, match="motion: expected finite"):
+        mjxhuman.align(person.replace(body_pos=pos), SCENE, contacts=ON)
+
+
 @pytest.mark.slow
 def test_padding_changes_no_solution(person):
     start = moved(person, -0.1, 0.05, 0.1)
@@ -119,7 +126,11 @@ def test_methods_to_compare_with_run_and_are_judged_alike(person, method):
         ({"contacts": [PartContact("Pelvis", "chair", 2, 1)]}, "0 <= start < stop"),
         ({"method": "magic"}, "method: expected one of ours, paper, smooth"),
         ({"method": "paper", "yaw": True}, "expected 'ours'"),
+        ({"contacts": ("Pelvis", "chair")}, "expected pairs of a part and an object, found 'Pelvis'"),
         ({"scene": scene_of()}, "expected objects"),
+        ({"scene": scene_of(chair(), chair())}, "several of 'chair'"),
+        ({"scene": SCENE.replace(poses=np.full((1, 7), np.nan))}, "poses: expected finite"),
+        ({"scene": SCENE.replace(poses=np.zeros((1, 7)))}, "unit quaternions, found lengths of 0"),
         ({"scene": SCENE.replace(poses=SCENE.poses[None])}, r"poses \(O, 7\)"),
     ],
 )

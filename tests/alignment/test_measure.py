@@ -6,7 +6,7 @@ from box_chair import SEAT, chair, scene_of
 
 import mjxhuman
 from mjxhuman.alignment import PartContact, seated, skin_of
-from mjxhuman.alignment.measure import fit_of, whole_body_depth
+from mjxhuman.alignment.measure import fit_of, misplaced, whole_body_depth
 
 SCENE = scene_of(chair(), at=[(-0.03, 0.0)])
 
@@ -38,3 +38,17 @@ def test_a_part_under_the_seat_or_beside_it_does_not_hold(body):
     assert not beside.over and not beside.holds
     under = fit_of(contact, SCENE, skin, points + [0.0, 0.0, -0.26], normals, np.arange(1))
     assert not under.holds and not under.opposed
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ((0.46, 0.0, 0.0), ""),
+        ((0.43, 0.0, 0.0), "a: expected it beside b, found it 0.020 m in it"),
+        ((2.0, 0.0, -0.2), "b: expected it on the floor, found it 0.200 m under it"),
+    ],
+)
+def test_furniture_in_furniture_or_under_the_floor_is_named(second, message):
+    scene = scene_of(chair("a"), chair("b"))
+    scene.poses[1, :3] = second
+    assert misplaced(scene) == message

@@ -97,8 +97,8 @@ def test_poses_may_be_a_batch_and_padding_changes_nothing():
     for i in range(3):
         alone = closest(Scene((stool,), poses[i]), points[i])
         np.testing.assert_array_equal(together.distance[i], alone.distance)
-    wide = stool.replace(parts=pack(STOOL, 32).replace(vertices=np.where(
-        (np.arange(32) < 5)[:, None, None], pack(STOOL, 32).vertices, 99.0 * box_corners([1, 1, 1]))))  # fmt: skip
+    huge = pack([*STOOL, *[99.0 * box_corners([1, 1, 1])] * 27])  # but for the mask, everything would be inside
+    wide = stool.replace(parts=huge.replace(mask=np.arange(32) < 5))
     np.testing.assert_array_equal(closest(Scene((wide,), poses), points).distance, together.distance)
     apart, _ = by_object(Scene((stool, stool), np.concatenate([poses, poses], 1)), points)
     assert apart.shape == (3, 2, 20)
@@ -130,10 +130,22 @@ def test_furniture_is_a_surface_that_stands_on_its_floor():
         lambda scene: mjxhuman.signed_distance(scene, np.zeros(3)),
         lambda scene: mjxhuman.signed_distance(Scene((), np.zeros((0, 7))), np.zeros((1, 3))),
         lambda scene: scene_surface(scene.replace(poses=scene.poses[None])),
+        lambda scene: mjxhuman.signed_distance(scene.replace(poses=np.zeros((2, 7))), np.zeros((1, 3))),
+        lambda scene: mjxhuman.signed_distance(scene.replace(poses=2 * scene.poses), np.zeros((1, 3))),
+        lambda scene: mjxhuman.signed_distance(scene.replace(poses=scene.poses * np.nan), np.zeros((1, 3))),
+        lambda scene: mjxhuman.signed_distance(scene.replace(poses=scene.poses[[[0]] * 4]), np.zeros((3, 5, 3))),
         lambda scene: jax.jit(mjxhuman.signed_distance)(scene, np.zeros((1, 3))),
     ],
-    ids=["points", "objects", "poses", "traced"],
+    ids=["points", "objects", "poses", "count", "length", "nan", "axes", "traced"],
 )
 def test_what_has_no_distance_is_refused(ask):
     with pytest.raises(ValueError, match="expected"):
         ask(Scene((thing(STOOL),), _pose(1.0, 0.5)[None]))
+
+
+def test_whole_numbers_are_points_and_what_is_not_finite_has_no_distance():
+    scene = Scene((thing(STOOL),), _pose(1.0, 0.5)[None])
+    np.testing.assert_array_equal(
+        mjxhuman.signed_distance(scene, [[1, 0, 1]]), mjxhuman.signed_distance(scene, [[1.0, 0.0, 1.0]])
+    )
+    assert np.isnan(mjxhuman.signed_distance(scene, [[np.nan, 0.0, 0.0], [np.inf, 0.0, 0.0]])).all()

@@ -1,0 +1,65 @@
+"""What the solver moves is what is handed back, and what each residual weighs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from box_chair import SEAT, chair, scene_of
+
+import mjxhuman
+from mjxhuman.alignment import seated
+from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
+from mjxhuman.alignment.solve import DRIFT, OBJECT, PERSON, SLACK, SLIDE, Pushes, _contacts, placed, residuals, start_of
+from mjxhuman.math import quaternion
+
+SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """A clip of three frames in which the person sinks into the seat."""
+    humanoid = mjxhuman.load_humanoid()
+    qpos = np.array(seated(humanoid, SEAT).qpos)
+    qpos[:, 2] -= [0.0, 0.01, 0.02]
+    motion = mjxhuman.motion_from_qpos(humanoid, qpos, 30.0)
+    return problem_of(case_of(motion, SCENE, [("Pelvis", "chair")]))
+
+
+def test_objects_are_placed_where_the_scene_has_them_afterwards(problem):
+    """Moved, turned and resized; one that is not free stays."""
+    unknowns = {
+        "object": np.array([[0.1, -0.2], [0.3, 0.3]]), "yaw": np.array([0.4, 0.5]), "scale": np.array([0.05, 0.1])
+    }  # fmt: skip
+    moved = np.asarray(unknowns["object"]) * [[1.0], [0.0]]
+    scene = _moved_scene(SCENE, unknowns, moved)
+    with jax.enable_x64(True):
+        place, turn, size = (np.asarray(x) for x in placed(problem, unknowns))
+    for i, thing in enumerate(scene.objects):
+        own = size[i] * SCENE.objects[i].points @ turn[i].T + place[i]
+        other = quaternion.rotate(scene.poses[i, 3:], thing.points) + scene.poses[i, :3]
+        np.testing.assert_allclose(own, other, atol=1e-12)
+    np.testing.assert_array_equal(scene.poses[1], SCENE.poses[1])
+    assert quaternion.rotate(scene.poses[0, 3:], np.array([1.0, 0, 0]))[1] == pytest.approx(np.sin(0.4))
+
+
+def test_residuals_weigh_what_their_units_say(problem):
+    with jax.enable_x64(True):
+        problem = jax.tree.map(jnp.asarray, problem)
+        zero = start_of(problem, yaw=False, scale=False)
+        tiles = np.zeros(problem.points.shape[:2])
+        touch = _contacts(problem, *placed(problem, zero), zero["person"])
+        apart = Pushes(  # nothing is pushed
+            deep=problem.points[:, :, 0], face=np.zeros((*tiles.shape, 4)), owner=tiles.astype(int), inside=tiles,
+            low=tiles, **touch,
+        )  # fmt: skip
+        cost = lambda **change: float(np.sum(np.square(residuals(problem, apart, zero | change))))  # noqa: E731
+        rest = cost()
+        aside = OBJECT * np.array([[0.0, 0.0], [1.0, 0.0]])
+        assert cost(object=aside) - rest == pytest.approx(1.0)  # one far from the person, by one unit
+        jump = np.zeros((3, 3))
+        jump[1, 1] = 0.01  # m, of one frame, less than the slack: from the place seen, and from both neighbours
+        drift = 0.01 / (DRIFT * float(problem.interval))
+        assert cost(person=jump) - rest == pytest.approx((0.01 / PERSON) ** 2 + 2 * drift**2, rel=1e-6)
+        far = np.tile([0.0, 1.0, 0.0], (3, 1))
+        long = cost(person=far) - rest - 3 / PERSON**2
+        assert long == pytest.approx(3 * ((1.0 - SLACK) / SLIDE) ** 2, rel=0.1)  # the middle has left the seat
