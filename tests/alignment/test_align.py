@@ -6,7 +6,7 @@ from box_chair import SEAT, chair, scene_of
 
 import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
-from mjxhuman.alignment.align import case_of, problem_of
+from mjxhuman.alignment.align import _finish, case_of, problem_of
 from mjxhuman.alignment.contacts import find_contacts
 from mjxhuman.alignment.problem import stack, tiles_of
 from mjxhuman.alignment.solve import solve
@@ -60,6 +60,24 @@ def test_who_is_near_nothing_stays_where_he_is_and_is_told(person):
     result = mjxhuman.align(moved(person, 3, 0, 0), SCENE)
     assert not result.converged and not result.valid and "name the contacts" in result.reason
     np.testing.assert_array_equal(result.shift, 0)
+
+
+def test_who_sits_with_legs_in_a_block_has_not_converged(person):
+    block = chair("block", [box_corners([0.1, 0.4, 0.3], [0, 0, 0.3])])
+    sits = moved(person, 0.02, 0, 0)
+    for x, message in [(3.0, ""), (0.5, "body: expected a depth of at most 0.005 m, found")]:
+        found = _finish(case_of(sits, scene_of(chair(), block, at=[(-0.03, 0), (x, 0)]), ON), None)
+        assert found.contacts[0].holds and found.converged is not bool(message)
+        assert found.reason[: len(message)] == message
+
+
+@pytest.mark.parametrize("low, flaw", [(0.0, "feet: 38 mm short"), (0.2, "")])
+def test_furniture_that_does_not_stand_for_its_mesh_or_stands_in_the_floor_is_not_valid(person, low, flaw):
+    scene = scene_of(chair().replace(unfit=flaw), at=[(-0.03, 0)])
+    scene.poses[0, 2] -= low
+    found = _finish(case_of(moved(person, 0.02, 0, -low), scene, ON), None)
+    assert found.converged and not found.valid
+    assert found.reason == (f"chair: {flaw}" if flaw else "chair: expected it on the floor, found it 0.200 m under it")
 
 
 def test_a_motion_that_is_not_finite_is_refused(person):

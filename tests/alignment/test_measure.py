@@ -52,3 +52,11 @@ def test_furniture_in_furniture_or_under_the_floor_is_named(second, message):
     scene = scene_of(chair("a"), chair("b"))
     scene.poses[1, :3] = second
     assert misplaced(scene) == message
+
+
+def test_a_contact_is_as_good_as_its_worst_frame(body):
+    skin, points, normals = body
+    rise = np.array([0.0, 0.03, 0.0, 0.2])[:, None, None] * [0.0, 0.0, 1.0]
+    posed = points + [0.02, 0.0, 0.0] + rise, np.repeat(normals, 4, 0)
+    fit = fit_of(PartContact("Pelvis", "chair", 0, 3), SCENE, skin, *posed, np.arange(4))  # not at the last
+    assert fit.gap == pytest.approx(0.03, abs=1e-3) and not fit.holds

@@ -43,23 +43,27 @@ def test_objects_are_placed_where_the_scene_has_them_afterwards(problem):
 
 
 def test_residuals_weigh_what_their_units_say(problem):
+    @jax.jit
+    def cost(change):
+        """Of what is moved, where nothing is pushed; partners as at the start."""
+        given = jax.tree.map(jnp.asarray, problem)
+        zero = start_of(given, yaw=False, scale=False)
+        none = jnp.zeros(given.points.shape[:2])
+        touch = _contacts(given, *placed(given, zero), zero["person"])
+        face, owner = jnp.zeros((*none.shape, 4)), none.astype(int)
+        pushes = Pushes(deep=given.points[:, :, 0], face=face, owner=owner, inside=none, low=none, **touch)
+        return jnp.sum(jnp.square(residuals(given, pushes, jax.tree.map(jnp.add, zero, change))))
+
     with jax.enable_x64(True):
-        problem = jax.tree.map(jnp.asarray, problem)
-        zero = start_of(problem, yaw=False, scale=False)
-        tiles = np.zeros(problem.points.shape[:2])
-        touch = _contacts(problem, *placed(problem, zero), zero["person"])
-        apart = Pushes(  # nothing is pushed
-            deep=problem.points[:, :, 0], face=np.zeros((*tiles.shape, 4)), owner=tiles.astype(int), inside=tiles,
-            low=tiles, **touch,
-        )  # fmt: skip
-        cost = lambda **change: float(np.sum(np.square(residuals(problem, apart, zero | change))))  # noqa: E731
-        rest = cost()
+        stay, still = np.zeros((3, 3)), np.zeros((2, 2))
+        rest = cost({"person": stay, "object": still})
         aside = OBJECT * np.array([[0.0, 0.0], [1.0, 0.0]])
-        assert cost(object=aside) - rest == pytest.approx(1.0)  # one far from the person, by one unit
+        assert float(cost({"person": stay, "object": aside}) - rest) == pytest.approx(1.0)  # far from the person
         jump = np.zeros((3, 3))
         jump[1, 1] = 0.01  # m, of one frame, less than the slack: from the place seen, and from both neighbours
         drift = 0.01 / (DRIFT * float(problem.interval))
-        assert cost(person=jump) - rest == pytest.approx((0.01 / PERSON) ** 2 + 2 * drift**2, rel=1e-6)
+        found = float(cost({"person": jump, "object": still}) - rest)
+        assert found == pytest.approx((0.01 / PERSON) ** 2 + 2 * drift**2, rel=1e-6)
         far = np.tile([0.0, 1.0, 0.0], (3, 1))
-        long = cost(person=far) - rest - 3 / PERSON**2
+        long = float(cost({"person": far, "object": still}) - rest) - 3 / PERSON**2
         assert long == pytest.approx(3 * ((1.0 - SLACK) / SLIDE) ** 2, rel=0.1)  # the middle has left the seat
