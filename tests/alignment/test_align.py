@@ -71,7 +71,7 @@ def test_who_sits_with_legs_in_a_block_has_not_converged(person):
         assert found.reason[: len(message)] == message
 
 
-@pytest.mark.parametrize("low, flaw", [(0.0, "feet: 38 mm short"), (0.2, "")])
+@pytest.mark.parametrize(("low", "flaw"), [(0.0, "feet: 38 mm short"), (0.2, "")])
 def test_furniture_that_does_not_stand_for_its_mesh_or_stands_in_the_floor_is_not_valid(person, low, flaw):
     scene = scene_of(chair().replace(unfit=flaw), at=[(-0.03, 0)])
     scene.poses[0, 2] -= low

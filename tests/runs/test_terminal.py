@@ -29,4 +29,5 @@ def test_errors_of_the_system_name_the_file_and_why(tmp_path):
         (tmp_path / "none").read_bytes()
     assert message(found.value) == f"{tmp_path / 'none'}: no such file or directory"
     assert message(FileNotFoundError("walk.bvh: no such file")) == "walk.bvh: no such file"
+    assert message(PermissionError(13, "Permission denied", b"walk.bvh")) == "walk.bvh: permission denied"
     assert message(ValueError("x")) == "x"
