@@ -109,7 +109,7 @@ class Actuated:
             servo = joint * self.servos.axes
             numbers = f"{self.kp[servo]:6.0f} {self.kd[servo]:5.3g} {self.cap[servo]:8.0f}"
             lines.append(f"{name:{width}s} {mass:8.2f} {numbers}")
-        geoms = [(int(a), int(b)) for a, b in zip(model.pair_geom1, model.pair_geom2, strict=True)]
+        geoms = geometry.contact_pairs(model)
         floor = model.geom("floor").id
         on_floor = [model.geom(b if a == floor else a).name for a, b in geoms if floor in (a, b)]
         others = [(model.geom(a).name, model.geom(b).name) for a, b in geoms if floor not in (a, b)]
@@ -217,7 +217,9 @@ def randomized_models(
     body = actuated.address
     for _ in range(count):
         model = copy.copy(actuated.model)
-        model.pair_friction[:, :2] *= rng.uniform(*friction)
+        grip = rng.uniform(*friction)
+        model.pair_friction[:, :2] *= grip
+        model.geom_friction[:, 0] *= grip  # of the objects of a scene
         factor = rng.uniform(*mass, 1 + body.nbody)[1:]  # the first would be the world's
         model.body_mass[body.bodies] *= factor
         model.body_inertia[body.bodies] *= factor[:, None]

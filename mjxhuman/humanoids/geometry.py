@@ -37,6 +37,14 @@ def collision_geoms(model: mujoco.MjModel, body: int) -> list[int]:
     return geoms
 
 
+def contact_pairs(model: mujoco.MjModel) -> list[tuple[int, int]]:
+    """Geoms that may touch: the explicit pairs, then those of different bodies whose masks meet."""
+    explicit = [(int(a), int(b)) for a, b in zip(model.pair_geom1, model.pair_geom2, strict=True)]
+    meet = (model.geom_contype[:, None] & model.geom_conaffinity) != 0
+    meet = (meet | meet.T) & (model.geom_bodyid[:, None] != model.geom_bodyid)
+    return explicit + [(int(a), int(b)) for a, b in np.argwhere(np.triu(meet))]
+
+
 def geom_rotation(model: mujoco.MjModel, geom: int) -> np.ndarray:
     """Rotation matrix (3, 3) from the geom's to its body's frame."""
     matrix = np.zeros(9)

@@ -43,6 +43,8 @@ def scene_loads(composed: Composed, qpos: Array, qvel: Array, ctrl: Array) -> Lo
     model, near = copy.copy(composed.actuated.model), copy.copy(composed.actuated.model)
     model.opt.iterations = ITERATIONS
     near.pair_gap[near.pair_margin > OFF] = NEAR  # another model: what is found from farther away touches elsewhere
+    near.geom_gap[near.geom_conaffinity != 0] = NEAR
+    near.body_margin[list(composed.bodies)] = NEAR
     data, place, at = mujoco.MjData(model), mujoco.MjData(near), composed.actuated.address
     frames, floor = len(qpos), len(composed.bodies)  # the objects, the floor behind them, and what does not count
     column = np.full(model.nbody, floor + 1)

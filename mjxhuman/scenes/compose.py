@@ -29,6 +29,9 @@ FAR = 1e3
 #: m, margin of the pairs of such pieces with the floor, which they would reach if their object turned over: contacts
 #: are found nearer than a pair's margin. Not that of all their pairs, as MuJoCo is slow to pass over a negative one.
 OFF = -1e6
+#: Bit of what a body touches objects with, in ``contype``, and of objects, in ``conaffinity``: hundreds of geoms that
+#: MuJoCo need not look at one by one, as it does with pairs. The contacts, and their order, are those of pairs.
+TOUCH = 1
 #: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. A limb's begins in
 #: the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
 TRUNK, LIMBS = ("Torso", "Chest"), ("Hip", "Knee", "Shoulder", "Elbow")
@@ -189,11 +192,11 @@ def objects_alone(scene: Scene, timestep: float, layout: Layout | None = None) -
     return spec.compile()
 
 
-def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple[str, bool, float]]:
+def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> None:
     """Add a scene's objects behind whatever a description holds; they touch its "floor" and each other.
 
-    Bodies are named "object0", "object1", ..., first those that move. Returns the geoms: name, whether the
-    scene has it, and friction.
+    Bodies are named "object0", "object1", ..., first those that move. What has ``TOUCH`` in its ``contype`` touches
+    them, too, with their friction.
     """
     slots = dict(zip(layout.slots(scene), range(len(scene.objects)), strict=True))
     groups: list[list[tuple[str, bool, float]]] = []
@@ -212,13 +215,12 @@ def add_objects(spec: mujoco.MjSpec, scene: Scene, layout: Layout) -> list[tuple
     for number, geoms in enumerate(groups):
         for geom in geoms:
             if number < layout.free:
-                add_pair(spec, ("floor", True, geom[2]), geom)
+                _add_pair(spec, ("floor", True, geom[2]), geom)
             for other in (g for group in groups[: min(number, layout.free)] for g in group):  # one of them moves
-                add_pair(spec, other, geom)
-    return [geom for geoms in groups for geom in geoms]
+                _add_pair(spec, other, geom)
 
 
-def add_pair(spec: mujoco.MjSpec, first: tuple[str, bool, float], second: tuple[str, bool, float]) -> None:
+def _add_pair(spec: mujoco.MjSpec, first: tuple[str, bool, float], second: tuple[str, bool, float]) -> None:
     """Let two geoms touch, with the mean of their frictions."""
     friction = 0.5 * (first[2] + second[2])
     spec.add_pair(
@@ -251,14 +253,13 @@ def as_boxes(thing: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray] | 
 
 
 def _furnish(spec: mujoco.MjSpec, humanoid: Humanoid, scene: Scene, layout: Layout) -> None:
-    """Objects, and the pairs of the body's geoms with theirs."""
+    """Objects, and what of the body touches them."""
     skin = _skin_geoms(spec, humanoid)
-    pieces = add_objects(spec, scene, layout)
+    add_objects(spec, scene, layout)
     spec.stat.extent, spec.stat.center = humanoid.model.stat.extent, humanoid.model.stat.center  # of what is looked at
     spec.add_numeric(name="max_contact_points", data=[MJX_CONTACTS], size=1)
-    for geom in skin:
-        for piece in pieces:
-            add_pair(spec, (geom, True, piece[2]), piece)
+    for name in skin:
+        spec.geom(name).contype = TOUCH
 
 
 def _skin_geoms(spec: mujoco.MjSpec, humanoid: Humanoid) -> list[str]:
@@ -301,8 +302,11 @@ def _add_pieces(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, thing: SceneObject | None, layout: Layout, slot: int
 ) -> tuple[list[tuple[str, bool, float]], int]:
     """The pieces of an object, the layout's number of them, and how many corners they have as hulls."""
-    common = {"contype": 0, "conaffinity": 0, "mass": 0.0, "group": 1, "rgba": (0.72, 0.6, 0.45, 1.0)}
     friction = 1.0 if thing is None else float(thing.friction)
+    common = {
+        "contype": 0, "conaffinity": TOUCH, "condim": 3, "priority": 1, "friction": (friction, 0.005, 0.0001),
+        "mass": 0.0, "group": 1, "rgba": (0.72, 0.6, 0.45, 1.0),
+    }  # fmt: skip
     mask = np.zeros(1, bool) if thing is None else np.asarray(thing.parts.mask)
     boxes = None if thing is None else as_boxes(thing) if layout.boxes else None
     found, corners = [], 0

@@ -58,6 +58,28 @@ def test_forces_are_those_of_mj_contact_force(fallen):
     assert 0.02 < apart.max() <= NEAR
 
 
+def test_what_is_near_is_found_as_far_as_it_is_said(fallen):
+    composed, qpos, qvel, ctrl = fallen
+    model, some = composed.actuated.model, slice(0, 50, 3)
+    found = scene_loads(composed, qpos[some], qvel[some], ctrl[some]).distance
+    data = mujoco.MjData(model)
+    skin, pieces = np.flatnonzero(model.geom_contype), np.flatnonzero(model.geom_conaffinity)
+    expected = np.full(found.shape, np.inf)
+    for frame, state in enumerate(qpos[some]):
+        data.qpos[:] = state
+        mujoco.mj_kinematics(model, data)
+        for a in skin:
+            for b in pieces:
+                away = mujoco.mj_geomDistance(model, data, a, b, NEAR, None)
+                at = frame, model.geom_bodyid[a] - 1, composed.bodies.index(model.geom_bodyid[b])
+                expected[at] = min(expected[at], away if away < NEAR else np.inf)
+    clear = np.abs(expected - NEAR) > 1e-4
+    np.testing.assert_array_equal(np.isfinite(found)[clear], np.isfinite(expected)[clear])
+    apart = np.isfinite(expected) & (expected > 1e-3)
+    assert apart.sum() > 20
+    np.testing.assert_allclose(found[apart], expected[apart], atol=1e-4)
+
+
 def test_a_body_at_rest_is_carried_by_its_weight(humanoid):
     composed = compose(humanoid, room(chair(), at=[(3, 0)]))
     model = composed.actuated.model

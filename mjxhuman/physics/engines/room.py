@@ -8,6 +8,8 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from mjxhuman.humanoids.geometry import contact_pairs
+
 _G = mujoco.mjtGeom
 
 #: Contacts of a pair of geoms that touch with a face or an edge, at most; 1 where one of them is round.
@@ -36,7 +38,7 @@ class Room(NamedTuple):
 
 
 def contact_room(model: mujoco.MjModel) -> Room:
-    """Room for the explicit pairs of a model, by what can touch at once.
+    """Room for the pairs of a model, by what can touch at once.
 
     A geom touches one thing at a time, with as many contacts as the two shapes can have: thirty spheres of a body and
     the forty boxes of its furniture are 1200 pairs and thirty contacts. Two geoms of one body share theirs. A rigid
@@ -47,8 +49,7 @@ def contact_room(model: mujoco.MjModel) -> Room:
     tree = model.body_rootid[model.geom_bodyid]
     moving = model.body_weldid[model.geom_bodyid] > 0
     touching = np.zeros(model.ngeom)
-    for pair in range(model.npair):
-        a, b = int(model.pair_geom1[pair]), int(model.pair_geom2[pair])
+    for a, b in contact_pairs(model):
         share = _contacts(model, a, b) / (2 if tree[a] == tree[b] else 1)
         for geom in (a, b):
             if moving[geom]:

@@ -30,6 +30,17 @@ def add_chair(spec: mujoco.MjSpec) -> None:
             pair(spec, f"chair{i}", sphere)
 
 
+def add_ball(spec: mujoco.MjSpec, masks: bool):
+    body = spec.worldbody.add_body(name="ball", pos=(1, 0, 1))
+    body.add_freejoint()
+    body.add_geom(name="ball", size=(0.1, 0, 0), contype=0, conaffinity=int(masks))
+    geom = spec.geom("Head_skin")
+    if masks:
+        geom.contype = 1
+    else:
+        spec.add_pair(geomname1=geom.name, geomname2="ball", condim=3)
+
+
 @pytest.mark.parametrize(
     ("contacts", "self_contacts", "room"),
     [
@@ -49,6 +60,13 @@ def test_a_scene(humanoid):
     assert contact_room(box) == Room(24, 44, 176)
     assert chair.npair == 66 + 186
     assert contact_room(chair) == Room(20, 40, 160)
+
+
+def test_what_touches_by_masks_counts_as_pairs_do(humanoid):
+    by_mask = actuated_humanoid(humanoid, scene=lambda spec: add_ball(spec, masks=True)).model
+    by_pair = actuated_humanoid(humanoid, scene=lambda spec: add_ball(spec, masks=False)).model
+    assert by_mask.npair == by_pair.npair - 1
+    assert contact_room(by_mask) == contact_room(by_pair) != contact_room(actuated_humanoid(humanoid).model)
 
 
 def test_limits_and_equalities_take_rows():
