@@ -41,6 +41,7 @@ def option(
     choices: tuple[str, ...] = (),
     metavar: str | None = None,
     stored: type = str,
+    many: bool = False,
 ) -> Any:
     """A field of a ``Record``.
 
@@ -51,8 +52,9 @@ def option(
         choices: all that can be given.
         metavar: what stands for the value in ``--help``.
         stored: the type of the value in a configuration.
+        many: whether the flag may be given more than once; the value is a tuple then.
     """
-    facts = {"help": help, "kind": kind, "choices": choices, "metavar": metavar, "stored": stored}
+    facts = {"help": help, "kind": kind, "choices": choices, "metavar": metavar, "stored": stored, "many": many}
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -92,6 +94,10 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     except (TypeError, ValueError):
         raise ValueError(f"expected X0,Y0,X1,Y1 in pixels, found {value!r}") from None
     return x0, y0, x1, y1
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(map(os.fspath, [value] if isinstance(value, (str, os.PathLike)) else value))
 
 
 class Record:
@@ -211,10 +217,32 @@ class LoadOptions(BodyOptions, ClipOptions):
     """Everything that decides what a file becomes."""
 
 
+def _of_furniture(name: str) -> Any:
+    """The option of ``FurnitureOptions`` where a motion is read too, whose file has an up axis of its own."""
+    return dataclasses.field(default=None, metadata=FurnitureOptions.__dataclass_fields__[name].metadata)
+
+
 @dataclasses.dataclass(frozen=True)
-class SceneOptions(LoadOptions):
+class FurnishedOptions(Record):
+    """What files of furniture do not say, beside a motion's."""
+
+    furniture_up: str | None = _of_furniture("up")
+    furniture_unit: str | float | None = _of_furniture("unit")
+    furniture_parts: str | None = _of_furniture("parts")
+    furniture_kind: str | None = _of_furniture("kind")
+    furniture_mass: float | None = _of_furniture("mass")
+
+
+@dataclasses.dataclass(frozen=True)
+class SceneOptions(FurnishedOptions, LoadOptions):
     """What carries the body."""
 
+    scene: tuple[str, ...] | None = option(
+        None,
+        "furniture that carries too: a file, KIND[:SEED[:DAMAGE[:SEVERITY]]], or seat (a box under who sits); put "
+        "under who sits, or where @X,Y[,DEGREES] behind it says; may be given more than once",
+        kind=_names, metavar="OBJECT", stored=tuple, many=True,
+    )  # fmt: skip
     surface: str | None = option(
         None,
         "height field (.npz: heights, origin, spacing) in the file's own world, with ground none (default: the floor)",
@@ -267,8 +295,9 @@ def add_flags(parser: argparse.ArgumentParser, record: type[Record], only: tuple
             said = "" if field.default is None else f" (default {field.default})"
             group.add_argument(
                 f"--{field.name}",
+                action="append" if facts["many"] else "store",
                 default=field.default,
-                type=_flag_type(field),
+                type=str if facts["many"] else _flag_type(field),
                 choices=facts["choices"] or None,
                 metavar=None if facts["choices"] else facts["metavar"] or field.name.upper(),
                 help=facts["help"] + said,

@@ -14,6 +14,7 @@ from typing import Any
 from mjxhuman.options import (
     ClipOptions,
     FileOptions,
+    FurnishedOptions,
     FurnitureOptions,
     LoadOptions,
     SceneOptions,
@@ -248,17 +249,40 @@ def _add_scene(commands: Any) -> None:
         "scene",
         "put a person of a motion on furniture, simulate both, and say whether it holds",
         "mjxhuman scene chair:3 --motion sitting.trc --out out/scene",
-        "mjxhuman scene chair.glb table.glb --motion dinner.bvh --align none --json",
+        "mjxhuman scene seat table:1 --motion sitting.trc --clip 2.5 6 --by planner --out out/scene",
+        "mjxhuman scene chair.glb table.glb@0.8,0,90 --motion dinner.bvh --align none --json",
     )
     scene.add_argument(
-        "objects", nargs="+", metavar="OBJECT", help="files of furniture, or built-in: KIND[:SEED[:DAMAGE[:SEVERITY]]]"
+        "objects",
+        nargs="+",
+        metavar="OBJECT",
+        help="a file of furniture, KIND[:SEED[:DAMAGE[:SEVERITY]]], or seat (a box under who sits); put under who "
+        "sits, or where @X,Y[,DEGREES] behind it says",
     )
     scene.add_argument("--motion", required=True, metavar="FILE", help="a motion file, a video or 2D keypoints")
-    scene.add_argument(
+    when = scene.add_mutually_exclusive_group()
+    when.add_argument(
         "--at",
         type=_seconds,
         metavar="SECONDS",
         help="the moment of the motion that is held (default: the middle of the longest sitting, else the last frame)",
+    )
+    when.add_argument(
+        "--clip",
+        nargs="*",
+        type=_seconds,
+        metavar="SECONDS",
+        help="the motion itself, or the part between two times; its last frame is then held",
+    )
+    scene.add_argument(
+        "--by",
+        choices=("servos", "planner", "policy"),
+        default="servos",
+        help="what moves the body: servos, which play the motion (default); planner, controls searched in the "
+        "simulator, furniture and all; policy, which was trained on a floor and does not see furniture",
+    )
+    scene.add_argument(
+        "--policy", metavar="FILE", help="of --by policy: a file or run folder (default: the shipped tracker)"
     )
     scene.add_argument(
         "--align",
@@ -266,13 +290,20 @@ def _add_scene(commands: Any) -> None:
         default="ours",
         help="how the person is brought to the furniture (default ours)",
     )
-    scene.add_argument("--hold", type=_seconds, default=3.0, metavar="SECONDS", help="simulated (default 3)")
-    scene.add_argument("--trials", type=_at_least_1, default=3, help="with other friction and places (default 3)")
-    scene.add_argument("--seed", type=int, default=0, help="of the trials (default 0)")
+    scene.add_argument(
+        "--hold", type=_seconds, default=3.0, metavar="SECONDS", help="the last frame is held so long (default 3)"
+    )
+    scene.add_argument(
+        "--trials",
+        type=_at_least_1,
+        help="with other friction, masses and places; 1 has none of these (default 3, of the planner 1)",
+    )
+    _planner_flags(scene)
     scene.add_argument("--out", metavar="DIR", help="write scene.html and a picture there")
     scene.add_argument("--picture", choices=("png", "mp4", "none"), default="png", help="in --out (default png)")
     scene.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    add_flags(scene, FurnitureOptions)
+    add_flags(scene, FurnishedOptions)
+    add_flags(scene, LoadOptions)
 
 
 def _add_run(commands: Any) -> None:
@@ -299,7 +330,7 @@ def _planner_flags(parser: argparse.ArgumentParser) -> None:
         choices=("fast", "default", "reactive", "best"),
         help="of the planner (default: default; of mpc: reactive)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the planner (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the planner and of what is drawn (default 0)")
 
 
 def _command(commands: Any, name: str, sentence: str, *examples: str) -> argparse.ArgumentParser:

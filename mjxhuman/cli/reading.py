@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mjxhuman.data.folders import FoundFiles, find_motions
-from mjxhuman.options import FURNITURE, FurnitureOptions, ScoreOptions, keywords, record_of
+from mjxhuman.options import ScoreOptions, record_of
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.recovery.load import body_of
 from mjxhuman.report.film import FilmStrip, film_of
@@ -17,9 +17,7 @@ from mjxhuman.report.render import require_video
 from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import enable_compile_cache
 from mjxhuman.runs.terminal import printable
-from mjxhuman.scenes import Surface, load_scene
-from mjxhuman.scenes.furniture.make import named_furniture
-from mjxhuman.scenes.types import Scene
+from mjxhuman.scenes import Surface
 from mjxhuman.scoring.files import ScoredFile, load_into
 from mjxhuman.types import Dynamics, Motion
 
@@ -96,21 +94,6 @@ def load_item(path: str | Path, args: argparse.Namespace) -> ScoredFile:
     options = record_of(ScoreOptions, args)
     load_into(item, body_of(options), options)
     return item
-
-
-def scene_of(name: str, args: argparse.Namespace) -> Scene:
-    """Furniture: what is built in ("chair:3:short_leg"), else a file or folder, read with the options of the command.
-
-    Raises:
-        FileNotFoundError: neither.
-        ValueError: a built-in kind with a wrong seed or damage, or as ``load_scene``.
-    """
-    built_in = named_furniture(name)
-    if built_in is not None:
-        return built_in
-    if not Path(name).exists():
-        raise FileNotFoundError(f"{name}: no such file, and none of the kinds {', '.join(FURNITURE)}")
-    return load_scene(name, progress=sys.stderr.isatty(), **keywords(FurnitureOptions, args))
 
 
 def film(item: ScoredFile) -> FilmStrip | None:

@@ -10,43 +10,75 @@ from typing import Any
 import numpy as np
 
 from mjxhuman.alignment import Alignment, align
-from mjxhuman.cli.reading import check_picture, output_folder, scene_of
+from mjxhuman.cli.reading import check_picture, output_folder
 from mjxhuman.interaction import Outcome, simulate_scene
-from mjxhuman.interaction.place import joined, moment, placed
+from mjxhuman.interaction.furnish import furniture
+from mjxhuman.interaction.place import moment, part
 from mjxhuman.interaction.simulate import NOISE
-from mjxhuman.recovery.load import load_motion
+from mjxhuman.options import FurnishedOptions, LoadOptions, record_of
+from mjxhuman.recovery.load import body_of, load_clip
 from mjxhuman.report.page import write_report
 from mjxhuman.report.render import NoOpenGL, contact_sheet, render_frames, save_video
 from mjxhuman.report.scene import outcome_clip, simulated_forces, still_clip
-from mjxhuman.runs import enable_compile_cache, json_line
+from mjxhuman.runs import busy, enable_compile_cache, json_line
 from mjxhuman.scenes.types import Scene
+from mjxhuman.tracking.tracker import Tracker, load_tracker
 from mjxhuman.types import Motion
+
+#: Trials where ``--trials`` does not say; the planner takes minutes for each.
+TRIALS = {"servos": 3, "planner": 1, "policy": 3}
 
 
 def run(args: argparse.Namespace) -> int:
     """Align, simulate, judge; exit code 0 there is an outcome, 1 there is none."""
+    tracker = _tracker(args)
     if not Path(args.motion).exists():
         raise FileNotFoundError(f"{args.motion}: no such file")
     out = output_folder(args.out, "--out") if args.out else None
     if out is not None:
         check_picture(args, out / "scene.mp4")
-    scene = joined([scene_of(name, args) for name in args.objects])
+    things = furniture(args.objects, record_of(FurnishedOptions, args), progress=sys.stderr.isatty())
     enable_compile_cache()
-    motion = load_motion(args.motion)
-    scene = placed(motion, scene)
-    still, frame = moment(motion, args.at)
-    aligned = None if args.align == "none" else align(still, scene, method=args.align, seed=args.seed)
-    body, room = (still, scene) if aligned is None else (aligned.motion, aligned.scene)
-    outcome = simulate_scene(body, room, hold=args.hold, seed=args.seed, noise=NOISE if args.trials > 1 else None,
-                             trials=args.trials)  # fmt: skip
+    options = record_of(LoadOptions, args)
+    motion = load_clip(args.motion, tracker.humanoid if isinstance(tracker, Tracker) else body_of(options), options)
+    scene = things.around(motion)
+    given, what = _performed(motion, args)
+    aligned = None if args.align == "none" else align(given, scene, method=args.align, seed=args.seed)
+    body, room = (given, scene) if aligned is None else (aligned.motion, aligned.scene)
+    trials = args.trials or TRIALS[args.by]
+    with busy(f"simulating {what}"):
+        outcome = simulate_scene(body, room, tracker=tracker, hold=args.hold, seed=args.seed,
+                                 noise=NOISE if trials > 1 else None, trials=trials)  # fmt: skip
     row = record(aligned, outcome)
     if not args.json:
-        print(f"{args.motion}: the moment at {frame * motion.dt:.2f} s, held for {args.hold:g} s")
+        print(f"{args.motion}: {what}, the end held for {args.hold:g} s")
         print(line(row))
     if out is not None:
-        write(out, args, (still, scene), (body, room), outcome, line(row))
+        write(out, args, (given, scene), (body, room), outcome, line(row))
     print(json_line(row))
     return 0 if row["valid"] else 1
+
+
+def _tracker(args: argparse.Namespace) -> str | Tracker | None:
+    """What moves the body, as ``simulate_scene`` takes it."""
+    for flag, by in (("policy", "policy"), ("preset", "planner")):
+        if getattr(args, flag) is not None and args.by != by:
+            raise ValueError(f"--{flag}: expected --by {by}, found --by {args.by}")
+    if args.clip is not None and len(args.clip) not in (0, 2):
+        raise ValueError(f"--clip: expected two times or none, found {len(args.clip)}")
+    if args.by == "planner":
+        return f"planner:{args.preset or 'default'}"
+    return load_tracker(args.policy, "c") if args.by == "policy" else None
+
+
+def _performed(motion: Motion, args: argparse.Namespace) -> tuple[Motion, str]:
+    """What is simulated of a motion, and what that is in words."""
+    if args.clip is None:
+        still, frame = moment(motion, args.at)
+        return still, f"the moment at {frame * motion.dt:.2f} s"
+    if not args.clip:
+        return motion, f"all {motion.num_frames * motion.dt:.2f} s"
+    return part(motion, *args.clip), f"{args.clip[0]:g} to {args.clip[1]:g} s"
 
 
 def record(aligned: Alignment | None, outcome: Outcome) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mjxhuman.cli.reading import output_folder, scene_of
+from mjxhuman.cli.reading import output_folder
 from mjxhuman.math.statistics import wilson_interval
-from mjxhuman.options import spelt
+from mjxhuman.options import FurnitureOptions, keywords, spelt
 from mjxhuman.report.furniture import FALLEN, WOOD, draw_scene
 from mjxhuman.report.render import NoOpenGL, save_png
 from mjxhuman.runs import json_line, progress
 from mjxhuman.runs.terminal import message, printable
 from mjxhuman.scenes.furniture.kinds import KINDS
 from mjxhuman.scenes.furniture.make import named_furniture
+from mjxhuman.scenes.named import named_scene
 from mjxhuman.scenes.stability import Stability, stability
 from mjxhuman.scenes.types import Scene
 
@@ -132,11 +133,13 @@ def _scenes(args: argparse.Namespace) -> Iterator[tuple[str, Scene | str]]:
         if scene is None and not Path(name).exists():
             raise FileNotFoundError(f"{name}: no such file, and none of the kinds {', '.join(KINDS)}")
 
+    bar, options = sys.stderr.isatty(), keywords(FurnitureOptions, args)
+
     def each() -> Iterator[tuple[str, Scene | str]]:
         for name in args.objects:
             scene = built_in[name]
             try:
-                yield name, scene_of(name, args) if scene is None else scene
+                yield name, named_scene(name, progress=bar, **options) if scene is None else scene
             except (ValueError, OSError, ImportError) as error:
                 yield name, spelt(message(error).removeprefix(f"{name}: "), "--{}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -171,3 +172,12 @@ def make_object(
         friction=np.asarray(float(friction)), name=name, kind=kind, free=free, unfit=unfit,
         provenance=provenance or Provenance(),
     )  # fmt: skip
+
+
+def named_once(objects: Sequence[SceneObject]) -> tuple[SceneObject, ...]:
+    """Objects with names that differ: the second chair is "chair:2"."""
+    names: list[str] = []
+    for o in objects:
+        count = sum(name == o.name or name.startswith(f"{o.name}:") for name in names)
+        names.append(f"{o.name}:{count + 1}" if count else o.name)
+    return tuple(dataclasses.replace(o, name=name) for o, name in zip(objects, names, strict=True))

@@ -165,10 +165,11 @@ def usable(motion: Motion, body: Humanoid, fps: float, name: str) -> Motion:
         raise ValueError(
             f"{name}: expected at least {MIN_FRAMES} valid frames in a row at {fps:g} Hz, found {stop - first}"
         )
-    return motion if stop - first == motion.num_frames else _cut(motion, first, stop)
+    return motion if stop - first == motion.num_frames else cut(motion, first, stop)
 
 
-def _cut(motion: Motion, first: int, stop: int) -> Motion:
+def cut(motion: Motion, first: int, stop: int) -> Motion:
+    """The frames of a motion from ``first`` to before ``stop``, with the velocities that they have in it."""
     arrays = ("qpos", "qvel", "qacc", "body_pos", "body_quat", "body_linvel", "body_angvel", "valid")
     cut: dict[str, Any] = {name: getattr(motion, name)[first:stop] for name in arrays}
     if (known := motion.controls) is not None:
@@ -178,7 +179,7 @@ def _cut(motion: Motion, first: int, stop: int) -> Motion:
 
 def first_seconds(motion: Motion, seconds: float) -> Motion:
     """The first so many seconds of a motion, all of it where it is shorter."""
-    return _cut(motion, 0, min(motion.num_frames, max(MIN_FRAMES, round(seconds * motion.fps))))
+    return cut(motion, 0, min(motion.num_frames, max(MIN_FRAMES, round(seconds * motion.fps))))
 
 
 def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Motion]]:
@@ -188,7 +189,7 @@ def from_phases(motion: Motion, count: int, seed: int = 0) -> list[tuple[int, Mo
     """
     last = max(0, motion.num_frames - round(motion.fps))
     starts = np.random.default_rng(seed).integers(0, last, size=count, endpoint=True)
-    return [(int(first), _cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
+    return [(int(first), cut(motion, int(first), motion.num_frames)) for first in sorted(starts)]
 
 
 class RollOut(NamedTuple):

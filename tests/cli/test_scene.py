@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -54,6 +55,34 @@ def test_who_sits_on_a_seat_that_fits_is_held_by_it_and_shown(tmp_path, humanoid
     assert row["seat_load_bw"] + row["feet_load_bw"] == pytest.approx(1.0, abs=0.03)
     assert row["internal_load_bw"] < 1.2 and row["object_moved_m"] < 0.02
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"scene.html", "scene.png"}
+
+
+@pytest.mark.slow
+def test_a_part_of_a_motion_is_simulated_and_filmed(tmp_path, humanoid, capsys, gl):
+    file = save_motion(tmp_path / "sit.npz", qpos_motion(poses.sitting(humanoid, 0.36)))
+    arguments = ["scene", "seat", "table:1@3,0", "--motion", str(file), "--clip", "2.9", "3.5", "--align", "none"]
+    arguments += ["--hold", "1.5", "--trials", "1", "--out", str(tmp_path / "out"), "--picture", "mp4"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("2.9 to 3.5 s, the end held for 1.5 s") and said[1].startswith("type 4, holds")
+    assert json.loads(said[2])["feet_load_bw"] > 0.02
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"scene.html", "scene.png", "scene.mp4"}
+    film = imageio.imread(tmp_path / "out" / "scene.mp4")
+    assert film.shape == (19 + 45, 720, 960, 3)
+    assert all(len(np.unique(image.reshape(-1, 3), axis=0)) > 500 for image in film[::21])  # somebody is seen
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--preset", "fast"], "--preset: expected --by planner, found --by servos"),
+        (["--policy", "a.onnx", "--by", "planner"], "--policy: expected --by policy, found --by planner"),
+        (["--clip", "1"], "--clip: expected two times or none, found 1"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_named(flags, message, capsys):
+    assert main(["scene", "chair:1", "--motion", "a.bvh", *flags]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--hold", "-1"), ("--hold", "soon"), ("--at", "nan"), ("--at", "inf")])

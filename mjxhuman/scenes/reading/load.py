@@ -16,7 +16,7 @@ from mjxhuman.scenes.decomposition.decompose import THICKNESS, decompose, sheets
 from mjxhuman.scenes.decomposition.fidelity import measure
 from mjxhuman.scenes.decomposition.hulls import hull_corners, with_corners
 from mjxhuman.scenes.mesh import components
-from mjxhuman.scenes.objects import kind_of, make_object
+from mjxhuman.scenes.objects import kind_of, make_object, named_once
 from mjxhuman.scenes.reading.formats import read_contents
 from mjxhuman.scenes.reading.repair import repair
 from mjxhuman.scenes.reading.shapes import Contents, Item
@@ -81,9 +81,8 @@ def load_scene(path: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
     if len(made) > 1:
         poses[:, :3] = [placed.origin - [0, 0, _floor(items)] for placed in items]
     about = _about(source, name, found, items)
-    labels = _labels(made)
-    made = [dataclasses.replace(o, name=label, provenance=about) for o, label in zip(made, labels, strict=True)]
-    return Scene(objects=tuple(made), poses=poses, provenance=about)
+    made = [dataclasses.replace(o, provenance=about) for o in made]
+    return Scene(objects=named_once(made), poses=poses, provenance=about)
 
 
 def read_furniture(path: str | os.PathLike[str], **options: Any) -> tuple[list[PlacedItem], Provenance] | Scene:
@@ -180,12 +179,3 @@ def _ready(source: Source, parts: str | os.PathLike[str], placed: PlacedItem) ->
     source.note(f"{count} pieces from {file.path.name}")
     vertices = mesh.vertices @ placed.to_metres.T - placed.origin
     return [vertices[np.unique(mesh.faces[label == k])] for k in range(count)]
-
-
-def _labels(objects: Sequence[SceneObject]) -> list[str]:
-    """Names, each once."""
-    labels: list[str] = []
-    for o in objects:
-        count = sum(label == o.name or label.startswith(f"{o.name}:") for label in labels)
-        labels.append(f"{o.name}:{count + 1}" if count else o.name)
-    return labels

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 import mjxhuman
 from mjxhuman.cli import main
-from mjxhuman.cli.reading import scene_of
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.source import up_rotation
 from mjxhuman.options import UNITS
@@ -16,6 +14,7 @@ from mjxhuman.scenes import load_scene, save_scene
 from mjxhuman.scenes.convex import box_corners, hull_mesh, join
 from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scenes.mesh import winding_number
+from mjxhuman.scenes.named import named_scene
 from mjxhuman.scenes.types import Mesh
 
 trimesh = pytest.importorskip("trimesh")
@@ -173,12 +172,12 @@ def test_a_saved_scene_takes_no_options(tmp_path):
 
 
 def test_a_command_takes_files_and_what_is_built_in(tmp_path, capsys):
-    args = argparse.Namespace(unit="mm", mass=6.0)
+    given = {"unit": "mm", "mass": 6.0}
     file = written(tmp_path, unit="mm")
-    assert float(scene_of(str(file), args).objects[0].mass) == 6.0
-    assert scene_of("chair:3:short_leg", args).names == make_furniture("chair", 3, "short_leg").names
+    assert float(named_scene(str(file), **given).objects[0].mass) == 6.0
+    assert named_scene("chair:3:short_leg", **given).names == make_furniture("chair", 3, "short_leg").names
     with pytest.raises(FileNotFoundError, match="chairs: no such file, and none of the kinds chair, stool"):
-        scene_of("chairs", args)
+        named_scene("chairs", **given)
     assert main(["info", str(file)]) == 0
     said = capsys.readouterr().out
     assert "chair (chair): 0.440 x 0.420 x 0.850 m, 72 faces, 6 parts" in said
