@@ -17,12 +17,17 @@ def get_config(variant: str = "full") -> config_dict.ConfigDict:
         raise ValueError(f"configs/benchmark_hsi.py: expected variant full or test, found {variant!r}")
     config = config_dict.ConfigDict()
     config.out = f"out/benchmark_hsi/{variant}"  # folder of manifest.json, cases.jsonl and result.json
-    config.cases = 300 if variant == "full" else 4
-    config.objects = 60 if variant == "full" else 4  # that the cases are on
+    config.cases = 300 if variant == "full" else 6
+    config.objects = 60 if variant == "full" else 6  # built-in ones that the cases are on
+    config.shared = ""  # folder of furniture files that there are cases on, too
+    config.every = 1  # run only every so manieth case
     config.methods = ("none", "paper", "smooth", "ours", "truth") if variant == "full" else ("none", "truth")
-    config.tracker = ""  # what drives the person: "": servos; "planner", a policy's file
+    config.tracker = (
+        ""  # what drives the person: "": servos; "shipped": the tracker that is shipped; "planner"; a policy's file
+    )
     config.hold = 3.0 if variant == "full" else 1.5  # s
     config.drops = 16 if variant == "full" else 2  # per object, of the gravity test
+    config.picture = 6 if variant == "full" else 0  # cases that are drawn; 0: no pictures
     config.seed = 0  # of everything that is drawn
     config.quiet = False  # no progress bar
     return config

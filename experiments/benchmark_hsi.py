@@ -3,17 +3,28 @@
     python -m experiments.benchmark_hsi                                   (values: configs/benchmark_hsi.py)
     python -m experiments.benchmark_hsi --config=benchmark_hsi:test
 
-A case is a person who sits on built-in furniture, handed over displaced, with joints off and objects of another size
-(``experiments/hsi_cases.py``). Methods: "none" simulates it as it comes, "paper", "smooth" and "ours" align it first
-(``mjxhuman.align``), "truth" simulates what was perturbed. Written to ``config.out``: ``manifest.json``, the cases;
-``cases.jsonl``, a line per case and method; ``result.json``, the table. A stopped run goes on where it stopped.
+A case is a person who sits, leans, lies or stands on furniture, handed over displaced, with joints off and objects of
+another size (``experiments/hsi_cases.py``). Methods: "none" simulates it as it comes, "paper", "smooth" and "ours"
+align it first (``mjxhuman.align``), "truth" simulates what was perturbed. Written to ``config.out``: ``manifest.json``,
+the cases; ``cases.jsonl``, a line per case and method; ``result.json``, the table; pictures. A stopped run goes on
+where it stopped, and two runs give the same lines.
 
-Metrics, per method: ``stability_hsi``, share of outcomes of type 4 (``mjxhuman.simulate_scene``), also by difficulty;
-``sp3d``, share of cases whose skin is over 1 cm inside an object before simulation, ``sp3d_points``, share of such
-points; ``w_mpjpe_cm`` and ``pa_mpjpe_cm``, joints of the last simulated frame against the truth, in the world and after
-Procrustes alignment; ``contact_f1``, parts within 2 cm of an object against those of the truth; ``chamfer_cm``, between
-the surfaces of objects and true objects where they stand. ``stability_gravity`` is of the objects, by the strict rule.
-Intervals are Wilson's, 95 %; the difference to "none" has a paired bootstrap over cases.
+Metrics, per method (``experiments/hsi_metrics.py``):
+
+    stability_hsi        share of outcomes of type 4 of ``mjxhuman.simulate_scene``, three trials; by difficulty; also
+                         with limits half and twice as wide
+    stability_gravity    share of the objects that stand alone: strict rule and dso's
+    sp3d, sp3d_points    share of cases whose skin is over 1 cm in an object before simulation; share of points inside
+    depth_m              of the deepest point of the skin, to the nearest side of the object
+    directional_m        the same of parts in contact in the truth, back along the way in which they bear
+    contact_f1           parts within 2 cm of an object, before simulation, against those of the truth
+    contact_distance_cm  of the parts that touch in the truth
+    chamfer_cm, f_score  between the objects' surfaces and the true ones' where they stand; at 5 % of their extent
+    w_mpjpe_cm, pa_mpjpe_cm  24 joints of the last simulated frame against the truth, in the world and after Procrustes
+    displacement_m, tilt_deg, internal_load_bw  of the objects and on the person, at the end (``interaction.Limits``)
+
+Intervals are Wilson's, 95 %; differences between methods have a paired bootstrap over cases. Means are over the cases
+in which somebody came in.
 
 The last line on stdout is one JSON object: cases, stability_hsi, interval, stability_gravity, sp3d, w_mpjpe_cm,
 pa_mpjpe_cm, contact_f1, unfit, seed: of "ours", or of the last method that is run.
@@ -21,141 +32,73 @@ pa_mpjpe_cm, contact_f1, unfit, seed: of "ours", or of the last method that is r
 
 from __future__ import annotations
 
-import itertools
 import json
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
-from scipy.spatial import cKDTree
+from ml_collections import config_dict
 
 import mjxhuman
 from mjxhuman.alignment.align import align_many
-from mjxhuman.alignment.skin import skin_of
-from mjxhuman.interaction import Outcome
-from mjxhuman.math.statistics import wilson_interval
 from mjxhuman.runs import JsonLines, atomic_write, describe, json_line, progress
 from mjxhuman.runs.files import read_json_lines
 from mjxhuman.runs.launch import prepare_jax
-from mjxhuman.scenes.sdf import by_object
-from mjxhuman.tracking import metrics
-from mjxhuman.types import Motion
+from mjxhuman.tracking.tracker import Tracker, load_tracker
 
-from .hsi_cases import HsiCase, Posed, manifest, perturbed, truth
+from . import hsi_pictures
+from .hsi_cases import HsiCase, Posed, furniture, manifest, perturbed, truth
+from .hsi_metrics import measured, table
 from .launch import launch
 
 METHODS = ("none", "paper", "smooth", "ours", "truth")
-DIFFICULTIES = ("easy", "medium", "hard")
-#: m: what counts as inside, and as touching.
-INSIDE, TOUCHING = 0.01, 0.02
-_RESAMPLES = 2000
 #: Cases that are aligned together.
-BLOCK = 32
+BLOCK = 30
 
 
-def reconstructed(cases: Sequence[HsiCase], true: Sequence[Posed], method: str) -> list[Posed]:
+def reconstructed(given: Sequence[Posed], true: Sequence[Posed], method: str) -> list[Posed]:
     """Person and scene of each case that a method hands to the simulator."""
-    if method == "truth" or not cases:
-        return list(true)
-    given = [perturbed(case, posed) for case, posed in zip(cases, true, strict=True)]
-    if method == "none":
-        return given
-    found = align_many([g.motion for g in given], [g.scene for g in given], method=method)
-    return [Posed(f.motion, f.scene) for f in found]
+    if method in ("truth", "none"):
+        return list(true if method == "truth" else given)
+    found: dict[int, Posed] = {}
+    for clip in (False, True):  # of one layout each
+        rows = [i for i, posed in enumerate(true) if (posed.motion.num_frames > hsi_pictures.STILL) == clip]
+        if rows:
+            aligned = align_many([given[i].motion for i in rows], [given[i].scene for i in rows], method=method)
+            found |= {i: Posed(a.motion, a.scene) for i, a in zip(rows, aligned, strict=True)}
+    return [found[i] for i in range(len(given))]
 
 
-def measured(true: Posed, given: Posed, outcome: Outcome) -> dict[str, Any]:
-    """The numbers of one case."""
-    near, wanted = distances(given), distances(true)
-    touching, expected = (set(contacts(x, p.motion)) for x, p in ((near, given), (wanted, true)))
-    hits = len(touching & expected)
-    row: dict[str, Any] = {
-        "type": outcome.type, "types": list(outcome.types), "half": outcome.half, "double": outcome.double,
-        "valid": outcome.valid, "reason": outcome.reason,
-        "depth_m": max(0.0, -float(near.min())), "inside": float(np.mean(near.min(0) < 0)),
-        "contact_f1": 2 * hits / max(1, len(touching) + len(expected)), "chamfer_cm": 100 * chamfer(given, true),
-        **{name: outcome.numbers.get(name) for name in ("displacement_m", "tilt_deg", "internal_load_bw")},
-    }  # fmt: skip
-    if outcome.motion is not None:
-        ids = true.motion.humanoid.tracked_ids
-        last, want = (np.asarray(m.body_pos, float)[-1:, ids] for m in (outcome.motion, true.motion))
-        row["w_mpjpe_cm"] = float(metrics.mpjpe(last, want).mean()) / 10
-        row["pa_mpjpe_cm"] = float(metrics.pa_mpjpe(last, want).mean()) / 10
-    return row
+def run_block(
+    cases: Sequence[HsiCase], methods: Sequence[str], done: set[tuple[str, str]], config: config_dict.ConfigDict,
+    tracker: str | Tracker | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The lines of some cases that are missing."""
+    cases = [case for case in cases if any((case.name, method) not in done for method in methods)]
+    made = [truth(case) for case in cases]
+    true = [posed for posed, _ in made]
+    given = [perturbed(case, *each) for case, each in zip(cases, made, strict=True)]
+    rows = []
+    for method in methods:
+        todo = [i for i, case in enumerate(cases) if (case.name, method) not in done]
+        ready = reconstructed([given[i] for i in todo], [true[i] for i in todo], method) if todo else []
+        for i, posed in zip(todo, ready, strict=True):
+            outcome = mjxhuman.simulate_scene(
+                posed.motion, posed.scene, tracker=tracker, hold=config.hold, seed=cases[i].seed
+            )
+            rows.append({**cases[i].record, "method": method, **measured(true[i], posed, outcome)})
+    return rows
 
 
-def distances(posed: Posed) -> np.ndarray:
-    """Distance in m of the skin's points to each object, (O, N)."""
-    motion = posed.motion
-    points, _ = skin_of(motion.humanoid).posed(np.asarray(motion.body_pos)[-1], np.asarray(motion.body_quat)[-1])
-    return np.asarray(by_object(posed.scene, points)[0])
-
-
-def contacts(distance: np.ndarray, motion: Motion) -> list[tuple[str, int]]:
-    """Parts of the body and objects that touch."""
-    skin = skin_of(motion.humanoid)
-    parts = [(name, distance[:, skin.part == i].min(1)) for i, name in enumerate(skin.names)]
-    return [(name, o) for name, least in parts for o in np.flatnonzero(least < TOUCHING)]
-
-
-def chamfer(given: Posed, true: Posed) -> float:
-    """Mean distance between the surfaces of the objects and those of the true objects, both ways, m."""
-    clouds = []
-    for posed in (given, true):
-        pairs = zip(posed.scene.objects, np.asarray(posed.scene.poses), strict=True)
-        clouds.append(np.concatenate([np.asarray(o.points) + pose[:3] for o, pose in pairs]))  # none of them is turned
-    ways = [cKDTree(a).query(b)[0].mean() for a, b in (clouds, clouds[::-1])]
-    return float(np.mean(ways))
-
-
-def table(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
-    """A record of numbers for each method."""
-    found: dict[str, dict[str, Any]] = {}
-    for method in dict.fromkeys(row["method"] for row in rows):
-        mine = [row for row in rows if row["method"] == method]
-        stable = [row["type"] == 4 for row in mine]
-        found[method] = {
-            "cases": len(mine), "stability_hsi": rate(stable), "interval": wilson_interval(sum(stable), len(stable)),
-            "by_difficulty": {d: rate([r["type"] == 4 for r in mine if r["difficulty"] == d]) for d in DIFFICULTIES},
-            "test_objects": rate([r["type"] == 4 for r in mine if r["split"] == "test"]),
-            "half": rate([r["half"] == 4 for r in mine]), "double": rate([r["double"] == 4 for r in mine]),
-            "types": {str(kind): sum(r["type"] == kind for r in mine) for kind in range(5)},
-            "unfit": sum(not r["valid"] for r in mine), "sp3d": rate([r["depth_m"] > INSIDE for r in mine]),
-            "sp3d_points": mean(r["inside"] for r in mine), "depth_m": mean(r["depth_m"] for r in mine),
-            **{name: mean(r.get(name) for r in mine) for name in _MEANS},
-            "over_none": difference(rows, method, seed),
-        }  # fmt: skip
-    return found
-
-
-_MEANS = (
-    "w_mpjpe_cm", "pa_mpjpe_cm", "contact_f1", "chamfer_cm", "displacement_m", "tilt_deg", "internal_load_bw",
-)  # fmt: skip
-
-
-def rate(values: Sequence[bool]) -> float | None:
-    """Share; None of nothing."""
-    return float(np.mean(values)) if values else None
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """Mean of those that are known; None of nothing."""
-    known = [v for v in values if v is not None and np.isfinite(v)]
-    return float(np.mean(known)) if known else None
-
-
-def difference(rows: Sequence[dict[str, Any]], method: str, seed: int) -> list[float] | None:
-    """Gain in stable cases over "none": itself, and the 95 % interval of a paired bootstrap over cases."""
-    stable = {(r["method"], r["name"]): float(r["type"] == 4) for r in rows}
-    pairs = [stable[method, n] - stable["none", n] for m, n in stable if m == method and ("none", n) in stable]
-    if method == "none" or not pairs:
-        return None
-    drawn = np.random.default_rng(seed).integers(len(pairs), size=(_RESAMPLES, len(pairs)))
-    low, high = np.percentile(np.array(pairs)[drawn].mean(1), [2.5, 97.5])
-    return [float(np.mean(pairs)), float(low), float(high)]
+def gravity(cases: Sequence[HsiCase], drops: int) -> dict[str, float | int]:
+    """Share of the objects that stand alone, by both rules."""
+    names = dict.fromkeys(case.object for case in cases)
+    found = [mjxhuman.stability(furniture(name), drops=drops).verdicts for name in names]
+    return {"objects": len(names)} | {
+        rule: sum(verdicts[rule].stable for verdicts in found) / len(names) for rule in ("strict", "dso")
+    }
 
 
 def main(argv: Sequence[str]) -> int:
@@ -167,47 +110,86 @@ def main(argv: Sequence[str]) -> int:
     prepare_jax()
     out = pathlib.Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    cases = manifest(config.cases, config.objects, config.seed)
+    cases = manifest(config.cases, config.objects, config.seed, config.shared)
     listed = json.dumps([case.record for case in cases], indent=1)
     if (out / "manifest.json").is_file() and (out / "manifest.json").read_text(encoding="utf-8") != listed:
         print(f"benchmark_hsi: {out}: found the results of other cases; name another --config.out", file=sys.stderr)
         return 2
     with atomic_write(out / "manifest.json") as file:
         file.write(listed)
+    cases = cases[:: config.every]
     lines = out / "cases.jsonl"
     done = {(row["name"], row["method"]) for row in read_json_lines(lines)} if lines.is_file() else set()
+    tracker = load_tracker(engine="c") if config.tracker == "shipped" else config.tracker or None
     with JsonLines(lines) as log, progress(len(cases) * len(config.methods), unit="run", quiet=config.quiet) as bar:
         bar.update(len(done))
-        for first, method in itertools.product(range(0, len(cases), BLOCK), config.methods):
-            block = [case for case in cases[first : first + BLOCK] if (case.name, method) not in done]
-            true = [truth(case) for case in block]
-            for case, want, given in zip(block, true, reconstructed(block, true, method), strict=True):
-                outcome = mjxhuman.simulate_scene(
-                    given.motion, given.scene, tracker=config.tracker or None, hold=config.hold, seed=case.seed
-                )
-                log.append({**case.record, "method": method, **measured(want, given, outcome)})
+        for first in range(0, len(cases), BLOCK):
+            for row in run_block(cases[first : first + BLOCK], config.methods, done, config, tracker):
+                log.append(row)
                 bar.update()
     rows = [row for row in read_json_lines(lines) if row["method"] in config.methods]
-    things = {(c.kind, c.object_seed, c.damage): None for c in cases}
-    stands = [mjxhuman.stability(mjxhuman.make_furniture(*thing), drops=config.drops).stable for thing in things]
-    methods = table(rows, config.seed)
-    result = {"methods": methods, "stability_gravity": rate(stands), "objects": len(stands)}
+    methods, stands = table(rows, config.seed), gravity(cases, config.drops)
     with atomic_write(out / "result.json") as file:
+        result = {"methods": methods, "stability_gravity": stands}
         json.dump({**result, "environment": describe(), "config": config.to_dict()}, file, indent=1)
-    for method, found in methods.items():
-        low, high = found["interval"]
-        shown = " ".join(f"{d} {100 * r:.0f}" for d, r in found["by_difficulty"].items() if r is not None)
-        print(
-            f"{method:7s} stable {100 * found['stability_hsi']:3.0f} % ({100 * low:.0f}-{100 * high:.0f}; {shown}), "
-            f"over 1 cm deep {100 * found['sp3d']:3.0f} %, types {found['types']}"
-        )
+    print_table(methods)
+    if config.picture:
+        hsi_pictures.bars(methods, out / "stability.png")
+        hsi_pictures.cases_sheet(cases, rows, config.picture, reconstructed, out / "cases.png")
     last = methods["ours" if "ours" in config.methods else config.methods[-1]]
     names = ("cases", "interval", "sp3d", "w_mpjpe_cm", "pa_mpjpe_cm", "contact_f1", "unfit")
-    summary = {name: last[name] for name in names} | {
-        "stability_hsi": last["by_difficulty"], "stability_gravity": result["stability_gravity"], "seed": config.seed
-    }  # fmt: skip
-    print(json_line(summary))
+    print(json_line({name: last[name] for name in names} | {
+        "stability_hsi": last["by_difficulty"], "stability_gravity": stands["strict"], "seed": config.seed
+    }))  # fmt: skip
     return 0
+
+
+def print_table(methods: dict[str, dict[str, Any]]) -> None:
+    """A column per method."""
+
+    def cell(value: float | None, scale: float = 1.0, digits: int = 1) -> str:
+        return "-" if value is None else f"{scale * value:.{digits}f}"
+
+    def rate(found: dict[str, Any], name: str = "stability_hsi", bounds: str = "interval") -> str:
+        low, high = found[bounds]
+        return f"{cell(found[name], 100, 0)} ({100 * low:.0f}-{100 * high:.0f})"
+
+    def eased(found: dict[str, Any], difficulty: str) -> str:
+        low, high = found["intervals"][difficulty]
+        return f"{cell(found['by_difficulty'][difficulty], 100, 0)} ({100 * low:.0f}-{100 * high:.0f})"
+
+    every = methods.values()
+    lines: dict[str, list[str]] = {
+        "": list(methods), "cases": [str(m["cases"]) for m in every],
+        "Stability-HSI, %": [rate(m) for m in every],
+        **{f"  {d}": [eased(m, d) for m in every] for d in ("easy", "medium", "hard")},
+        "  intact / damaged": [f"{cell(m['intact'], 100, 0)} / {cell(m['damaged'], 100, 0)}" for m in every],
+        "  objects of the test split": [cell(m["test_objects"], 100, 0) for m in every],
+        "  half / twice the limits": [f"{cell(m['half'], 100, 0)} / {cell(m['double'], 100, 0)}" for m in every],
+        "types 0 1 2 3 4": [" ".join(str(n) for n in m["types"].values()) for m in every],
+        "SP-3D, %": [rate(m, "sp3d", "sp3d_interval") for m in every],
+        "  of the skin's points, %": [cell(m["sp3d_points"], 100) for m in every],
+        "depth, mm": [cell(m["depth_m"], 1000, 0) for m in every],
+        "directional depth, mm (most)": [
+            f"{cell(m['directional_m'], 1000, 0)} ({1000 * m['directional_max_m']:.0f})" for m in every
+        ],
+        "W-MPJPE, cm": [cell(m["w_mpjpe_cm"]) for m in every], "PA-MPJPE, cm": [cell(m["pa_mpjpe_cm"]) for m in every],
+        "contact F1": [cell(m["contact_f1"], 1, 2) for m in every],
+        "contact distance, cm": [cell(m["contact_distance_cm"]) for m in every],
+        "Chamfer, cm": [cell(m["chamfer_cm"]) for m in every], "F-score": [cell(m["f_score"], 1, 2) for m in every],
+        "objects moved, cm": [cell(m["displacement_m"], 100) for m in every],
+        "objects tilted, degrees": [cell(m["tilt_deg"]) for m in every],
+        "normal forces, body weights": [cell(m["internal_load_bw"], 1, 2) for m in every],
+        **{
+            f"over {other}, points": [
+                "-" if not m["over"].get(other) else "{:+.0f} ({:+.0f} to {:+.0f})".format(
+                    *(100 * x for x in m["over"][other])
+                ) for m in every
+            ] for other in methods if other in ("none", "paper", "smooth")
+        },
+    }  # fmt: skip
+    for name, cells in lines.items():
+        print(name.ljust(30) + "".join(text.rjust(20) for text in cells))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ STEPS, RATE, LAST = 500, 0.01, 1e-4
 #: softness, m; samples and share of the part that are nearest; anchors of person and object, m.
 _NEAR, _DEEP, _FLOOR, _ANCHOR, _REST, _DEAD, _SOFT = 1.0, 10.0, 10.0, 0.01, 0.3, 0.005, 0.002
 _SAMPLES, _SHARE, _PERSON, _OBJECT = 64, 0.2, 0.1, 0.2
+#: One in so many points of the rest of the body is looked for in the objects.
+_THINNED = 4
 
 
 def _world(problem: AlignmentProblem, unknowns: Unknowns) -> tuple[Array, Array, Array]:
@@ -38,13 +40,37 @@ def _world(problem: AlignmentProblem, unknowns: Unknowns) -> tuple[Array, Array,
 
 
 def _height(points: Array, normal: Array, offset: Array) -> Array:
-    """Signed distance of points ``(..., 3)`` by planes: the largest of a piece, the smallest of the pieces."""
+    """Signed distance of points ``(..., 3)`` by planes: the largest of a piece, the smallest of the pieces.
 
-    def piece(best: Array, one: tuple[Array, Array]) -> tuple[Array, None]:
-        return jnp.minimum(best, jnp.max(points @ one[0].T - one[1], -1)), None
+    Which plane that is does not change with a small step, so that only it is differentiated.
+    """
+    fixed = jax.lax.stop_gradient((points, normal, offset))
+    x = [fixed[0][..., i] for i in range(3)]
+    faces, start = normal.shape[1], jnp.zeros(points.shape[:-1], jnp.int32)
 
-    start = jnp.full(points.shape[:-1], jnp.inf, points.dtype)
-    return jax.lax.scan(jax.checkpoint(piece), start, (normal, offset))[0]
+    def piece(best: tuple[Array, Array], one: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
+        n, d, k = one
+        most, which = jnp.full_like(x[0], -jnp.inf), start
+        for f in range(faces):  # face by face: nothing of faces times points is stored
+            height = n[f, 0] * x[0] + n[f, 1] * x[1] + n[f, 2] * x[2] - d[f]
+            which = jnp.where(height > most, k * faces + f, which)
+            most = jnp.maximum(height, most)
+        return (jnp.minimum(most, best[0]), jnp.where(most < best[0], which, best[1])), None
+
+    pieces = jnp.arange(len(offset), dtype=jnp.int32)
+    (_, plane), _ = jax.lax.scan(piece, (jnp.full_like(x[0], jnp.inf), start), (*fixed[1:], pieces))
+    return jnp.sum(normal.reshape(-1, 3)[plane] * points, -1) - offset.reshape(-1)[plane]
+
+
+def _nearest(body: Array, samples: Array) -> tuple[Array, Array]:
+    """Distances ``(T, S)`` of samples ``(S, 3)`` to the nearest of points ``(T, M, 3)``, and ``(T, M)`` of points to
+    the nearest sample; of all pairs only those are differentiated."""
+    apart = sum(
+        (jax.lax.stop_gradient(body[..., :, None, i]) - jax.lax.stop_gradient(samples[:, i])) ** 2 for i in range(3)
+    )
+    point = jnp.take_along_axis(body, jnp.argmin(apart, 1)[..., None], 1)
+    ways = point - samples, body - samples[jnp.argmin(apart, 2)]
+    return tuple(jnp.sqrt(jnp.sum(way**2, -1) + 1e-12) for way in ways)  # type: ignore[return-value]
 
 
 def _paper(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
@@ -54,8 +80,8 @@ def _paper(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
     for c in range(len(on)):
         body = problem.patch[:, c] + unknowns["person"][:, None]  # (T, M, 3)
         height = _height(body, normal, offset)
-        apart = jnp.sqrt(jnp.sum((body[:, :, None] - world[on[c]][None, None]) ** 2, -1) + 1e-12)
-        eq3 = jnp.mean(jnp.min(apart, 1), -1) + jnp.mean(jnp.min(apart, 2), -1)
+        samples, points = _nearest(body, world[on[c]])
+        eq3 = jnp.mean(samples, -1) + jnp.mean(points, -1)
         eq4 = jnp.mean(jnp.maximum(-height, 0), -1)
         use = problem.active[:, c]
         loss = loss + jnp.sum(jnp.where(use, jnp.where(jnp.min(height, -1) > 0, eq3, eq4), 0))
@@ -66,7 +92,7 @@ def _smooth(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
     normal, offset, world = _world(problem, unknowns)
     on = problem.contact_object
     everything = problem.points + unknowns["person"][:, None, None]
-    depth = jnp.maximum(-_height(everything, normal, offset), 0)
+    depth = jnp.maximum(-_height(everything[..., ::_THINNED, :], normal, offset), 0)
     frame = problem.frame.astype(depth.dtype)
     loss = _DEEP * _REST * jnp.sum(jnp.mean(depth, (1, 2)) * frame)
     low = jnp.minimum(jnp.min(everything[..., 2], (1, 2)) + 0.01, 0)
@@ -77,10 +103,9 @@ def _smooth(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
 
     for c in range(len(on)):
         body = problem.patch[:, c] + unknowns["person"][:, None]
-        apart = jnp.sqrt(jnp.sum((body[:, :, None] - world[on[c]][None, None]) ** 2, -1) + 1e-12)
-        few = max(1, int(_SHARE * body.shape[1]))
-        samples = -jax.lax.top_k(-jnp.min(apart, 1), _SAMPLES)[0]
-        points = -jax.lax.top_k(-jnp.min(apart, 2), few)[0]
+        samples, points = _nearest(body, world[on[c]])
+        samples = -jax.lax.top_k(-samples, _SAMPLES)[0]
+        points = -jax.lax.top_k(-points, max(1, int(_SHARE * body.shape[1])))[0]
         inside = jnp.mean(jnp.maximum(-_height(body, normal, offset), 0), -1)
         near = jnp.mean(dead(samples), -1) + jnp.mean(dead(points), -1)
         loss = loss + jnp.sum(jnp.where(problem.active[:, c], _NEAR * near + _DEEP * inside, 0))

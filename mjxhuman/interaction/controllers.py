@@ -23,7 +23,7 @@ from mjxhuman.learning.policy import Policy
 from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.planning.planner import PRESETS
-from mjxhuman.planning.reference import make_reference
+from mjxhuman.planning.reference import make_reference, make_targets
 from mjxhuman.planning.search import Search, Snapshot
 from mjxhuman.scenes.compose import Composed
 from mjxhuman.scenes.surface import Surface
@@ -78,7 +78,7 @@ class OpenLoop:
         """See ``Controller.drive``."""
         simulator = _side_by_side(trials, self.fps)
         assert isinstance(simulator.backend, CEngine)
-        ctrl = np.repeat(make_reference(motion, simulator, surface).ctrl[None], len(trials), 0)
+        ctrl = np.repeat(make_targets(motion, simulator, surface)[None], len(trials), 0)
         after = simulator.backend.rollout_host(*start, np.zeros_like(start[1]), ctrl[:, :-1])
         qpos, qvel = (np.concatenate([x[:, None], y], 1) for x, y in zip(start, after[:2], strict=True))
         return Trials(qpos, qvel, ctrl)

@@ -71,6 +71,11 @@ def make_reference(motion: Motion, simulator: Simulator, surface: Surface | None
     return Reference(motion, qpos, qvel, _feed_forward(library, simulator), features)
 
 
+def make_targets(motion: Motion, simulator: Simulator, surface: Surface | None = None) -> np.ndarray:
+    """Feed-forward targets ``(T, nu)`` alone, as in ``make_reference``."""
+    return _feed_forward(make_library([motion], 1.0 / simulator.dt, surface=surface), simulator)
+
+
 def remarks(reference: Reference, actuated: Actuated) -> tuple[str, ...]:
     """What no body can do in a reference, as the simulated body's own contact shapes have it; one sentence each.
 
