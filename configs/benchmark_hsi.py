@@ -22,6 +22,7 @@ def get_config(variant: str = "full") -> config_dict.ConfigDict:
     config.shared = ""  # folder of furniture files that there are cases on, too
     config.every = 1  # run only every so manieth case
     config.methods = ("none", "paper", "smooth", "ours", "truth") if variant == "full" else ("none", "truth")
+    config.dear = 5  # "smooth" is run on every so manieth case
     config.tracker = (
         ""  # what drives the person: "": servos; "shipped": the tracker that is shipped; "planner"; a policy's file
     )
