@@ -7,7 +7,7 @@ A case is a person who sits, leans, lies or stands on furniture, handed over dis
 another size (``experiments/hsi_cases.py``). Methods: "none" simulates it as it comes, "paper", "smooth" and "ours"
 align it first (``mjxhuman.align``), "truth" simulates what was perturbed. Written to ``config.out``: ``manifest.json``,
 the cases; ``cases.jsonl``, a line per case and method; ``result.json``, the table; pictures. A stopped run goes on
-where it stopped, and two runs give the same lines.
+where it stopped, also with more ``--config.cases``, and two runs give the same lines.
 
 Metrics, per method (``experiments/hsi_metrics.py``):
 
@@ -71,6 +71,14 @@ def reconstructed(given: Sequence[Posed], true: Sequence[Posed], method: str) ->
     return [found[i] for i in range(len(given))]
 
 
+def other_cases(path: pathlib.Path, cases: Sequence[HsiCase]) -> bool:
+    """Whether a manifest is there that these do not go on with: of a seed and objects, more cases begin with fewer."""
+    if not path.is_file():
+        return False
+    before = json.loads(path.read_text(encoding="utf-8"))
+    return before != [case.record for case in cases[: len(before)]]
+
+
 def wanted(case: HsiCase, method: str, config: config_dict.ConfigDict) -> bool:
     """Whether a method is run on a case: the dear one is on a share of them."""
     return method != DEAR or int(case.name.removeprefix("case")) % config.dear == 0
@@ -114,12 +122,11 @@ def main(argv: Sequence[str]) -> int:
     out = pathlib.Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     cases = manifest(config.cases, config.objects, config.seed, config.shared)
-    listed = json.dumps([case.record for case in cases], indent=1)
-    if (out / "manifest.json").is_file() and (out / "manifest.json").read_text(encoding="utf-8") != listed:
+    if other_cases(out / "manifest.json", cases):
         print(f"benchmark_hsi: {out}: found the results of other cases; name another --config.out", file=sys.stderr)
         return 2
     with atomic_write(out / "manifest.json") as file:
-        file.write(listed)
+        json.dump([case.record for case in cases], file, indent=1)
     cases = cases[:: config.every]
     lines = out / "cases.jsonl"
     done = {(row["name"], row["method"]) for row in read_json_lines(lines)} if lines.is_file() else set()
@@ -131,7 +138,9 @@ def main(argv: Sequence[str]) -> int:
             for row in run_block(cases[first : first + BLOCK], config.methods, done, config, tracker):
                 log.append(row)
                 bar.update()
-    rows = [row for row in read_json_lines(lines) if row["method"] in config.methods]
+    names = {case.name for case in cases}
+    found = [row for row in read_json_lines(lines) if row["method"] in config.methods and row["name"] in names]
+    rows = sorted(found, key=lambda row: config.methods.index(row["method"]))
     methods, stands = table(rows, config.seed), gravity(cases, config.drops)
     with atomic_write(out / "result.json") as file:
         result = {"methods": methods, "stability_gravity": stands}
@@ -141,8 +150,8 @@ def main(argv: Sequence[str]) -> int:
         hsi_pictures.bars(methods, out / "stability.png")
         hsi_pictures.cases_sheet(cases, rows, config.picture, reconstructed, out / "cases.png")
     last = methods["ours" if "ours" in config.methods else config.methods[-1]]
-    names = ("cases", "interval", "sp3d", "w_mpjpe_cm", "pa_mpjpe_cm", "contact_f1", "unfit")
-    print(json_line({name: last[name] for name in names} | {
+    listed = ("cases", "interval", "sp3d", "w_mpjpe_cm", "pa_mpjpe_cm", "contact_f1", "unfit")
+    print(json_line({name: last[name] for name in listed} | {
         "stability_hsi": last["by_difficulty"], "stability_gravity": stands["strict"], "seed": config.seed
     }))  # fmt: skip
     return 0

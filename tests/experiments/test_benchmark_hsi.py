@@ -52,6 +52,7 @@ def test_the_manifest_repeats_and_splits_by_object():
     assert len(splits) == 60 and all(len(found) == 1 for found in splits.values())
     assert {case.difficulty for case in cases} == {"easy", "medium", "hard"}
     assert {case.damage for case in cases} == {"", "missing_leg", "short_leg", "tilt", "bumps", "noise"}
+    assert cases[:70] == manifest(70, 60, seed=3)  # more cases go on with the same ones
     assert {case.kind for case in cases} == {"chair", "stool", "bench", "sofa", "table", "steps"}
 
 
