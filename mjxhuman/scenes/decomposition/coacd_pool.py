@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +37,19 @@ OPTIONS: dict[str, object] = {
     "preprocess_resolution": 100,
     "real_metric": True,
 }
+#: Seconds of processor time that a search may take (a chair's longest takes 5); one that takes more is ended and made
+#: once more with ``COARSE``, which takes a few.
+LIMIT = 60
+COARSE: dict[str, object] = {"preprocess_mode": "on", "preprocess_resolution": 20, "threshold": 0.08}
+#: Codes of a process that the system ended for that.
+_OUT_OF_TIME = () if sys.platform == "win32" else (-signal.SIGXCPU,)
+
+
+class Found(NamedTuple):
+    """What became of one mesh."""
+
+    pieces: list[np.ndarray]  # corners (N, 3) of each; none where CoACD fails
+    late: bool = False  # the search ran into ``LIMIT``: the pieces are coarse, or none
 
 
 class _Processes:
@@ -45,15 +60,20 @@ class _Processes:
         self._ended = False
         self._lock = threading.Lock()
 
-    def run(self, command: list[str]) -> bool:
-        """Whether a process ended well; none is started after ``end``."""
+    def run(self, command: list[str], seconds: int) -> tuple[bool, bool]:
+        """Whether a process ended well, and whether it ran out of time; none is started after ``end``."""
         with self._lock:
             if self._ended:
-                return False
+                return False, False
             quiet, one_thread = subprocess.DEVNULL, os.environ | {"OMP_NUM_THREADS": "1"}
             process = subprocess.Popen(command, env=one_thread, stdin=quiet, stdout=quiet, stderr=quiet)
             self._running.append(process)
-        return process.wait() == 0
+        try:
+            code = process.wait(seconds if sys.platform == "win32" else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return False, True
+        return code == 0, code in _OUT_OF_TIME
 
     def end(self) -> None:
         """Kill them."""
@@ -63,10 +83,8 @@ class _Processes:
                 process.kill()
 
 
-def take_apart(
-    meshes: Sequence[Mesh], concavity: float, seed: int = 0, progress: bool = False
-) -> list[list[np.ndarray]]:
-    """Corners ``(N, 3)`` of the convex pieces of each mesh; none where CoACD fails.
+def take_apart(meshes: Sequence[Mesh], concavity: float, seed: int = 0, progress: bool = False) -> list[Found]:
+    """The convex pieces of each mesh.
 
     Args:
       meshes: closed, faces counter-clockwise from outside.
@@ -83,7 +101,7 @@ def take_apart(
         raise ImportError("taking meshes apart needs CoACD: pip install 'mjxhuman[scenes]'")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = _Processes()
-    found: list[list[np.ndarray]] = [[] for _ in meshes]
+    found = [Found([]) for _ in meshes]
     options = OPTIONS | {"threshold": concavity, "seed": seed}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -102,20 +120,30 @@ def take_apart(
     return found
 
 
-def _one(mesh: Mesh, options: dict[str, object], file: Path, processes: _Processes) -> list[np.ndarray]:
-    given, made = f"{file}.mesh.npz", f"{file}.pieces.npz"
+def _one(mesh: Mesh, options: dict[str, object], file: Path, processes: _Processes) -> Found:
     best: list[np.ndarray] = []
     for preprocess in _PREPROCESS:
-        text = json.dumps(options | {"preprocess_mode": preprocess})
-        np.savez(given, vertices=np.asarray(mesh.vertices, np.float64), faces=mesh.faces, options=np.array(text))
-        if not processes.run([sys.executable, "-P", str(coacd_worker.__file__), given, made]):
-            continue
-        with np.load(made) as pieces:
-            found = [pieces[name] for name in pieces.files]
-        best = [points for points in found if len(points) > 3 and width(points) > 0]
-        if best and _uncovered(mesh.vertices, best) < _COVER:
+        found, late = _search(mesh, options | {"preprocess_mode": preprocess}, file, processes)
+        if late:
+            return Found(best or _search(mesh, options | COARSE, file, processes)[0], late=True)
+        best = found or best
+        if found and _uncovered(mesh.vertices, found) < _COVER:
             break
-    return best
+    return Found(best)
+
+
+def _search(mesh: Mesh, options: dict[str, object], file: Path, processes: _Processes) -> tuple[list[np.ndarray], bool]:
+    """Pieces, none where the process failed, and whether it ran out of time."""
+    given, made = f"{file}.mesh.npz", f"{file}.pieces.npz"
+    text = np.array(json.dumps(options))
+    np.savez(given, vertices=np.asarray(mesh.vertices, np.float64), faces=mesh.faces, options=text)
+    worker = str(coacd_worker.__file__)
+    well, late = processes.run([sys.executable, "-P", worker, given, made, str(LIMIT)], LIMIT)
+    if not well:
+        return [], late
+    with np.load(made) as pieces:
+        found = [pieces[name] for name in pieces.files]
+    return [points for points in found if len(points) > 3 and width(points) > 0], False
 
 
 def _uncovered(points: np.ndarray, pieces: list[np.ndarray]) -> float:

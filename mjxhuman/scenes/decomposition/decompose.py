@@ -20,7 +20,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from mjxhuman.runs.compile_cache import cache_root
 from mjxhuman.runs.files import atomic_write
 from mjxhuman.scenes.convex import BUCKETS, faces_of, pack
-from mjxhuman.scenes.decomposition.coacd_pool import OPTIONS, take_apart
+from mjxhuman.scenes.decomposition.coacd_pool import LIMIT, OPTIONS, take_apart
 from mjxhuman.scenes.decomposition.components import capped, components, volume, welded
 from mjxhuman.scenes.decomposition.fidelity import FEET, SUPPORT, Fidelity, feet, ground_area, measure
 from mjxhuman.scenes.decomposition.hulls import VERTICES, hull_corners, width, with_corners
@@ -102,12 +102,16 @@ def _decompose(mesh: Mesh, seed: int, count: int, progress: bool) -> tuple[Parts
     for concavity, convex in LADDER:
         solid, hollow, flat = _sorted_out(mesh, convex)
         cut = take_apart(hollow, concavity, seed, progress)
-        loose = [points for part, found in zip(hollow, cut, strict=True) for points in (found or [part.vertices])]
+        loose = [p for part, found in zip(hollow, cut, strict=True) for p in (found.pieces or [part.vertices])]
         pieces = _few([*solid, *loose], flat, whole)
         parts, found = _fitted(whole, pieces, count)
         if best is None or len(found.misses) < best[0]:
             best = len(found.misses), parts, found.unfit
-        if not found.misses:
+        late = sum(each.late for each in cut)
+        if late and best[2]:
+            said = f"the search for pieces of {late} of {len(components(mesh))} components took over {LIMIT} s"
+            best = best[0], best[1], f"{best[2]}; {said} of processor time"
+        if late or not found.misses:
             break
     assert best is not None
     return best[1], best[2]

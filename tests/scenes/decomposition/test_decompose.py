@@ -2,6 +2,7 @@
 
 import importlib.util
 import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -135,10 +136,40 @@ def test_pieces_come_from_the_cache_and_a_broken_file_is_made_anew(tmp_path, mon
 
 
 def test_where_the_search_fails_the_hull_is_unfit_and_says_by_how_much(monkeypatch):
-    monkeypatch.setattr(module, "take_apart", lambda meshes, *_: [[] for _ in meshes])
+    monkeypatch.setattr(module, "take_apart", lambda meshes, *_: [coacd_pool.Found([]) for _ in meshes])
     monkeypatch.setattr(module, "LADDER", module.LADDER[:1])
     _, unfit = decompose(_pedestal())
     assert "of the mesh's volume (expected within 10%)" in unfit
+
+
+_SLOW = """
+import numpy as np
+def set_log_level(level): pass
+def Mesh(*_): pass
+def run_coacd(mesh, threshold, **options):
+    while threshold < 0.08: pass  # all searches but the coarse one never end
+    return [(np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]]), None)]
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of processor time")
+def test_a_search_that_takes_too_long_is_ended_and_made_coarsely(tmp_path, monkeypatch):
+    (tmp_path / "coacd.py").write_text(_SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(coacd_pool, "LIMIT", 1)
+    monkeypatch.setattr(coacd_pool.importlib.util, "find_spec", lambda name: name)
+    (found,) = coacd_pool.take_apart([_pedestal()], 0.02)
+    assert found.late and len(found.pieces) == 1
+
+
+def test_what_took_too_long_is_not_tried_finer_and_says_so(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        module, "take_apart", lambda meshes, *a: tried.append(a) or [coacd_pool.Found([], late=True) for _ in meshes]
+    )
+    _, unfit = decompose(_pedestal())
+    assert len(tried) == 1
+    assert unfit.endswith("; the search for pieces of 1 of 1 components took over 60 s of processor time")
 
 
 @pytest.mark.parametrize(
