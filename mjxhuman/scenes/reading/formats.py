@@ -18,7 +18,7 @@ from mjxhuman.data.arrays import NpzFile
 from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode
 from mjxhuman.scenes.objects import kind_of
-from mjxhuman.scenes.reading import mesh_files
+from mjxhuman.scenes.reading import licences, mesh_files
 from mjxhuman.scenes.reading.mjcf import is_mjcf, read_mjcf
 from mjxhuman.scenes.reading.scene_npz import is_scene, read_scene
 from mjxhuman.scenes.reading.shapes import Contents, Item
@@ -87,7 +87,10 @@ def read_contents(source: Source) -> tuple[str, Contents | Scene]:
     if source.path.is_dir():
         return _folder(source)
     fmt = _format_of(source)
-    return fmt.name, fmt.read(source)
+    found = fmt.read(source)
+    if isinstance(found, Contents) and not found.licence:
+        found = dataclasses.replace(found, licence=licences.beside(source))
+    return fmt.name, found
 
 
 def _format_of(source: Source) -> SceneFormat:

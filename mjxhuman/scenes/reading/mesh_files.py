@@ -20,6 +20,7 @@ from mjxhuman.data.source import Source
 from mjxhuman.data.text import decode
 from mjxhuman.options import UNITS
 from mjxhuman.runs import optional
+from mjxhuman.scenes.reading import licences
 from mjxhuman.scenes.reading.shapes import Contents, Item, Shape
 
 #: Bytes: ten million faces as text. Beyond are scans of buildings.
@@ -89,12 +90,12 @@ def read_stl(source: Source) -> Contents:
 
 def read_glb(source: Source) -> Contents:
     """A binary glTF: its format has y up and metres."""
-    return Contents((_item(source, "glb"),), "y", 1.0)
+    return Contents((_item(source, "glb"),), "y", 1.0, licences.of_gltf(source))
 
 
 def read_gltf(source: Source) -> Contents:
     """A glTF in JSON, with the buffers it names beside it."""
-    return Contents((_item(source, "gltf"),), "y", 1.0)
+    return Contents((_item(source, "gltf"),), "y", 1.0, licences.of_gltf(source))
 
 
 READERS = {".obj": read_obj, ".stl": read_stl, ".ply": read_ply, ".glb": read_glb, ".gltf": read_gltf}
@@ -102,8 +103,7 @@ READERS = {".obj": read_obj, ".stl": read_stl, ".ply": read_ply, ".glb": read_gl
 
 def _commented(source: Source, kind: str, said: str) -> Contents:
     """A file of triangles whose comments are ``said``."""
-    licence = re.search(r"\b(CC0|CC[ -]BY(?:-\w\w)*(?: \d\.\d)?|MIT|Apache[ -]2\.0|BSD[ -]\d-Clause)\b", said)
-    return Contents((_item(source, kind),), _up_in(said), _unit_in(said), licence[1] if licence else "")
+    return Contents((_item(source, kind),), _up_in(said), _unit_in(said), licences.named_in(said))
 
 
 def _up_in(text: str) -> str | None:

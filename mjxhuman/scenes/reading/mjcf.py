@@ -16,7 +16,7 @@ import numpy as np
 
 from mjxhuman.data.source import Source
 from mjxhuman.scenes.convex import join
-from mjxhuman.scenes.reading import xml_files
+from mjxhuman.scenes.reading import licences, xml_files
 from mjxhuman.scenes.reading.shapes import Contents, Item, Shape, primitive
 from mjxhuman.scenes.types import Mesh
 
@@ -71,7 +71,7 @@ def read_mjcf(source: Source) -> Contents:
             items.append(Item(name or source.path.stem, shapes, masses.get(name) if body else None, free=body != 0))
     if not items:
         raise source.error("geometry", "none but ground", f"a body with a geom ({', '.join(_THINGS)})")
-    return Contents(tuple(items), "z", 1.0)
+    return Contents(tuple(items), "z", 1.0, licences.in_comments(source))
 
 
 def _model(source: Source) -> ET.Element:

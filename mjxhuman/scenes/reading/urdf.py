@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mjxhuman.data.source import Source
-from mjxhuman.scenes.reading import xml_files
+from mjxhuman.scenes.reading import licences, xml_files
 from mjxhuman.scenes.reading.shapes import Contents, Item, Shape, primitive
 
 
@@ -40,7 +40,8 @@ def read_urdf(source: Source) -> Contents:
         raise source.error("geometry", "none", "a link with <visual> or <collision>")
     known = [mass for mass in masses if mass is not None]
     total = sum(known) if len(known) == len(masses) else None
-    return Contents((Item(root.get("name") or source.path.stem, tuple(shapes), total),), "z", 1.0)
+    item = Item(root.get("name") or source.path.stem, tuple(shapes), total)
+    return Contents((item,), "z", 1.0, licences.in_comments(source))
 
 
 def _poses(source: Source, root: ET.Element, links: dict[str, ET.Element]) -> dict[str, np.ndarray]:
