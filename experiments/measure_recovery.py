@@ -141,7 +141,7 @@ def define_flags() -> None:
     flags.DEFINE_string("out", "out/recovery", "Folder for results.")
     flags.DEFINE_list("views", [], "Cameras of each try, as in cam01,cam01+cam02; each, two pairs and all by default.")
     flags.DEFINE_list("damages", [], "Kinds of damage (recovery_trial.DAMAGES); all by default.")
-    flags.DEFINE_list("encoders", ["blazepose"], "Encoders for the videos; empty for none.")
+    flags.DEFINE_list("encoders", ["blazepose"], "Encoders for the videos, NAME or NAME:MODEL; empty for none.")
     flags.DEFINE_bool("pictures", True, "Draw pictures, which takes matplotlib.")
 
 

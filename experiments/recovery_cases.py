@@ -28,7 +28,8 @@ from mjxhuman.types import Camera, Keypoints
 
 from .recovery_trial import BONES, DAMAGES, HIDDEN, HIPS, JOINTS, Trial, hidden_frames
 
-#: Source of the keypoints that lie in the trial's folder; other sources are encoders.
+#: Source of the keypoints that lie in the trial's folder; other sources are encoders, ``blazepose`` or with the name of
+#: a network of theirs, ``blazepose:heavy``.
 GIVEN = "given"
 #: The encoder's own 3D, our fit to its 2D points with and without it.
 RAW, BOTH, FLAT = "raw 3D", "fit to 2D and 3D", "fit to 2D"
@@ -92,7 +93,8 @@ def inputs(trial: Trial, case: Case) -> tuple[Keypoints, Keypoints, Camera]:
         seen = DAMAGES[case.damage](trial.seen, trial.names, trial.fps)
         return trial.keypoints(views, seen), trial.keypoints(views), trial.camera(views)
     path = trial.videos[case.views[0]]
-    encoding = encode_video(path, shared_encoder(case.source), fps=trial.fps)
+    name, _, model = case.source.partition(":")
+    encoding = encode_video(path, shared_encoder(name, None, model or None), fps=trial.fps)
     keypoints = choose(encoding, "largest", path)[0].keypoints
     if encoding.frames != len(trial.truth) or keypoints is None:
         raise ValueError(f"{path}: expected keypoints of {len(trial.truth)} frames, found {encoding.frames}")

@@ -192,6 +192,9 @@ class VideoOptions(Record):
     weights: str | None = option(
         None, "folder of its weights, where it does not bring its own", kind=os.fspath, metavar="DIR"
     )
+    model: str | None = option(
+        None, "blazepose's network (default: the best that is installed)", choices=("heavy", "full")
+    )
     person: str = option("largest", "largest, or a number from 0", metavar="WHO")
     region: tuple[float, float, float, float] | None = option(
         None, "only this part of the pictures is looked at, px", kind=_region, metavar="X0,Y0,X1,Y1", stored=tuple

@@ -40,27 +40,30 @@ class BlazePose:
     Args:
       people: followed at the same time, at most.
       processes: that run at the same time, at most; each takes one video.
+      model: "full", or "heavy", which mixes up sides less; None takes the best that is installed.
 
     Raises:
-      NotInstalled: MediaPipe's environment is not there; the message says how to make it.
-      ValueError: a number below 1.
+      NotInstalled: MediaPipe's environment or the network is not there; the message says how to get it.
+      ValueError: a number below 1, an unknown network.
     """
 
     name = "blazepose"
     takes_device_arrays = False
 
-    def __init__(self, people: int = 4, processes: int = 1) -> None:
+    def __init__(self, people: int = 4, processes: int = 1, model: str | None = None) -> None:
         if people < 1 or processes < 1:
             raise ValueError(f"blazepose: expected people and processes of at least 1, found {people}, {processes}")
         self._people = people
         self._python = mediapipe_home.interpreter()
+        self.model = _model(model)
         self._idle: list[_Worker] = []
         self._slots = threading.BoundedSemaphore(processes)
         _OPEN.add(self)
 
     def fingerprint(self) -> str:
-        """MediaPipe's version, the tracking script's hash, the number of people."""
-        return f"blazepose mediapipe {mediapipe_home.VERSION} full {file_sha256(_SCRIPT)[:16]} people {self._people}"
+        """MediaPipe's version, the network, the tracking script's hash, the number of people."""
+        version, script = mediapipe_home.VERSION, file_sha256(_SCRIPT)[:16]
+        return f"blazepose mediapipe {version} {self.model} {script} people {self._people}"
 
     def encode(self, video: AnyVideo, camera: Camera | None = None) -> Encoding:
         """Everyone in the video; the camera is not used.
@@ -77,7 +80,7 @@ class BlazePose:
                 times.append(time)
                 looks.append(colours)
                 found.append({"uv": people[..., :2], "confidence": people[..., 2], "pos3d": people[..., 3:]})
-        return collect(video, self.name, times, found, _NAMES, notes=(_NOTE,), looks=looks)
+        return collect(video, self.name, times, found, _NAMES, notes=(f"by BlazePose {self.model}", _NOTE), looks=looks)
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[_Worker]:
@@ -86,7 +89,7 @@ class BlazePose:
             try:
                 worker = self._idle.pop()
             except IndexError:
-                worker = _Worker(self._python, self._people)
+                worker = _Worker(self._python, self._people, mediapipe_home.MODELS[self.model])
             try:
                 yield worker
             except BaseException:
@@ -98,6 +101,25 @@ class BlazePose:
         """Stop the processes that wait."""
         while self._idle:
             self._idle.pop().stop()
+
+
+def _model(name: str | None) -> str:
+    """The network asked for, or the best there is.
+
+    Raises:
+      ValueError: an unknown one. NotInstalled: it is not there.
+    """
+    known, there = tuple(mediapipe_home.MODELS), mediapipe_home.models()
+    if name is None:
+        return there[0] if there else known[-1]
+    if name not in known:
+        raise ValueError(f"blazepose: model: expected {' or '.join(known)}, found {name!r}")
+    if name not in there:
+        raise mediapipe_home.NotInstalled(
+            f"blazepose: expected the pose network {name}, found {', '.join(there) or 'none'} in "
+            f"{mediapipe_home.home()}; {mediapipe_home.COMMAND} --help says where it comes from"
+        )
+    return name
 
 
 _OPEN: weakref.WeakSet[BlazePose] = weakref.WeakSet()
@@ -112,10 +134,10 @@ def _close_all() -> None:
 class _Worker:
     """One process of ``blazepose_worker``."""
 
-    def __init__(self, python: Path, people: int) -> None:
+    def __init__(self, python: Path, people: int, complexity: int) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  as long as the process
         self._process = subprocess.Popen(
-            [str(python), "-I", str(_SCRIPT), str(people)],
+            [str(python), "-I", str(_SCRIPT), str(people), str(complexity)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -94,14 +94,15 @@ class Graph:
 class People:
     """Everyone in a clip, frame by frame."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, complexity: int) -> None:
         from mediapipe.python import packet_creator
 
         self._limit = limit
         self._find = Graph(_FIND, ("detections",))
         self._place = Graph(_PLACE, ("roi",))
-        full = {"model": packet_creator.create_int(1)}  # the only one of three that the package contains
-        self._measure = Graph(_MEASURE, ("landmarks", "world", "next"), full)
+        self._measure = Graph(
+            _MEASURE, ("landmarks", "world", "next"), {"model": packet_creator.create_int(complexity)}
+        )
         self.forget()
 
     def forget(self) -> None:
@@ -254,13 +255,13 @@ def _read(stream: BinaryIO, count: int) -> bytes | None:
     return data if len(data) == count else None
 
 
-def serve(limit: int, source: BinaryIO, sink: BinaryIO) -> None:
+def serve(limit: int, complexity: int, source: BinaryIO, sink: BinaryIO) -> None:
     """Answer messages until the source ends."""
     import mediapipe
     from mediapipe.python._framework_bindings import resource_util
 
     resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
-    people = People(limit)
+    people = People(limit, complexity)
     sink.write(f"ready {mediapipe.__version__}\n".encode())
     sink.flush()
     while (kind := _read(source, 1)) is not None:
@@ -282,4 +283,4 @@ def serve(limit: int, source: BinaryIO, sink: BinaryIO) -> None:
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what mediapipe prints must not mix with the answers
-    serve(int(sys.argv[1]), sys.stdin.buffer, answers)
+    serve(int(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer, answers)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 VERSION = "0.10.21"
 COMMAND = "python -m mjxhuman.encoders.install_mediapipe"
+#: Pose networks, the better first, and what MediaPipe calls their complexity. Its wheel contains "full" alone.
+MODELS = {"heavy": 2, "full": 1}
 
 
 class NotInstalled(RuntimeError):
@@ -51,6 +53,17 @@ def interpreter() -> Path:
 def is_installed() -> bool:
     """Whether the environment is there; it is not started."""
     return python_of(home()).exists()
+
+
+def models() -> tuple[str, ...]:
+    """The networks of ``MODELS`` that are installed."""
+    return tuple(name for name in MODELS if weights_of(home(), name).exists())
+
+
+def weights_of(folder: Path, model: str) -> Path:
+    """Where an environment keeps the weights of a pose network."""
+    packages = next(iter(sorted(folder.glob("lib/python3.*/site-packages"))), folder / "Lib" / "site-packages")
+    return packages / "mediapipe" / "modules" / "pose_landmark" / f"pose_landmark_{model}.tflite"
 
 
 def check(python: Path) -> str:

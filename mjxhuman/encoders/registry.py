@@ -23,6 +23,7 @@ class Entry:
     available: Callable[[], bool]  # whether what it needs is installed; weights are the user's matter
     proven: bool  # whether it was run on its real weights
     processes: bool = False  # whether it takes ``processes``, to encode several videos at the same time
+    models: tuple[str, ...] = ()  # of its ``model``, where there is a choice
 
 
 def _installed(*modules: str) -> Callable[[], bool]:
@@ -37,6 +38,7 @@ _ENTRIES: dict[str, Entry] = {
         mediapipe_home.is_installed,
         proven=True,
         processes=True,
+        models=tuple(mediapipe_home.MODELS),
     ),
     "vitpose": Entry(
         "mjxhuman.encoders.vitpose:ViTPose",
@@ -92,10 +94,15 @@ def make_encoder(name: str, **options: Any) -> Encoder:
       name: key of ``encoder_table()``. options: of its class.
 
     Raises:
-      ValueError: an unknown name. ImportError, NotInstalled: something it needs is not installed.
+      ValueError: an unknown name, or a ``model`` where there is no choice. ImportError, NotInstalled: something it
+        needs is not installed.
     """
     if name not in _ENTRIES:
         raise ValueError(f"encoder: expected one of {', '.join(_ENTRIES)}, found {name!r}")
+    if options.get("model") is None:
+        options.pop("model", None)
+    elif not _ENTRIES[name].models:
+        raise ValueError(f"model: expected none for the encoder {name}, found {options['model']!r}")
     factory = _ENTRIES[name].factory
     if isinstance(factory, str):
         module, _, attribute = factory.partition(":")
@@ -104,10 +111,11 @@ def make_encoder(name: str, **options: Any) -> Encoder:
 
 
 @functools.lru_cache(maxsize=4)
-def shared_encoder(name: str, weights: str | None = None) -> Encoder:
+def shared_encoder(name: str, weights: str | None = None, model: str | None = None) -> Encoder:
     """One encoder for all callers that ask for the same: its processes and weights are loaded once.
 
     Args:
       name: as for ``make_encoder``. weights: folder of its weights, None for encoders that bring their own.
+      model: which of its networks, None for the best that is installed.
     """
-    return make_encoder(name) if weights is None else make_encoder(name, weights=weights)
+    return make_encoder(name, model=model, **({} if weights is None else {"weights": weights}))

@@ -219,7 +219,7 @@ def _recoveries(
     path = Path(path)
     given, film = given_camera(options), kind_of(path) == "video"
     if film:
-        encoder = shared_encoder(options.encoder, options.weights)
+        encoder = shared_encoder(options.encoder, options.weights, options.model)
         encoding = encode_video(path, encoder, given, fps=reading.fps, region=options.region, cache=cache)
     else:
         encoding = read_encoding(path, fps=reading.fps, image_size=given.image_size if given else None)

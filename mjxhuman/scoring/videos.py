@@ -45,6 +45,7 @@ class VideoReward:
     Args:
       encoder: name (``mjxhuman.encoders.encoder_table``), or an encoder.
       weights: folder of the encoder's weights, where it does not bring its own.
+      model: which of the encoder's networks, where there is a choice; None takes the best that is installed.
       reward: "feasibility" or "phymotion", as ``mjxhuman.score``.
       humanoid: the body; None takes the built-in one at each subject's stature.
       ground: how the motion is put on the floor, as ``mjxhuman.load_motion``.
@@ -60,6 +61,7 @@ class VideoReward:
         encoder: str | Encoder = "blazepose",
         *,
         weights: str | None = None,
+        model: str | None = None,
         reward: str = "feasibility",
         humanoid: Humanoid | None = None,
         ground: str = "stance",
@@ -71,7 +73,7 @@ class VideoReward:
         self._workers = min(8, cpu_count()) if workers is None else workers
         if self._workers < 1:
             raise ValueError(f"workers: expected at least 1, found {workers}")
-        self._encoder = _encoder(encoder, weights, self._workers)
+        self._encoder = _encoder(encoder, weights, model, self._workers)
         self._reward, self._humanoid, self._ground, self._channels = reward, humanoid, ground, channels
 
     def __call__(self, videos: Any, fps: float | Sequence[float], prompts: Sequence[str] | None = None) -> Scores:
@@ -153,10 +155,10 @@ def reward(videos: Any, fps: float | Sequence[float], prompts: Sequence[str] | N
     return _shared(**options)(videos, fps, prompts)
 
 
-def _encoder(encoder: str | Encoder, weights: str | None, workers: int) -> Encoder:
+def _encoder(encoder: str | Encoder, weights: str | None, model: str | None, workers: int) -> Encoder:
     if not isinstance(encoder, str):
         return encoder
-    options: dict[str, Any] = {} if weights is None else {"weights": weights}
+    options: dict[str, Any] = {"model": model} | ({} if weights is None else {"weights": weights})
     if encoder in encoder_table() and encoder_table()[encoder].processes:
         options["processes"] = workers
     return make_encoder(encoder, **options)

@@ -56,7 +56,7 @@ def blazepose():
     from mjxhuman.encoders.mediapipe_home import NotInstalled
 
     try:
-        encoder = make_encoder("blazepose")
+        encoder = make_encoder("blazepose", model="full")
     except NotInstalled as error:
         pytest.skip(str(error))
     yield encoder

