@@ -173,29 +173,30 @@ def moved(scene: Scene, x: float) -> Scene:
     return dataclasses.replace(scene, poses=poses_)
 
 
-def level_of(scene: Scene, low: float, high: float, near: float = np.inf) -> np.ndarray:
-    """Places (n, 3) of the first object that face up between two heights and within ``near`` m of the origin.
+def level_of(
+    scene: Scene, low: float, high: float, along: float = np.inf, across: float = np.inf, least: int = 5
+) -> np.ndarray:
+    """Places (n, 3) of the first object that face up between two heights, with |x| and |y| up to limits in m.
 
     Raises:
-        ValueError: there are fewer than ten.
+        ValueError: there are fewer than ``least``.
     """
     thing, pose = scene.objects[0], np.asarray(scene.poses, np.float64)[0]
     points = quaternion.rotate(pose[3:], np.asarray(thing.points, np.float64)) + pose[:3]
     up = quaternion.rotate(pose[3:], np.asarray(thing.normals, np.float64))[:, 2]
-    found = points[(up > 0.9) & (points[:, 2] > low) & (points[:, 2] < high) & (np.hypot(*points.T[:2]) < near)]
-    if len(found) < 10:
+    x, y, z = np.abs(points).T
+    found = points[(up > 0.9) & (z > low) & (z < high) & (x < along) & (y < across)]
+    if len(found) < least:
         raise ValueError(f"{thing.name}: expected a level surface at {low} to {high} m, found none")
     return found
 
 
 def seat_of(scene: Scene) -> tuple[float, float]:
-    """Height in m of the seat where people sit, and the x of its front edge."""
-    level = level_of(scene, 0.3, 0.65)
+    """Height in m of the seat where people sit, and the x of its front edge: armrests are beside the middle."""
+    level = level_of(scene, 0.3, 0.65, across=0.2)
     level = level[np.abs(level[:, 2] - np.median(level[:, 2])) < 0.06]
-    middle = level[np.abs(level[:, 1]) < 0.2]
-    front = float(np.max((middle if len(middle) else level)[:, 0]))
-    under = np.abs(level - [front - BACK, 0, 0])
-    used = level[(under[:, 0] < 0.1) & (under[:, 1] < 0.2)]
+    front = float(level[:, 0].max())
+    used = level[np.abs(level[:, 0] - front + BACK) < 0.1]
     return float(np.median((used if len(used) else level)[:, 2])), front
 
 
@@ -236,7 +237,7 @@ def _on_step(use: str, body: Humanoid, scene: Scene) -> Place:
 
 
 def _lying(use: str, body: Humanoid, scene: Scene) -> Place:
-    height = float(np.median(level_of(scene, 0.3, 1.1, near=0.3)[:, 2]))
+    height = float(np.median(level_of(scene, 0.3, 1.1, along=0.2, across=0.3)[:, 2]))
     return Place(_last(poses.lying(body, height)), np.pi / 2, -LYING)
 
 
