@@ -11,8 +11,9 @@ from jax.flatten_util import ravel_pytree
 
 from mjxhuman.alignment.align import case_of, problem_of
 from mjxhuman.alignment.contacts import PartContact
+from mjxhuman.alignment.look import look
 from mjxhuman.alignment.problem import AlignmentProblem, stack, tiles_of
-from mjxhuman.alignment.solve import STARTS, look, residuals, start_of
+from mjxhuman.alignment.solve import STARTS, residuals, start_of
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Array, Motion
 
@@ -24,7 +25,7 @@ def scene_residuals(motion: Motion, scene: Scene, contacts: Sequence[PartContact
     case = case_of(motion, scene, contacts)
     problem = jax.tree.map(lambda x: x[0], stack([problem_of(case)]))
     part = tuple(tiles_of(case.skin).part.tolist())
-    first = start_of(problem, False, False)
+    first = start_of(problem)
     vector, unravel = ravel_pytree(first)
 
     value, slope = _programs(part, len(vector), unravel)

@@ -13,10 +13,12 @@ from scipy.interpolate import CubicSpline
 
 from mjxhuman.alignment.contacts import PartContact, checked_contacts, find_contacts
 from mjxhuman.alignment.first_order import METHODS as FIRST_ORDER
+from mjxhuman.alignment.legs import legs_of, limbs_of, with_legs
+from mjxhuman.alignment.look import Unknowns
 from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, misplaced, whole_body_depth, worst
 from mjxhuman.alignment.problem import AlignmentProblem, make_problem, stack, tiles_of
 from mjxhuman.alignment.skin import Skin, skin_of
-from mjxhuman.alignment.solve import Unknowns, solve
+from mjxhuman.alignment.solve import solve
 from mjxhuman.math import quaternion
 from mjxhuman.physics.batching import cores
 from mjxhuman.physics.motion import motion_from_qpos
@@ -29,6 +31,8 @@ METHODS = ("ours", *FIRST_ORDER)
 FRAMES = 24
 #: m, a motion that moves less is one pose.
 _STILL = 1e-3
+#: m, what is farther from what one sits on, once one sits, is taken not to touch it.
+_TOUCH = 0.02
 #: Scenes per call of the compiled program.
 _BLOCK = 8
 
@@ -65,7 +69,7 @@ class AlignmentCase(NamedTuple):
 
 def align(
     motion: Motion, scene: Scene, *, method: str = "ours", contacts: Contacts | None = None, seed: int = 0,
-    yaw: bool = False, scale: bool = False,
+    yaw: bool = False, scale: bool = False, legs: bool = False,
 ) -> Alignment:  # fmt: skip
     """The motion and the scene, moved so that the body touches the objects and does not penetrate them.
 
@@ -73,20 +77,25 @@ def align(
       motion: of a body of SMPL's topology. A clip has one pose of each object and a correction of the person in time.
       scene: poses ``(O, 7)``; objects keep their height.
       method: "ours"; "paper" and "smooth", the losses of HSImul3R (arXiv 2603.15612) and a joint form of them.
-      contacts: which part (``skin.PARTS``) touches which object, and when; None: parts nearer than 10 cm.
+      contacts: which part (``skin.PARTS``) touches which object, and when; None: parts nearer than 10 cm. Of what is
+        sat on, other parts than the pelvis touch it only if they are within 2 cm once the pelvis is on it.
       seed: no method draws anything today.
       yaw, scale: let free objects turn about the vertical and change their size, "ours" only.
+      legs: let hips and knees turn, so that feet that are on the ground are on the floor afterwards, "ours" only.
 
     Raises:
       ValueError: a body without parts, a scene without objects, with two of one name or with a batch of poses, numbers
         that are not finite, a contact or method that is not there.
     """
-    return align_many([motion], [scene], method=method, contacts=[contacts], seed=seed, yaw=yaw, scale=scale)[0]
+    return align_many(
+        [motion], [scene], method=method, contacts=[contacts], seed=seed, yaw=yaw, scale=scale, legs=legs
+    )[0]
 
 
 def align_many(
     motions: Sequence[Motion], scenes: Sequence[Scene], *, method: str = "ours",
     contacts: Sequence[Contacts | None] | None = None, seed: int = 0, yaw: bool = False, scale: bool = False,
+    legs: bool = False,
 ) -> list[Alignment]:  # fmt: skip
     """``align`` of many pairs in one compiled program; results do not depend on what else is in the batch.
 
@@ -95,21 +104,40 @@ def align_many(
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
-    if method != "ours" and (yaw or scale):
-        raise ValueError(f"method: expected 'ours' for unknown yaw or scale, found {method!r}")
+    free = tuple(name for name, on in (("yaw", yaw), ("scale", scale), ("legs", legs)) if on)
+    if method != "ours" and free:
+        raise ValueError(f"method: expected 'ours' for unknown {' and '.join(free)}, found {method!r}")
     given = [None] * len(motions) if contacts is None else contacts
     if not len(motions) == len(scenes) == len(given):
         raise ValueError(
             f"expected as many scenes and contacts as motions, found {len(motions)}, {len(scenes)}, {len(given)}"
         )
     cases = [case_of(*each) for each in zip(motions, scenes, given, strict=True)]
-    touching = [case for case in cases if case.contacts]
-    problems = [problem_of(case) for case in touching]
-    if method == "ours":
-        found = iter(_solve(problems, touching, yaw, scale))
-    else:
-        found = iter(FIRST_ORDER[method](problems) if touching else [])
-    return [_finish(case, next(found) if case.contacts else None) for case in cases]
+    first = [_seats_first(case) if own is None else case for case, own in zip(cases, given, strict=True)]
+    solutions = _solve(first, method, free)
+    results = [_finish(case, found) for case, found in zip(first, solutions, strict=True)]
+    again = {}
+    for i, (case, tried) in enumerate(zip(cases, first, strict=True)):
+        if len(tried.contacts) < len(case.contacts):
+            fits = _finish(case, solutions[i]).contacts
+            kept = tuple(fit.contact for fit in fits if fit.contact in tried.contacts or _touches(fit))
+            if len(kept) > len(tried.contacts):
+                again[i] = case._replace(contacts=kept)
+    for i, found in zip(again, _solve(list(again.values()), method, free), strict=True):
+        result = _finish(again[i], found)
+        results[i] = result if result.converged else results[i]
+    return results
+
+
+def _seats_first(case: AlignmentCase) -> AlignmentCase:
+    """A case with those of its contacts that do not follow from who sits on what."""
+    seats = {contact.object for contact in case.contacts if contact.part == "Pelvis"}
+    kept = tuple(c for c in case.contacts if c.part == "Pelvis" or c.object not in seats)
+    return case._replace(contacts=kept)
+
+
+def _touches(fit: ContactFit) -> bool:
+    return fit.opposed and max(fit.gap, fit.depth) <= _TOUCH
 
 
 def case_of(motion: Motion, scene: Scene, contacts: Contacts | None) -> AlignmentCase:
@@ -147,15 +175,30 @@ def _during(contact: PartContact, frames: np.ndarray) -> np.ndarray:
 def problem_of(case: AlignmentCase) -> AlignmentProblem:
     """The arrays of a case."""
     interval = case.motion.dt * (case.frames[1] - case.frames[0] if len(case.frames) > 1 else 1)
-    return make_problem(case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval)
+    limbs, legs = limbs_of(case.motion.humanoid), legs_of(case.motion, case.frames)
+    return make_problem(
+        case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval, limbs, legs
+    )
 
 
-def _solve(
-    problems: Sequence[AlignmentProblem], cases: Sequence[AlignmentCase], yaw: bool, scale: bool
+def _solve(cases: Sequence[AlignmentCase], method: str, free: tuple[str, ...]) -> list[Unknowns | None]:
+    """Unknowns of each case; None where nothing touches."""
+    touching = [i for i, case in enumerate(cases) if case.contacts]
+    problems = [problem_of(cases[i]) for i in touching]
+    if method == "ours" or not touching:
+        found = _least_squares(problems, [cases[i] for i in touching], free)
+    else:
+        found = FIRST_ORDER[method](problems)
+    solutions: list[Unknowns | None] = [None] * len(cases)
+    for i, unknowns in zip(touching, found, strict=True):
+        solutions[i] = unknowns
+    return solutions
+
+
+def _least_squares(
+    problems: Sequence[AlignmentProblem], cases: Sequence[AlignmentCase], free: tuple[str, ...]
 ) -> list[Unknowns]:
     """Unknowns of each problem, on all cores, in groups of one layout."""
-    if not problems:
-        return []
     parts = [tuple(tiles_of(case.skin).part.tolist()) for case in cases]
     results: dict[int, Unknowns] = {}
     for part in sorted(set(parts)):
@@ -165,7 +208,7 @@ def _solve(
         blocks = [np.resize(rows_, size) for rows_ in np.array_split(np.arange(len(rows)), -(-len(rows) // size))]
 
         def run(block: np.ndarray, batch: Any = batch, part: tuple[int, ...] = part) -> Unknowns:
-            found, _ = solve(jax.tree.map(lambda x: x[block], batch), part, yaw, scale)
+            found, _ = solve(jax.tree.map(lambda x: x[block], batch), part, free)
             return {name: np.asarray(x, np.float64) for name, x in found.items()}
 
         first = run(blocks[0])  # compiles
@@ -179,17 +222,21 @@ def _solve(
 
 def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
     count, objects = case.motion.num_frames, len(case.scene.objects)
-    if unknowns is None:
-        shift, moved, scene = np.zeros((count, 3)), np.zeros((objects, 2)), case.scene
-    else:
-        person = unknowns["person"][: len(case.frames)]
-        shift = CubicSpline(case.frames, person)(np.arange(count)) if len(person) > 1 else np.tile(person, (count, 1))
+    shift, moved, scene, angles = np.zeros((count, 3)), np.zeros((objects, 2)), case.scene, None
+    if unknowns is not None:
+        shift = _in_time(case, unknowns["person"])
+        angles = _in_time(case, unknowns["legs"]) if "legs" in unknowns else None
         free = np.array([thing.free for thing in case.scene.objects])
         moved = unknowns["object"][:objects] * free[:, None]
-        scene = _moved_scene(case.scene, {name: x[:objects] for name, x in unknowns.items() if name != "person"}, moved)
-    motion = _moved_motion(case.motion, shift)
-    points = case.points + shift[case.frames, None]
-    fits = tuple(fit_of(c, scene, case.skin, points, case.normals, case.frames) for c in case.contacts)
+        own = {name: x[:objects] for name, x in unknowns.items() if name in ("object", "yaw", "scale")}
+        scene = _moved_scene(case.scene, own, moved)
+    points, normals = case.points + shift[case.frames, None], case.normals
+    if angles is None:
+        motion = _moved_motion(case.motion, shift)
+    else:
+        motion = with_legs(case.motion, shift, angles)
+        points, normals = case.skin.posed(*(np.asarray(x)[case.frames] for x in (motion.body_pos, motion.body_quat)))
+    fits = tuple(fit_of(c, scene, case.skin, points, normals, case.frames) for c in case.contacts)
     depth = max([whole_body_depth(scene, points), *(fit.depth for fit in fits)])
     gap = max([fit.gap for fit in fits], default=float("inf"))
     reason = worst(fits)
@@ -200,6 +247,12 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
     converged = not reason
     unfit = next((f"{thing.name}: {thing.unfit}" for thing in scene.objects if thing.unfit), "") or misplaced(scene)
     return Alignment(motion, scene, depth, gap, fits, converged, converged and not unfit, reason or unfit, shift, moved)
+
+
+def _in_time(case: AlignmentCase, values: np.ndarray) -> np.ndarray:
+    """Values at the frames looked at, and padding after them, in all frames: a cubic spline."""
+    values, count = values[: len(case.frames)], case.motion.num_frames
+    return CubicSpline(case.frames, values)(np.arange(count)) if len(values) > 1 else np.repeat(values, count, 0)
 
 
 def _moved_scene(scene: Scene, unknowns: Unknowns, moved: np.ndarray) -> Scene:

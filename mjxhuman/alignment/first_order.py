@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from mjxhuman.alignment.look import Unknowns, placed
 from mjxhuman.alignment.problem import AlignmentProblem, stack
-from mjxhuman.alignment.solve import Unknowns, placed
 from mjxhuman.types import Array
 
 STEPS, RATE, LAST = 500, 0.01, 1e-4
@@ -91,7 +91,7 @@ def _paper(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
 def _smooth(problem: AlignmentProblem, unknowns: Unknowns) -> Array:
     normal, offset, world = _world(problem, unknowns)
     on = problem.contact_object
-    everything = problem.points + unknowns["person"][:, None, None]
+    everything = jnp.swapaxes(problem.points, 2, 3) + unknowns["person"][:, None, None]
     depth = jnp.maximum(-_height(everything[..., ::_THINNED, :], normal, offset), 0)
     frame = problem.frame.astype(depth.dtype)
     loss = _DEEP * _REST * jnp.sum(jnp.mean(depth, (1, 2)) * frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -10,8 +11,9 @@ import numpy as np
 from flax import struct
 from jaxtyping import Bool, Float, Int
 
-from mjxhuman.alignment.contacts import PartContact
-from mjxhuman.alignment.skin import Skin
+from mjxhuman.alignment.contacts import ENTER, PartContact
+from mjxhuman.alignment.legs import Legs
+from mjxhuman.alignment.skin import FEET, Skin
 from mjxhuman.math import quaternion
 from mjxhuman.scenes.types import Parts, Scene, SceneObject
 from mjxhuman.types import Array
@@ -41,7 +43,11 @@ class AlignmentProblem:
     """One scene and one body. ``T`` frames, ``J`` tiles, ``P`` parts, ``C`` contacts, ``M`` points of
     a patch; ``*b`` is there where problems are stacked."""
 
-    points: Float[Array, "*b T J N 3"]  # m, world: the skin in tiles
+    points: Float[Array, "*b T J 3 N"]  # m, world: the skin in tiles
+    balls: Float[Array, "*b T J 4"]  # m, middle and radius of what holds each tile
+    limb: Int[Array, "*b J"]  # of each tile: ``legs.LIMBS``, 0 for the rest
+    legs: Legs
+    stands: Bool[Array, "*b T 2"]  # feet that are on the ground
     frame: Bool[Array, "*b T"]  # frames that count
     side: Float[Array, "*b T P 3"]  # unit: where the side of a part that carries load faces
     planes: Float[Array, "*b K F 4"]  # of all objects' pieces, in their objects' frames
@@ -54,6 +60,7 @@ class AlignmentProblem:
     active: Bool[Array, "*b T C"]
     contact_object: Int[Array, "*b C"]
     patch: Float[Array, "*b T C M 3"]  # m, world: bearing points of the contact's part
+    patch_limb: Int[Array, "*b C M"]
     partner_points: Float[Array, "*b C R 3"]  # m, object frame
     partner_normals: Float[Array, "*b C R 3"]
     interval: Float[Array, "*b"]  # s between frames
@@ -67,6 +74,7 @@ class Tiles:
     part: np.ndarray  # (J,) int
 
 
+@functools.lru_cache(maxsize=32)
 def tiles_of(skin: Skin) -> Tiles:
     """Tiles of points that lie together, of one part each."""
     index, part = [], []
@@ -115,6 +123,8 @@ def make_problem(
     contacts: Sequence[PartContact],
     frames: np.ndarray,
     interval: float,
+    limbs: np.ndarray,
+    legs: Legs,
 ) -> AlignmentProblem:
     """The problem of one scene, not padded.
 
@@ -125,6 +135,8 @@ def make_problem(
       contacts: at least one.
       frames: ``(T,)`` their numbers in the motion, in which the contacts count time.
       interval: s between them.
+      limbs: ``(B,)`` the limb of each body.
+      legs: at those frames.
     """
     tiles, names = tiles_of(skin), list(scene.names)
     bearing = [(skin.part == p) & skin.bearing for p in range(len(skin.names))]
@@ -141,20 +153,27 @@ def make_problem(
             sat[:, which] = side[:, part]
         on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
         own = np.flatnonzero(bearing[part])
-        patch = points[:, np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)]
+        own = np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)
+        patch = points[:, own]
         first = int(np.argmax(on))
         turn = quaternion.conjugate(poses[which, 3:])
         place = quaternion.rotate(turn, patch[first] - poses[which, :3])
         up = quaternion.rotate(turn, np.array([0.0, 0.0, 1.0])) if contact.part == "Pelvis" else None
         partners = _partners(scene.objects[which], place, quaternion.rotate(turn, side[first, part]), up)
-        rows.append((on, which, patch, *partners))
-    active, objects, patches, partner_points, partner_normals = zip(*rows, strict=True)
+        rows.append((on, which, patch, limbs[skin.body[own]], *partners))
+    active, objects, patches, patch_limbs, partner_points, partner_normals = zip(*rows, strict=True)
     samples = np.stack([_evenly(np.asarray(thing.points), _OWN_SAMPLES) for thing in scene.objects])
+    tiled = points[:, tiles.index]  # (T, J, N, 3)
+    middle = 0.5 * (tiled.min(2) + tiled.max(2))
+    radius = np.linalg.norm(tiled - middle[:, :, None], axis=-1).max((0, 2))  # of all frames: rounding may differ
+    balls = np.concatenate([middle, np.broadcast_to(radius[:, None], (*middle.shape[:2], 1))], -1)
     return AlignmentProblem(
-        points=points[:, tiles.index], frame=np.ones(len(points), bool), side=side, planes=np.concatenate(pieces),
+        points=np.swapaxes(tiled, 2, 3), balls=balls, limb=limbs[skin.body[tiles.index[:, 0]]], legs=legs,
+        stands=_standing(skin, points), frame=np.ones(len(points), bool), side=side, planes=np.concatenate(pieces),
         piece_object=np.repeat(np.arange(len(pieces)), [len(p) for p in pieces]), poses=poses,
         free=np.array([thing.free for thing in scene.objects]), held=held, sat=sat, samples=samples,
         active=np.stack(active, 1), contact_object=np.array(objects), patch=np.stack(patches, 1),
+        patch_limb=np.stack(patch_limbs),
         partner_points=np.stack(partner_points), partner_normals=np.stack(partner_normals),
         interval=np.float64(interval),
     )  # fmt: skip
@@ -193,14 +212,23 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
     away = np.concatenate([problem.samples, np.full((o - len(problem.samples), *problem.samples.shape[1:]), 1e3)])
     return dataclasses.replace(
         problem,
-        points=more(problem.points, 0, t), frame=more(problem.frame, 0, t, False), side=more(problem.side, 0, t),
+        points=more(problem.points, 0, t), balls=more(problem.balls, 0, t), stands=more(problem.stands, 0, t, False),
+        legs=jax.tree.map(lambda x: more(x, 0, t), problem.legs), frame=more(problem.frame, 0, t, False),
+        side=more(problem.side, 0, t),
         planes=more(problem.planes, 0, k), piece_object=more(problem.piece_object, 0, k),
         poses=more(problem.poses, 0, o), free=more(problem.free, 0, o, False),
         held=more(problem.held, 1, o), sat=more(more(problem.sat, 1, o), 0, t), samples=away,
         active=more(more(problem.active, 1, c, False), 0, t, False), contact_object=more(problem.contact_object, 0, c),
-        patch=more(more(problem.patch, 1, c), 0, t),
+        patch=more(more(problem.patch, 1, c), 0, t), patch_limb=more(problem.patch_limb, 0, c),
         partner_points=more(problem.partner_points, 0, c), partner_normals=more(problem.partner_normals, 0, c),
     )  # fmt: skip
+
+
+def _standing(skin: Skin, points: np.ndarray) -> np.ndarray:
+    """Feet ``(T, 2)`` that are on the ground: no more than ``ENTER`` over the lowest that a foot comes to."""
+    feet = [skin.part == skin.names.index(name) for name in FEET]
+    low = np.stack([points[:, own, 2].min(1) for own in feet], 1)
+    return low < low.min() + ENTER
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

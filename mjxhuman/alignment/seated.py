@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mjxhuman.alignment.skin import skin_of
+from mjxhuman.alignment.skin import FEET, skin_of
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.retarget.direct import qpos_from_smpl
@@ -46,7 +46,7 @@ def seated(
       ValueError: not of SMPL topology.
     """
     skin = skin_of(humanoid)
-    feet = np.isin(skin.part, [skin.names.index(name) for name in ("L_Foot", "R_Foot")])
+    feet = np.isin(skin.part, [skin.names.index(name) for name in FEET])
     sitting = skin.part == skin.names.index("Pelvis")
     thighs = np.isin(skin.part, [skin.names.index(name) for name in ("L_Thigh", "R_Thigh")])
 

@@ -22,6 +22,8 @@ PARTS = {
     "L_Arm": ("L_Shoulder",), "R_Arm": ("R_Shoulder",), "L_Forearm": ("L_Elbow",), "R_Forearm": ("R_Elbow",),
     "L_Hand": ("L_Wrist", "L_Hand"), "R_Hand": ("R_Wrist", "R_Hand"),
 }  # fmt: skip
+#: Those that stand.
+FEET = ("L_Foot", "R_Foot")
 
 #: The side of a part that carries load, in SMPL's rest pose (x left, y up, z forward; arms out, palms down): people sit
 #: on the back and under side of the pelvis and the back of the thighs, lean on their back, stand on soles.

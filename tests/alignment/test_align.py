@@ -6,7 +6,7 @@ from box_chair import SEAT, chair, scene_of
 
 import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
-from mjxhuman.alignment.align import _finish, case_of, problem_of
+from mjxhuman.alignment.align import _finish, _seats_first, _touches, case_of, problem_of
 from mjxhuman.alignment.contacts import find_contacts
 from mjxhuman.alignment.problem import stack, tiles_of
 from mjxhuman.alignment.solve import solve
@@ -78,6 +78,18 @@ def test_furniture_that_does_not_stand_for_its_mesh_or_stands_in_the_floor_is_no
     found = _finish(case_of(moved(person, 0.02, 0, -low), scene, ON), None)
     assert found.converged and not found.valid
     assert found.reason == (f"chair: {flaw}" if flaw else "chair: expected it on the floor, found it 0.200 m under it")
+
+
+def test_who_sits_comes_to_the_seat_first_and_touches_what_is_near_there(person):
+    """What else of the chair was near at the start does not pull, what is on other things does."""
+    table = chair("table", [box_corners([0.3, 0.3, 0.02], [0, 0, 0.7])])
+    pairs = [("Pelvis", "chair"), ("Back", "chair"), ("L_Thigh", "chair"), ("L_Hand", "table")]
+    case = case_of(moved(person, 0.02, 0, 0), scene_of(chair(), table, at=[(-0.03, 0), (0.5, 0)]), pairs)
+    first = _seats_first(case)
+    assert [c.part for c in first.contacts] == ["Pelvis", "L_Hand"]
+    assert [f.contact.part for f in _finish(case, None).contacts if _touches(f)][:3] == ["Pelvis", "L_Thigh"]
+    without = case._replace(contacts=case.contacts[1:])
+    assert _seats_first(without).contacts == without.contacts
 
 
 def test_a_motion_that_is_not_finite_is_refused(person):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mjxhuman.alignment.first_order import _paper
+from mjxhuman.alignment.legs import Legs
 from mjxhuman.alignment.problem import AlignmentProblem
 from mjxhuman.scenes.convex import box_corners, faces_of
 
@@ -21,7 +22,9 @@ def problem(patch: np.ndarray) -> AlignmentProblem:
     planes = faces_of(box_corners(HALF))
     near = np.zeros((1, 1, 3))
     return AlignmentProblem(
-        points=patch[None, None], frame=np.ones(1, bool), side=near, planes=planes[None],
+        points=patch.T[None, None], balls=np.zeros((1, 1, 4)), limb=np.zeros(1, int), stands=np.ones((1, 2), bool),
+        legs=Legs(np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 4, 4))), patch_limb=np.zeros((1, len(patch)), int),
+        frame=np.ones(1, bool), side=near, planes=planes[None],
         piece_object=np.zeros(1, int), poses=np.array([[*PLACE, 1.0, 0, 0, 0]]), free=np.ones(1, bool),
         held=np.ones((1, 1), bool), sat=near, samples=samples[None], active=np.ones((1, 1), bool),
         contact_object=np.zeros(1, int), patch=patch[None, None], partner_points=near, partner_normals=near,

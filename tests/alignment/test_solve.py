@@ -9,7 +9,8 @@ from box_chair import SEAT, chair, scene_of
 import mjxhuman
 from mjxhuman.alignment import seated
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
-from mjxhuman.alignment.solve import DRIFT, OBJECT, PERSON, SLACK, SLIDE, Pushes, _contacts, placed, residuals, start_of
+from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, placed
+from mjxhuman.alignment.solve import DRIFT, OBJECT, PERSON, SLIDE, residuals, start_of
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
@@ -47,11 +48,13 @@ def test_residuals_weigh_what_their_units_say(problem):
     def cost(change):
         """Of what is moved, where nothing is pushed; partners as at the start."""
         given = jax.tree.map(jnp.asarray, problem)
-        zero = start_of(given, yaw=False, scale=False)
+        zero = start_of(given)
         none = jnp.zeros(given.points.shape[:2])
-        touch = _contacts(given, *placed(given, zero), zero["person"])
+        touch = _contacts(given, limbs(given, zero), *placed(given, zero))
         face, owner = jnp.zeros((*none.shape, 4)), none.astype(int)
-        pushes = Pushes(deep=given.points[:, :, 0], face=face, owner=owner, inside=none, low=none, **touch)
+        point = given.points[..., 0]
+        high = point.at[..., 2].set(1.0)  # over the floor
+        pushes = Pushes(deep=point, face=face, owner=owner, inside=none, low=high, **touch)
         return jnp.sum(jnp.square(residuals(given, pushes, jax.tree.map(jnp.add, zero, change))))
 
     with jax.enable_x64(True):
