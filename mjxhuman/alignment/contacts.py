@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
+from mjxhuman.alignment.near import distances
 from mjxhuman.alignment.skin import Skin
-from mjxhuman.scenes.sdf import by_object
 from mjxhuman.scenes.types import Scene
 
 #: m, distance at which a contact begins, and at which it ends.
@@ -56,16 +55,18 @@ def find_contacts(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndar
     Only the side of a part that carries load counts, and what faces it: feet beside a chair's legs do not stand on it.
     """
     bearing = np.flatnonzero(skin.bearing)
-    with jax.enable_x64(False):
-        measured = by_object(scene, np.asarray(points[:, bearing], np.float32))  # (T, O, M)
-    distances, outward = (np.asarray(x) for x in measured)
+    measured = [
+        distances(thing, pose, points[:, bearing], single=True)
+        for thing, pose in zip(scene.objects, scene.poses, strict=True)
+    ]
+    apart, outward = (np.stack(x, 1) for x in zip(*measured, strict=True))  # (T, O, M)
     found = []
     for part, name in enumerate(skin.names):
         own = skin.part[bearing] == part
         side = normals[:, bearing[own]].mean(1)
         side /= np.linalg.norm(side, axis=-1, keepdims=True)
         facing = np.einsum("tomi,ti->tom", outward[..., own, :], side) < _FACING
-        distance = np.where(facing | (distances[..., own] < 0), distances[..., own], np.inf)
+        distance = np.where(facing | (apart[..., own] < 0), apart[..., own], np.inf)
         for which, near in enumerate(distance.min(-1).T):
             found += [PartContact(name, scene.names[which], a, b) for a, b in _spans(near)]
     return tuple(found)

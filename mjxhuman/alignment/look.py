@@ -116,18 +116,17 @@ def _deepest(
                 x = x + move[0][:, None]
             else:
                 x = jnp.einsum("wij,wjn->win", turn[limb], x) + move[limb][..., None]
-            # face by face, so that nothing of faces times points is ever stored
-            heights = [n[f, 0] * x[:, 0] + n[f, 1] * x[:, 1] + n[f, 2] * x[:, 2] - d[f] for f in range(faces)]
-            apart = jnp.stack([jnp.min(height) for height in heights])
+            x = jnp.moveaxis(x, (1, 2), (0, 1))  # (3, N, W)
+            height = n[:, 0, None, None] * x[0] + n[:, 1, None, None] * x[1] + n[:, 2, None, None] * x[2]
+            height = height - d[:, None, None]  # (F, N, W)
+            apart = jnp.min(_least(height), -1)
             wrong = (problem.held[p, which] & (n @ side[p] > _WRONG)) | (n @ sat[which] > _WRONG)
             face = jnp.argmax(jnp.where(wrong, -jnp.inf, apart))
             bounds = n @ n[face] >= _BEHIND
-            beyond = functools.reduce(
-                jnp.maximum, [jnp.where(bounds[f], height, -jnp.inf) for f, height in enumerate(heights)]
-            )
-            chosen = n[face, 0] * x[:, 0] + n[face, 1] * x[:, 1] + n[face, 2] * x[:, 2] - d[face]
-            depth = jnp.where(beyond < 0, -chosen, 0)  # (W, N)
-            new = jnp.max(depth, -1), jnp.argmax(depth, -1), k, face
+            beyond = jnp.max(jnp.where(bounds[:, None, None], height, -jnp.inf), 0)
+            depth = jnp.where(beyond < 0, -height[face], 0)  # (N, W)
+            most = jnp.max(depth, 0)
+            new = most, jnp.min(jnp.where(depth == most, jnp.arange(len(depth))[:, None], len(depth)), 0), k, face
             more = new[0] > best[0][p]
             best = [old.at[p].set(jnp.where(more, x, old[p])) for old, x in zip(best, new, strict=True)]
             return left.at[at].set(False), *best
@@ -143,6 +142,14 @@ def _deepest(
     )
 
 
+def _least(x: Array) -> Array:
+    """Minimum over the second axis of ``(F, N, W)`` by halves, which a processor does many at a time."""
+    while x.shape[1] > 1:
+        half = x.shape[1] // 2
+        x = jnp.concatenate([jnp.minimum(x[:, :half], x[:, half : 2 * half]), x[:, 2 * half :]], 1)
+    return x[:, 0]
+
+
 def _contacts(problem: AlignmentProblem, body: Placement, place: Array, turn: Array, size: Array) -> dict[str, Array]:
     on = problem.contact_object
     local = turn[on], place[on], size[on]
@@ -153,21 +160,12 @@ def _contacts(problem: AlignmentProblem, body: Placement, place: Array, turn: Ar
         return jnp.einsum("cji,tc...j->tc...i", local[0], apart)
 
     patch = into(body.points(problem.patch, problem.patch_limb))  # (T, C, M, 3)
-    middle = jnp.mean(patch, 2)
     up = problem.partner_normals  # (C, S, 3)
-    apart = patch[..., None, :] - problem.partner_points[:, None]  # (T, C, M, S, 3)
-    along = jnp.sum(apart * up[:, None], -1)
-    across = jnp.sum(apart * apart, -1) - along**2
-    sample = jnp.argmin(across, -1)
-    gap = jnp.take_along_axis(along, sample[..., None], -1)[..., 0]
-    aside = jnp.take_along_axis(across, sample[..., None], -1)[..., 0]
-    over = aside < (2 * SLACK) ** 2
-    gap = jnp.where(over | ~jnp.any(over, -1, keepdims=True), gap, jnp.inf)
+    across, along, sample = _below(jnp.concatenate([patch, jnp.mean(patch, 2, keepdims=True)], 2), problem)
+    over = across[..., :-1] < (2 * SLACK) ** 2
+    gap = jnp.where(over | ~jnp.any(over, -1, keepdims=True), along[..., :-1], jnp.inf)
     deepest = jnp.argmin(gap, -1)[..., None]  # (T, C, 1)
-    below = jnp.take_along_axis(sample, deepest, -1)
-    apart = middle[:, :, None] - problem.partner_points
-    square = jnp.sum(apart**2, -1) - jnp.sum(apart * up, -1) ** 2
-    nearest = jnp.argmin(square, -1)[..., None]
+    below, nearest = jnp.take_along_axis(sample, deepest, -1), sample[..., -1:]
     pick = lambda table, index: jnp.take_along_axis(table[None], index[..., None], 2)[:, :, 0]  # noqa: E731
     return {
         "touch": jnp.take_along_axis(problem.patch, deepest[..., None], 2)[:, :, 0],
@@ -175,3 +173,23 @@ def _contacts(problem: AlignmentProblem, body: Placement, place: Array, turn: Ar
         "ground": pick(problem.partner_points, below), "up": pick(up, below),
         "seat": pick(problem.partner_points, nearest),
     }  # fmt: skip
+
+
+def _below(points: Array, problem: AlignmentProblem) -> tuple[Array, Array, Array]:
+    """For points ``(T, C, M, 3)`` in their objects' frames the sample with the nearest normal: the square of their
+    distance to that line, how far along it they are, m, and which it is."""
+    x = [points[..., i] for i in range(3)]
+
+    def sample(best: Any, one: Any) -> tuple[Any, None]:
+        place, up, index = one  # (C, 3), (C, 3): one by one, so that all points are a vector
+        apart = [x[i] - place[:, i, None] for i in range(3)]
+        along = apart[0] * up[:, 0, None] + apart[1] * up[:, 1, None] + apart[2] * up[:, 2, None]
+        across = apart[0] * apart[0] + apart[1] * apart[1] + apart[2] * apart[2] - along * along
+        less = across < best[0]
+        new = across, along, jnp.broadcast_to(index, across.shape)
+        return tuple(jnp.where(less, u, v) for u, v in zip(new, best, strict=True)), None
+
+    start = jnp.full_like(x[0], jnp.inf), jnp.zeros_like(x[0]), jnp.zeros(x[0].shape, jnp.int32)
+    tables = [jnp.swapaxes(table, 0, 1) for table in (problem.partner_points, problem.partner_normals)]
+    found, _ = jax.lax.scan(sample, start, (*tables, jnp.arange(len(tables[0]), dtype=jnp.int32)), unroll=8)
+    return found  # type: ignore[return-value]

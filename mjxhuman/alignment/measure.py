@@ -9,15 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.alignment.contacts import PartContact
+from mjxhuman.alignment.near import depth, distances
 from mjxhuman.alignment.skin import Skin
 from mjxhuman.math import quaternion
-from mjxhuman.scenes.sdf import by_object
-from mjxhuman.scenes.surface import measure
+from mjxhuman.scenes.surface import Plane, measure
 from mjxhuman.scenes.types import Scene
 
 #: m, largest gap and depth of a contact that holds.
@@ -48,7 +46,7 @@ class ContactFit:
 
 def whole_body_depth(scene: Scene, points: np.ndarray) -> float:
     """Depth in m of the deepest of points ``(T, N, 3)`` in the nearest side of any object; 0 where none is inside."""
-    return max(0.0, -float(_distances(scene, points)[0].min()))
+    return max(depth(thing, pose, points) for thing, pose in zip(scene.objects, scene.poses, strict=True))
 
 
 def fit_of(
@@ -61,27 +59,21 @@ def fit_of(
     points, normals = points[on][:, part], normals[on][:, part]
     side = normals[:, bearing].mean(1)
     side /= np.linalg.norm(side, axis=-1, keepdims=True)
-    distance, out = (x[:, which] for x in _distances(scene, points[:, bearing]))
+    distance, out = distances(scene.objects[which], scene.poses[which], points[:, bearing])
     nearest = distance.argmin(1)
     facing = np.einsum("ti,ti->t", out[np.arange(len(out)), nearest], side)
-    depth, under = [], []
+    along, under = [], []
     for x, u in zip(points, side, strict=True):
         lines = np.concatenate([x[bearing], x[bearing].mean(0)[None]])
         enter, leave = _crossings(scene, which, lines, -u)  # (L, K), m along -u
         extent = (x @ -u).max() - lines @ -u
         hit = (enter < leave) & (leave > 0) & (leave < extent[:, None])
-        depth.append(np.where(hit, leave, 0.0)[:-1].max())
+        along.append(np.where(hit, leave, 0.0)[:-1].max())
         under.append(((enter[-1] < leave[-1]) & (np.abs(leave[-1]) < _UNDER)).any())
     return ContactFit(
-        contact, max(0.0, float(distance.min(1).max())), float(max(depth)), bool((facing < _OPPOSED).all()),
+        contact, max(0.0, float(distance.min(1).max())), float(max(along)), bool((facing < _OPPOSED).all()),
         bool(np.all(under)),
     )  # fmt: skip
-
-
-def _distances(scene: Scene, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with jax.enable_x64(True):
-        distance, normal = by_object(scene, jnp.asarray(points, jnp.float64))
-        return np.asarray(distance), np.asarray(normal)
 
 
 def _crossings(scene: Scene, which: int, lines: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,16 +94,18 @@ def _crossings(scene: Scene, which: int, lines: np.ndarray, way: np.ndarray) -> 
 
 def misplaced(scene: Scene) -> str:
     """Which object is under the floor or in another, by its samples; "" if none is."""
+    level = isinstance(scene.floor, Plane) and scene.floor.point is None and scene.floor.normal is None
+    floor = None if level else scene.floor  # None: the same on the host
     for i, thing in enumerate(scene.objects):
         pose = np.asarray(scene.poses, np.float64)[i]
         points = quaternion.rotate(pose[3:], np.asarray(thing.points, np.float64)) + pose[:3]
-        low = -float(measure(scene.floor, points).distance.min())
+        low = -float(measure(floor, points).distance.min())
         if low > _MISPLACED:
             return f"{thing.name}: expected it on the floor, found it {low:.3f} m under it"
-        deep = -_distances(scene, points)[0].min(-1)
-        deep[i] = 0
-        if deep.max() > _MISPLACED:
-            return f"{thing.name}: expected it beside {scene.names[deep.argmax()]}, found it {deep.max():.3f} m in it"
+        for k, other in enumerate(scene.objects):
+            deep = depth(other, scene.poses[k], points) if k != i else 0.0
+            if deep > _MISPLACED:
+                return f"{thing.name}: expected it beside {other.name}, found it {deep:.3f} m in it"
     return ""
 
 

@@ -259,18 +259,20 @@ def _partners(
     low, high = ((corners - middle) @ across.T).min(0), ((corners - middle) @ across.T).max(0)
     axes = [np.arange(max(low[i], -_REACH), min(high[i], _REACH) + _GRID, _GRID) for i in (0, 1)]
     flat = np.stack(np.meshgrid(*axes, indexing="ij"), -1)  # (X, Y, 2) m
-    start = middle + flat @ across + ((corners - middle) @ side).min() * side
-    slope = planes[..., :3] @ side
-    room = planes[..., 3] - np.einsum("kfi,xyi->xykf", planes[..., :3], start)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = room / slope
-    entries = np.where(slope < -1e-9, at, -np.inf)
-    leave = np.where(slope > 1e-9, at, np.inf).min(-1)
-    missed = ((np.abs(slope) <= 1e-9) & (room < 0)).any(-1) | (entries.max(-1) >= leave)
-    enter = np.where(missed, np.inf, entries.max(-1))  # (X, Y, K)
-    piece = enter.argmin(-1)
-    face = np.take_along_axis(entries.argmax(-1), piece[..., None], -1)[..., 0]
-    normal, level = planes[piece, face, :3], enter.min(-1)
+    low_side = ((corners - middle) @ side).min()
+    start = middle + flat @ across + low_side * side
+    level, normal = np.full(flat.shape[:2], np.inf), np.zeros((*flat.shape[:2], 3))
+    for faces in planes:  # what a line meets first, piece by piece
+        slope = faces[:, :3] @ side
+        room = (faces[:, 3] - faces[:, :3] @ (middle + low_side * side))[:, None, None]
+        aside = faces[:, :3] @ across.T
+        room = room - aside[:, 0, None, None] * axes[0][:, None] - aside[:, 1, None, None] * axes[1]
+        front, back = slope < -1e-9, slope > 1e-9
+        enter = room[front] / slope[front, None, None]
+        leave = (room[back] / slope[back, None, None]).min(0)
+        face, first = enter.argmax(0), enter.max(0)
+        met = (first < leave) & (first < level) & (room[~front & ~back] >= 0).all(0)
+        level[met], normal[met] = first[met], faces[front, :3][face[met]]
     facing = np.isfinite(level) & (normal @ side < OPPOSED)
     if up is not None:
         facing &= normal @ up > _LEVEL
@@ -278,7 +280,8 @@ def _partners(
         raise ValueError(f"contacts: {thing.name}: expected a surface that faces the part, found none")
     places = start + np.where(facing, level, 0.0)[..., None] * side
     disc = min(_DISC, float(np.sqrt(((patch - middle) ** 2).sum(1).mean())))
-    share, wide = (_level_around(places, normal, facing, radius) for radius in (disc, _WIDER * disc))
+    rise = np.where(facing, level, 0.0), normal @ side, [normal @ way for way in across]
+    share, wide = (_level_around(rise, facing, radius) for radius in (disc, _WIDER * disc))
     fit = facing & (share >= min(_FULL, share[facing].max()))
     fit &= wide >= _MOST * wide[fit].max()
     points, normals, away = places[fit], normal[fit], np.linalg.norm(flat, axis=-1)[fit]
@@ -287,15 +290,22 @@ def _partners(
     return points[chosen], normals[chosen]
 
 
-def _level_around(places: np.ndarray, normals: np.ndarray, there: np.ndarray, disc: float) -> np.ndarray:
-    """Share of the disc of a radius in m around each node ``(X, Y)`` of a grid that is level with it."""
+def _level_around(rise: tuple[np.ndarray, np.ndarray, list[np.ndarray]], there: np.ndarray, disc: float) -> np.ndarray:
+    """Share of the disc of a radius in m around each node ``(X, Y)`` of a grid that is level with it.
+
+    Args:
+      rise: how far along the side the surface is at each node, m, and the components of its normal along the side and
+        across it.
+    """
+    level, along, across = rise
     steps = int(disc / _GRID)
     reach = range(-steps, steps + 1)
     x, y = there.shape
-    wide, exists = np.pad(places, ((steps, steps), (steps, steps), (0, 0))), np.pad(there, steps)
-    level = []
+    wide, exists = np.pad(level, steps), np.pad(there, steps)
+    flat, count = np.zeros((x, y)), 0
     for i, j in ((i, j) for i in reach for j in reach if np.hypot(i, j) * _GRID <= disc):
         rows, columns = slice(steps + i, steps + i + x), slice(steps + j, steps + j + y)
-        above = np.einsum("xyi,xyi->xy", wide[rows, columns] - places, normals)
-        level.append(exists[rows, columns] & (np.abs(above) < _FLAT))
-    return np.mean(level, 0)
+        above = (wide[rows, columns] - level) * along + _GRID * (i * across[0] + j * across[1])
+        flat += exists[rows, columns] & (np.abs(above) < _FLAT)
+        count += 1
+    return flat / count
