@@ -19,12 +19,13 @@ from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, misplaced,
 from mjxhuman.alignment.problem import AlignmentProblem, make_problem, stack, tiles_of
 from mjxhuman.alignment.skin import Skin, skin_of
 from mjxhuman.alignment.solve import solve
+from mjxhuman.alignment.views import views_of
 from mjxhuman.math import quaternion
 from mjxhuman.physics.batching import cores
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scenes.sdf import check_poses
 from mjxhuman.scenes.types import Scene
-from mjxhuman.types import Motion
+from mjxhuman.types import Camera, Motion
 
 METHODS = ("ours", *FIRST_ORDER)
 #: Frames of a motion that are looked at; between them the correction is a spline.
@@ -65,11 +66,12 @@ class AlignmentCase(NamedTuple):
     points: np.ndarray
     normals: np.ndarray
     contacts: tuple[PartContact, ...]
+    camera: Camera | None = None
 
 
 def align(
     motion: Motion, scene: Scene, *, method: str = "ours", contacts: Contacts | None = None, seed: int = 0,
-    yaw: bool = False, scale: bool = False, legs: bool = False,
+    yaw: bool = False, scale: bool = False, legs: bool = False, camera: Camera | None = None,
 ) -> Alignment:  # fmt: skip
     """The motion and the scene, moved so that the body touches the objects and does not penetrate them.
 
@@ -82,20 +84,30 @@ def align(
       seed: no method draws anything today.
       yaw, scale: let free objects turn about the vertical and change their size, "ours" only.
       legs: let hips and knees turn, so that feet that are on the ground are on the floor afterwards, "ours" only.
+      camera: one or several, of one frame or the motion's, in which the motion is where it was seen: the person then
+        moves along the lines of sight rather than across, "ours" only.
 
     Raises:
       ValueError: a body without parts, a scene without objects, with two of one name or with a batch of poses, numbers
-        that are not finite, a contact or method that is not there.
+        that are not finite, a contact or method that is not there, a camera of another number of frames.
     """
     return align_many(
-        [motion], [scene], method=method, contacts=[contacts], seed=seed, yaw=yaw, scale=scale, legs=legs
+        [motion],
+        [scene],
+        method=method,
+        contacts=[contacts],
+        seed=seed,
+        yaw=yaw,
+        scale=scale,
+        legs=legs,
+        cameras=[camera],
     )[0]
 
 
 def align_many(
     motions: Sequence[Motion], scenes: Sequence[Scene], *, method: str = "ours",
     contacts: Sequence[Contacts | None] | None = None, seed: int = 0, yaw: bool = False, scale: bool = False,
-    legs: bool = False,
+    legs: bool = False, cameras: Sequence[Camera | None] | None = None,
 ) -> list[Alignment]:  # fmt: skip
     """``align`` of many pairs in one compiled program; results do not depend on what else is in the batch.
 
@@ -105,14 +117,18 @@ def align_many(
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
     free = tuple(name for name, on in (("yaw", yaw), ("scale", scale), ("legs", legs)) if on)
-    if method != "ours" and free:
-        raise ValueError(f"method: expected 'ours' for unknown {' and '.join(free)}, found {method!r}")
     given = [None] * len(motions) if contacts is None else contacts
-    if not len(motions) == len(scenes) == len(given):
-        raise ValueError(
-            f"expected as many scenes and contacts as motions, found {len(motions)}, {len(scenes)}, {len(given)}"
-        )
-    cases = [case_of(*each) for each in zip(motions, scenes, given, strict=True)]
+    seen = [None] * len(motions) if cameras is None else cameras
+    known = [*free, *(["a camera"] if any(camera is not None for camera in seen) else [])]
+    if method != "ours" and known:
+        raise ValueError(f"method: expected 'ours' for {' and '.join(known)}, found {method!r}")
+    if not len(motions) == len(scenes) == len(given) == len(seen):
+        counts = f"{len(motions)}, {len(scenes)}, {len(given)}, {len(seen)}"
+        raise ValueError(f"expected as many scenes, contacts and cameras as motions, found {counts}")
+    cases = [
+        case_of(motion, scene, own)._replace(camera=camera)
+        for motion, scene, own, camera in zip(motions, scenes, given, seen, strict=True)
+    ]
     first = [_seats_first(case) if own is None else case for case, own in zip(cases, given, strict=True)]
     solutions = _solve(first, method, free)
     results = [_finish(case, found) for case, found in zip(first, solutions, strict=True)]
@@ -176,8 +192,9 @@ def problem_of(case: AlignmentCase) -> AlignmentProblem:
     """The arrays of a case."""
     interval = case.motion.dt * (case.frames[1] - case.frames[0] if len(case.frames) > 1 else 1)
     limbs, legs = limbs_of(case.motion.humanoid), legs_of(case.motion, case.frames)
+    views = views_of(case.motion, case.frames, case.camera)
     return make_problem(
-        case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval, limbs, legs
+        case.scene, case.skin, case.points, case.normals, case.contacts, case.frames, interval, limbs, legs, views
     )
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from mjxhuman.alignment.contacts import ENTER, PartContact
 from mjxhuman.alignment.legs import Legs
 from mjxhuman.alignment.skin import FEET, Skin
+from mjxhuman.alignment.views import Views
 from mjxhuman.math import quaternion
 from mjxhuman.scenes.types import Parts, Scene, SceneObject
 from mjxhuman.types import Array
@@ -47,6 +48,7 @@ class AlignmentProblem:
     balls: Float[Array, "*b T J 4"]  # m, middle and radius of what holds each tile
     limb: Int[Array, "*b J"]  # of each tile: ``legs.LIMBS``, 0 for the rest
     legs: Legs
+    views: Views
     stands: Bool[Array, "*b T 2"]  # feet that are on the ground
     frame: Bool[Array, "*b T"]  # frames that count
     side: Float[Array, "*b T P 3"]  # unit: where the side of a part that carries load faces
@@ -125,6 +127,7 @@ def make_problem(
     interval: float,
     limbs: np.ndarray,
     legs: Legs,
+    views: Views,
 ) -> AlignmentProblem:
     """The problem of one scene, not padded.
 
@@ -136,7 +139,7 @@ def make_problem(
       frames: ``(T,)`` their numbers in the motion, in which the contacts count time.
       interval: s between them.
       limbs: ``(B,)`` the limb of each body.
-      legs: at those frames.
+      legs, views: at those frames.
     """
     tiles, names = tiles_of(skin), list(scene.names)
     bearing = [(skin.part == p) & skin.bearing for p in range(len(skin.names))]
@@ -168,7 +171,7 @@ def make_problem(
     radius = np.linalg.norm(tiled - middle[:, :, None], axis=-1).max((0, 2))  # of all frames: rounding may differ
     balls = np.concatenate([middle, np.broadcast_to(radius[:, None], (*middle.shape[:2], 1))], -1)
     return AlignmentProblem(
-        points=np.swapaxes(tiled, 2, 3), balls=balls, limb=limbs[skin.body[tiles.index[:, 0]]], legs=legs,
+        points=np.swapaxes(tiled, 2, 3), balls=balls, limb=limbs[skin.body[tiles.index[:, 0]]], legs=legs, views=views,
         stands=_standing(skin, points), frame=np.ones(len(points), bool), side=side, planes=np.concatenate(pieces),
         piece_object=np.repeat(np.arange(len(pieces)), [len(p) for p in pieces]), poses=poses,
         free=np.array([thing.free for thing in scene.objects]), held=held, sat=sat, samples=samples,
@@ -179,14 +182,17 @@ def make_problem(
     )  # fmt: skip
 
 
-#: Sizes that arrays are padded to: frames, objects, contacts, pieces.
-_SIZES = {"T": (1, 8, 24), "O": (1, 2, 4, 8), "C": (1, 2, 4, 8, 16), "K": (4, 6, 8, 12, 16, 24, 32, 48, 64)}
+#: Sizes that arrays are padded to: frames, objects, contacts, pieces, cameras.
+_SIZES = {
+    "T": (1, 8, 24), "O": (1, 2, 4, 8), "C": (1, 2, 4, 8, 16), "K": (4, 6, 8, 12, 16, 24, 32, 48, 64), "V": (0, 1, 2, 4)
+}  # fmt: skip
 
 
 def stack(problems: Sequence[AlignmentProblem]) -> AlignmentProblem:
     """Problems with one leading axis, float32, padded to one layout; what is added changes no solution."""
     shapes = {"T": (0, "points"), "O": (0, "poses"), "C": (0, "contact_object"), "K": (0, "planes")}
-    size = {}
+    most = max(problem.views.weight.shape[1] for problem in problems)
+    size = {"V": next((n for n in _SIZES["V"] if n >= most), most)}
     for axis, (i, name) in shapes.items():
         most = max(np.shape(getattr(problem, name))[i] for problem in problems)
         size[axis] = next((n for n in _SIZES[axis] if n >= most), most)
@@ -208,12 +214,19 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
         extra = np.take(x, np.zeros(count - x.shape[axis], int), axis)
         return np.concatenate([x, extra if keep else np.zeros_like(extra)], axis)
 
-    t, o, c, k = (size[axis] for axis in "TOCK")
+    t, o, c, k, v = (size[axis] for axis in "TOCKV")
+    views = problem.views
+    seen = [
+        np.concatenate([x, np.zeros((len(x), v - x.shape[1], *x.shape[2:]))], 1)
+        for x in (views.rows, views.uv, views.weight)
+    ]
+    rows, uv, weight = (more(x, 0, t, False) for x in seen)
     away = np.concatenate([problem.samples, np.full((o - len(problem.samples), *problem.samples.shape[1:]), 1e3)])
     return dataclasses.replace(
         problem,
         points=more(problem.points, 0, t), balls=more(problem.balls, 0, t), stands=more(problem.stands, 0, t, False),
-        legs=jax.tree.map(lambda x: more(x, 0, t), problem.legs), frame=more(problem.frame, 0, t, False),
+        legs=jax.tree.map(lambda x: more(x, 0, t), problem.legs),
+        views=Views(rows, uv, weight, more(views.joints, 0, t), views.limb), frame=more(problem.frame, 0, t, False),
         side=more(problem.side, 0, t),
         planes=more(problem.planes, 0, k), piece_object=more(problem.piece_object, 0, k),
         poses=more(problem.poses, 0, o), free=more(problem.free, 0, o, False),

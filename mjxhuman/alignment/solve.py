@@ -1,7 +1,8 @@
 """Alignment by damped least squares on contacts that know their direction. JAX.
 
 Every step finds anew what touches what (``look``). Unknowns are the person's place in each frame, the objects' places
-and, where asked for, their turns about the vertical, their sizes, and the person's legs.
+and, where asked for, their turns about the vertical, their sizes, and the person's legs. Cameras, where they are known,
+hold the person to the lines of sight (``views``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from mjxhuman.alignment.legs import ANGLES, LIMBS, beyond_ranges
 from mjxhuman.alignment.look import SLACK, Pushes, Unknowns, limbs, look, placed
 from mjxhuman.alignment.problem import AlignmentProblem
+from mjxhuman.alignment.views import pixel_errors
 from mjxhuman.physics.batching import CPU_OPTIONS
 from mjxhuman.types import Array
 
@@ -76,6 +78,7 @@ def residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> 
         unknowns["object"] / OBJECT,
         *(unknowns[name] / unit for name, unit in (("yaw", YAW), ("scale", SCALE)) if name in unknowns),
         *([_objects_apart(problem, place, turn, size) / DEPTH] if len(problem.poses) > 1 else []),
+        *([pixel_errors(problem.views, body) * frame[..., None, None]] if problem.views.weight.size else []),
         *(_legs(problem, unknowns["legs"], low) if "legs" in unknowns else []),
     ]
     return jnp.concatenate([row.reshape(-1) for row in rows])

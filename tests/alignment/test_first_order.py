@@ -10,6 +10,7 @@ import pytest
 from mjxhuman.alignment.first_order import _paper
 from mjxhuman.alignment.legs import Legs
 from mjxhuman.alignment.problem import AlignmentProblem
+from mjxhuman.alignment.views import Views
 from mjxhuman.scenes.convex import box_corners, faces_of
 
 HALF = np.array([0.2, 0.3, 0.05])
@@ -24,6 +25,7 @@ def problem(patch: np.ndarray) -> AlignmentProblem:
     return AlignmentProblem(
         points=patch.T[None, None], balls=np.zeros((1, 1, 4)), limb=np.zeros(1, int), stands=np.ones((1, 2), bool),
         legs=Legs(np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 4, 4))), patch_limb=np.zeros((1, len(patch)), int),
+        views=Views(*(np.zeros((1, 0, *n)) for n in ((3, 4), (1, 2), ())), np.zeros((1, 1, 3)), np.zeros(1, int)),
         frame=np.ones(1, bool), side=near, planes=planes[None],
         piece_object=np.zeros(1, int), poses=np.array([[*PLACE, 1.0, 0, 0, 0]]), free=np.ones(1, bool),
         held=np.ones((1, 1), bool), sat=near, samples=samples[None], active=np.ones((1, 1), bool),
