@@ -12,6 +12,7 @@ from configs.benchmark import get_config
 from experiments import benchmark
 
 
+@pytest.mark.slow
 def test_reward_benchmark(tmp_path, capsys):
     config = get_config()
     config.update({"batches": (1, 2), "seconds": 0.01, "fresh_process": False, "frames": 40})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from configs.benchmark import get_config
 from experiments import benchmark_train
 
 
+@pytest.mark.slow
 def test_training_benchmark(monkeypatch):
     monkeypatch.setattr(benchmark_train, "prepare_jax", lambda: None)  # of the whole process
     config = get_config()
