@@ -79,7 +79,7 @@ def test_knees_carry_a_squatting_robot(g1):
     mujoco.mj_kinematics(g1.model, data)
     sole = g1.model.geom("left_foot_collision").id
     qpos[2] -= data.geom_xpos[sole, 2] - g1.model.geom_size[sole, 2]
-    torque = servo_torques(motion_from_qpos(g1, np.tile(qpos, (10, 1)), 30.0))
+    torque = servo_torques(motion_from_qpos(g1, np.tile(qpos, (150, 1)), 30.0))  # the program of the walk
     knee = g1.model.joint("left_knee_joint").dofadr[0] - 6
     assert np.all(np.abs(torque[:, knee]) > 8)
 
