@@ -110,6 +110,7 @@ def test_a_child_is_small_and_does_not_make_a_giant():
     assert agrees.tolist() == [True, True, False] and 1.99 < height < 2.06
 
 
+@pytest.mark.slow
 def test_a_recorded_person_beside_a_mirror(shared):
     """Real detections, turned into those of a camera at the same place that looks past the person, and their mirror
     image: two people, who mirror each other, as far apart as the triangulation of four cameras has it."""
