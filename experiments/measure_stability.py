@@ -4,7 +4,8 @@
 
 Makes ``--seeds`` objects of every kind, intact and with every damage (severity 0.1, 0.3, 0.5, 0.7 and 0.9 in turn), and
 prints: the share that stands per damage and rule; how often the strict verdict agrees with the sign of the static
-margin where that is over 1 cm, and every object where it does not, with the height in mm by which its centre of mass
+margin where that is over 1 cm, at each step, and for those of which energy decides (the margin is negative, or no start
+is higher than what tips it); every object where it does not agree, with the height in mm by which its centre of mass
 must rise to tip (``barrier``) and by which it started above its rest (``start``); processor time per drop, and that of
 stepping the same models with ``mujoco.batch`` alone. Ends with one JSON line; ``stability.jsonl`` has one per object.
 """
@@ -74,12 +75,15 @@ def main(argv: Sequence[str]) -> int:
     print_shares(rows)
     clear = [row for row in rows if abs(row["margin_m"]) > CLEAR]
     print_others([row for row in clear if not agrees(row)])
+    decided = [row for row in clear if row["margin_m"] < 0 or row["start_mm"] < row["barrier_mm"]]
     speed = time_drops([make_furniture(kind, seed) for seed in range(10) for kind in KINDS][: FLAGS.timed])
     per_object = spent / len(rows)
     print(f"\nprocessor time: {per_object:.3f} s per object, {1e3 * speed['drop_s']:.1f} ms per drop of {SECONDS:g} s")
     print(json_line({
         "objects": len(rows), "clear": len(clear), "agree": share_of(clear),
-        "agree_decided": share_of([row for row in clear if not row["borderline"]]),
+        "agree_coarse": float(np.mean([row["coarse"] == (row["margin_m"] > 0) for row in clear])) if clear else np.nan,
+        "agree_not_borderline": share_of([row for row in clear if not row["borderline"]]),
+        "decided_by_energy": len(decided), "agree_decided_by_energy": share_of(decided),
         "strict": float(np.mean([row["strict"] for row in rows])), "dso": float(np.mean([row["dso"] for row in rows])),
         "borderline": sum(row["borderline"] for row in rows), "drops": FLAGS.drops, "cpu_s_per_object": per_object,
         "minutes_for_4800_x_3": 4800 * 3 * per_object / 60 / (os.cpu_count() or 1), **speed, "seed": FLAGS.seed,
@@ -103,10 +107,12 @@ def row_of(scene: Scene, found: Stability, kind: str, damage: str) -> dict[str, 
     assert drops is not None, found.reason
     com = np.asarray(thing.com)
     height = [quaternion.rotate(pose[:, 3:], com[None])[:, 2] + pose[:, 2] for pose in (drops.start, drops.rest)]
-    stands = RULES["strict"].stands(drops)
-    margin = found.margin
+    strict = RULES["strict"]
+    stands, margin = strict.stands(drops), found.margin
+    assert drops.coarse is not None
     return {
         "name": found.name, "kind": kind, "damage": damage, "mass_kg": float(thing.mass), "margin_m": margin,
+        "coarse": bool(strict.stands(drops.coarse).mean() >= strict.share),
         "strict": found.verdicts["strict"].stable, "dso": found.verdicts["dso"].stable, "rate": found.rate,
         "borderline": found.borderline, "tilt_deg": found.tilt, "reason": found.reason,
         "barrier_mm": 1e3 * float(np.hypot(margin, com[2]) - com[2]) if margin > 0 else 0.0,

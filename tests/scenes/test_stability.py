@@ -11,7 +11,7 @@ from mjxhuman.scenes.convex import pack
 from mjxhuman.scenes.decomposition.hulls import with_corners
 from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scenes.furniture.pieces import box, mesh_of
-from mjxhuman.scenes.margin import edge_distance, static_margin
+from mjxhuman.scenes.margin import edge_distance, static_margin, support
 from mjxhuman.scenes.objects import make_object
 from mjxhuman.scenes.stability import drop, stability
 from mjxhuman.scenes.types import Scene, resting
@@ -140,6 +140,8 @@ def test_every_start_has_its_own_mass_and_friction_at_both_steps():
     for step, group in zip(module.STEPS, groups, strict=True):
         assert (batch.expand("opt.timestep")[group] == step).all()
         np.testing.assert_allclose(np.squeeze(batch.expand("body_mass")[group])[:, -1], 6.0 * mass)
+        inertia = batch.expand("body_inertia")[group].reshape(5, -1)[:, -1]
+        np.testing.assert_allclose(inertia, inertia[0] / mass[0] * mass)
         np.testing.assert_allclose(batch.expand("pair_friction")[group][:, 0, 0], friction)
 
 
@@ -154,33 +156,54 @@ def test_starts_lean_by_a_degree_at_most_and_most_by_less_and_begin_a_millimetre
     np.testing.assert_allclose(low, 0.001, atol=1e-4)
 
 
-def test_of_two_steps_the_worse_counts(monkeypatch):
+def test_the_finer_step_counts_and_the_coarser_is_kept(monkeypatch):
     scene = make_furniture("chair", 3, "missing_leg")
     found = []
     for steps in (module.STEPS, *((step,) for step in module.STEPS)):
         monkeypatch.setattr(module, "STEPS", steps)
         found.append(drop(scene.objects[0], scene.poses[0], 4, 0))
     both, coarse, fine = found
-    for name in ("tilt", "drift", "speed", "spin"):
-        np.testing.assert_array_equal(getattr(both, name), np.maximum(getattr(coarse, name), getattr(fine, name)))
-    assert not same(coarse, fine)
+    assert same(both, fine) and same(both.coarse, coarse) and not same(coarse, fine)
 
 
-def test_a_start_is_left_only_where_its_motion_is_small_against_what_it_takes_to_tip():
-    scene = chair("front left")  # stands, with its centre of mass near an edge
-    start = module._starts(scene.objects[0], scene.poses[0], 1, 0)[0]
-    start[:] = scene.poses
+def test_steps_that_say_otherwise_are_borderline():
+    zero = np.zeros(16)
 
-    def left(speed: float, spin: float, seconds: float = 0.01) -> bool:
-        watch = module._Watch(scene.objects[0], start, scene.poses[0][3:])
+    def of(coarse: float, fine: float) -> module.Verdict:
+        one, other = (
+            module.Drops(np.full(16, tilt), zero, zero, zero, *np.zeros((2, 16, 7)), zero, True)
+            for tilt in (coarse, fine)
+        )
+        return module._verdict(module.RULES["strict"], dataclasses.replace(other, coarse=one))
+
+    assert [(v.stable, v.borderline) for v in (of(0, 0), of(90, 90), of(90, 0), of(0, 90))] == [
+        (True, False), (False, False), (True, True), (False, True),
+    ]  # fmt: skip
+
+
+def test_a_start_is_left_only_where_its_motion_can_change_no_verdict():
+    edge = chair("front left")  # stands, with its centre of mass near an edge
+
+    def left(scene: Scene, speed: float, spin: float, seconds: float = 0.01, tilt: float = 0.0) -> bool:
+        start = np.array(scene.poses)
+        watch = module._Watch(scene.objects[0], start, start[0, 3:])
         for seen in watch._seen:
-            seen.extend([np.array([0.0, speed, spin])] * seen.maxlen)
+            seen.extend([np.array([tilt, speed, spin])] * seen.maxlen)
         watch.leave(seconds)
         return bool(watch.done.all())
 
-    assert left(1e-4, 1e-4)
-    assert not left(0.04, 0.4)  # slow enough for every rule, and fast enough to tip
-    assert not left(1e-4, 1e-4, 1e4)  # time enough to drift away
+    assert left(edge, 1e-4, 1e-4)
+    assert not left(edge, 0.04, 0.4)  # slow enough for every rule, and fast enough to tip
+    assert not left(edge, 1e-4, 1e-4, 1e4)  # time enough to drift away
+    assert left(edge, 1e-4, 0.01, 1.0) and not left(edge, 1e-4, 0.01, 1.0, 4.9)  # or to lean too far
+    assert left(chair(), 0.04, 0.01) and not left(chair(), 0.06, 0.01)  # far from tipping, and not at rest
+
+
+def test_a_ball_stands_on_what_is_near_its_lowest_point():
+    turn, height = np.meshgrid(np.linspace(0, 2 * np.pi, 24), np.linspace(0, np.pi, 90))
+    ball = 0.2 * np.stack([np.cos(turn) * np.sin(height), np.sin(turn) * np.sin(height), np.cos(height)], -1)
+    found = edge_distance(support(ball.reshape(-1, 3)), np.zeros(2))
+    assert 0.2 * np.sin(np.radians(4)) < found < 0.03  # rocks by 5 degrees, or is less than 1 mm up: 2 cm
 
 
 def test_a_simulation_that_diverged_gives_no_verdict(monkeypatch):

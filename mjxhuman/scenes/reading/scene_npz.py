@@ -118,6 +118,8 @@ def _object(source: Source, arrays: NpzFile, i: int, facts: dict[str, Any]) -> S
     faces = values["mesh_faces"].astype(np.int64)
     if faces.min() < 0 or faces.max() >= sizes["N"]:
         raise source.error(f"object{i}_mesh_faces", f"vertex {faces.max()}", f"0 to {sizes['N'] - 1}")
+    if not (values["parts_mask"] > 0).any():
+        raise source.error(f"object{i}_parts_mask", "no piece", "one or more")
     text: dict[str, Any] = {name: str(facts[name]) for name in ("name", "kind", "unfit")}
     return SceneObject(
         mesh=Mesh(values["mesh_vertices"], faces),

@@ -11,6 +11,7 @@ import trimesh
 
 from mjxhuman.scenes.decomposition import coacd_pool
 from mjxhuman.scenes.decomposition import decompose as module
+from mjxhuman.scenes.decomposition.components import components, open_edges
 from mjxhuman.scenes.decomposition.decompose import decompose, sheets
 from mjxhuman.scenes.decomposition.fidelity import measure
 from mjxhuman.scenes.decomposition.hulls import VERTICES
@@ -132,7 +133,41 @@ def test_pieces_come_from_the_cache_and_a_broken_file_is_made_anew(tmp_path, mon
     file.write_bytes(file.read_bytes()[:100])
     np.testing.assert_array_equal(decompose(mesh)[0].vertices, parts.vertices)
     decompose(mesh, vertices=24)
-    assert len(list((tmp_path / "pieces").glob("*.npz"))) == 2
+    decompose(mesh, seed=1)
+    assert len(list((tmp_path / "pieces").glob("*.npz"))) == 3
+
+
+def test_what_is_kept_stays_kept_when_a_piece_is_cut():
+    points = np.asarray(trimesh.creation.box([0.4, 0.1, 0.1]).vertices)
+    keep = points[points[:, 1] > 0]
+    halves = module._halves(module._Marked(points, keep))
+    assert [len(half.keep) for half in halves] == [2, 2]
+    found = np.concatenate([half.keep for half in halves])
+    assert {tuple(p) for p in found} == {tuple(p) for p in keep}
+
+
+def test_what_is_one_solid_is_one_component_however_its_vertices_are_shared():
+    box = trimesh.creation.box([0.4, 0.4, 0.4])
+    lid = box.face_normals[:, 2] > 0.5
+    cup, top = (trimesh.Trimesh(box.vertices, box.faces[which]) for which in (~lid, lid))
+    (found,) = components(_join(cup, top))
+    assert len(found.faces) == 12 and not len(open_edges(found))
+
+
+def test_pieces_that_leave_corners_of_their_mesh_out_are_searched_for_once_more(tmp_path, monkeypatch):
+    box = trimesh.creation.box([0.4, 0.4, 0.4])
+    whole, part = np.asarray(box.vertices), 0.5 * np.asarray(box.vertices)
+    for first, tries in ((part, ["off", "on"]), (whole, ["off"])):
+        given, asked = [first, whole], []
+
+        def search(mesh, options, *_, given=given, asked=asked):
+            asked.append(options["preprocess_mode"])
+            return [given.pop(0)], False
+
+        monkeypatch.setattr(coacd_pool, "_search", search)
+        found = coacd_pool._one(Mesh(whole, np.asarray(box.faces)), {}, tmp_path, coacd_pool._Processes())
+        assert asked == tries and not found.late
+        np.testing.assert_array_equal(found.pieces[0], whole)
 
 
 def test_where_the_search_fails_the_hull_is_unfit_and_says_by_how_much(monkeypatch):

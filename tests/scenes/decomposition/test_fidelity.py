@@ -87,6 +87,10 @@ def test_lines_measure_overlapping_solids_once_and_see_through_no_open_shell():
         points, slope = tops(crossings, grid, 5e-3)
         np.testing.assert_allclose(points[:, 2], 0.2, atol=1e-12)
         np.testing.assert_allclose(slope, 1.0)
+    for air, heights in ((4e-3, {0.42}), (6e-3, {0.40, 0.42})):  # nothing is put down in a slit
+        slit = [([0.1, 0.1, 0.2], [0, 0, 0.2]), ([0.1, 0.1, 0.01 - air / 2], [0, 0, 0.41 + air / 2])]
+        points, _ = tops(mesh_crossings(_mesh(slit), grid), grid, 5e-3)
+        assert {round(float(z), 6) for z in points[:, 2]} == heights
     plate, post = _mesh([([0.3, 0.3, 0.02], [0, 0, 0.5])]), _mesh([([0.05, 0.05, 0.24], [0, 0, 0.24])])
     up = np.cross(*(post.vertices[post.faces][:, k] - post.vertices[post.faces][:, 0] for k in (1, 2)))[:, 2] > 0
     open_post = post.faces[~up] + len(plate.vertices)  # runs up to the plate and has no top of its own

@@ -71,6 +71,17 @@ def test_what_is_to_be_kept_stays():
     assert (np.linalg.norm(without[:, None] - keep[None], axis=2).min(0) > 0).any()
 
 
+def test_corners_that_rounding_could_take_are_given_up_even_where_the_number_fits():
+    bump = np.array([[0.0, 0.0, 0.1 + 1e-9]])
+    corners, lost = with_corners(np.concatenate([box_corners([0.1, 0.1, 0.1], [0, 0, 0]), bump]), 9)
+    assert len(corners) == 9 and lost < 1e-8
+    margins = [
+        (hull[:, :3] @ corners[i] + hull[:, 3]).max()
+        for i, hull in enumerate(ConvexHull(np.delete(corners, i, 0)).equations for i in range(9))
+    ]
+    assert min(margins) >= 2.0**-23 * 0.2
+
+
 def test_points_in_a_plane_are_no_hull():
     with pytest.raises(ValueError, match="span a volume"):
         with_corners(box_corners([0.2, 0.1, 0.0]))

@@ -137,6 +137,7 @@ def test_a_scene_file_that_lies_about_itself_is_refused(originals, tmp_path):
         "object0_mesh_faces": entries["object0_mesh_faces"] + 1000,
         "object0_normals": entries["object0_normals"][:5],
         "object0_mass": np.array(np.inf),
+        "object0_parts_mask": np.zeros_like(entries["object0_parts_mask"]),
         "about": np.array(json.dumps({"objects": [{}]})),
     }
     for name, lie in lies.items():
