@@ -13,7 +13,7 @@ from mjxhuman.retarget.direct import qpos_from_smpl
 from mjxhuman.types import SMPL_JOINTS, Motion, Provenance
 
 #: Degrees that thighs may be lifted from hanging down.
-_THIGHS = (85.0, 115.0)
+_THIGHS = (80.0, 115.0)
 #: Degrees that forearms point inward, so that the hands are over the lap, and clear of armrests.
 _INWARD = 30.0
 #: Frames of a pose held, the fewest that a motion may have, and their rate, Hz.

@@ -1,14 +1,16 @@
-"""Points on a body's skin: the drawn shapes of its model, sampled once, moved by its kinematics."""
+"""Points on a body's skin: what furniture meets of it, sampled once, moved by its kinematics."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
 
 import mujoco
 import numpy as np
 
 from mjxhuman.humanoids import geometry
+from mjxhuman.humanoids.flesh import Flesh, flesh_of
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.humanoids.skin import SKIN_GROUP
@@ -63,22 +65,22 @@ class Skin:
 def skin_of(humanoid: Humanoid, count: int = COUNT) -> Skin:
     """The skin of a body of SMPL's topology; cached by the humanoid's identity.
 
-    Shapes are those of the drawn group, or where a model has none those that collide.
+    Shapes are the capsules that furniture meets (``flesh.flesh_of``), or the ellipsoids that they lie in, else what is
+    drawn, and where a model draws nothing what collides.
 
     Raises:
       ValueError: not of SMPL topology, or a part has no shape.
     """
     if humanoid.smpl_body_ids is None or humanoid.smpl_frame is None:
         raise ValueError(f"humanoid {humanoid.name!r}: expected a body of SMPL's topology, which has parts by name")
-    model, names = humanoid.model, tuple(PARTS)
+    model, names, flesh = humanoid.model, tuple(PARTS), flesh_of(humanoid)
     shapes: list[tuple[int, int, np.ndarray, np.ndarray, float]] = []  # part, body, dense points, normals, area
     for part, members in enumerate(PARTS.values()):
-        bodies = [humanoid.body_names.index(name) for name in members if name in humanoid.body_names]
-        geoms = [g for g in range(model.ngeom) if model.geom_bodyid[g] in bodies and _is_shape(model, g)]
-        drawn = [g for g in geoms if model.geom_group[g] == SKIN_GROUP]
-        if not geoms:
+        for body in (humanoid.body_names.index(name) for name in members if name in humanoid.body_names):
+            surfaces = _surfaces(model, body, [capsule for capsule in flesh if capsule.body == body])
+            shapes += [(part, body, *surface) for surface in surfaces]
+        if not shapes or shapes[-1][0] != part:
             raise ValueError(f"humanoid {humanoid.name!r}: {names[part]}: expected a shape, found none")
-        shapes += [(part, int(model.geom_bodyid[g]), *_surface(model, g)) for g in drawn or geoms]
     whole = sum(area for *_, area in shapes)
     rows = []
     for part, body, points, normals, area in shapes:
@@ -110,6 +112,28 @@ def _is_shape(model: mujoco.MjModel, geom: int) -> bool:
     return model.geom_type[geom] not in kinds and (
         model.geom_group[geom] == SKIN_GROUP or model.geom_contype[geom] or model.geom_conaffinity[geom]
     )
+
+
+def _surfaces(
+    model: mujoco.MjModel, body: int, flesh: Sequence[Flesh]
+) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    """Points ``(N, 3)`` m, normals and area of each shape of a body; of capsules without what lies in the others."""
+    geoms = [g for g in range(model.ngeom) if model.geom_bodyid[g] == body and _is_shape(model, g)]
+    drawn = [g for g in geoms if model.geom_group[g] == SKIN_GROUP]
+    if not flesh or any(model.geom_type[g] == mujoco.mjtGeom.mjGEOM_ELLIPSOID for g in drawn):
+        yield from (_surface(model, g) for g in drawn or geoms)
+        return
+    for number, (_, ends, radius) in enumerate(flesh):
+        long = float(np.linalg.norm(ends[1] - ends[0]))
+        turn = quaternion.between(np.array([0.0, 0.0, 1.0]), (ends[1] - ends[0]) / long if long else np.eye(3)[2])
+        points, normals, area = _capsule(radius, long / 2, 4096)
+        points, normals = quaternion.rotate(turn, points) + ends.mean(0), quaternion.rotate(turn, normals)
+        outside = np.ones(len(points), bool)
+        for _, other, thick in (c for i, c in enumerate(flesh) if i != number):
+            bone = other[1] - other[0]
+            share = np.clip((points - other[0]) @ bone / max(bone @ bone, 1e-12), 0, 1)
+            outside &= np.linalg.norm(points - other[0] - share[:, None] * bone, axis=1) > thick
+        yield points[outside], normals[outside], area * float(outside.mean())
 
 
 def _surface(model: mujoco.MjModel, geom: int, count: int = 4096) -> tuple[np.ndarray, np.ndarray, float]:

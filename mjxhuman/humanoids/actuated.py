@@ -270,7 +270,8 @@ def _add_skin_contacts(spec: mujoco.MjSpec) -> None:
     """
     floor = _floor(spec)
     for geom in spec.geoms:
-        if geom.name.endswith("_skin") and SMPL.unsided(geom.name.removesuffix("_skin")) in _SKIN:
+        body, drawn, _ = geom.name.partition("_skin")
+        if drawn and SMPL.unsided(body) in _SKIN:
             _add_pair(spec, floor, geom.name)
 
 
@@ -319,11 +320,7 @@ def _self_pairs() -> list[tuple[str, str]]:
 def _add_geom(spec: mujoco.MjSpec, name: str, body: str, start: np.ndarray, end: np.ndarray, radius: float) -> str:
     """An invisible, massless sphere or capsule that collides in explicit pairs only; returns its name."""
     common = {"name": name, "contype": 0, "conaffinity": 0, "mass": 0.0, "group": 4, "rgba": (0.9, 0.3, 0.2, 0.5)}
-    node = spec.body(body)
-    if np.allclose(start, end):
-        node.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=start, size=(radius, 0, 0), **common)
-    else:
-        node.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=(*start, *end), size=(radius, 0, 0), **common)
+    geometry.add_primitive(spec.body(body), geometry.Primitive(np.array([start, end]), radius), **common)
     return name
 
 

@@ -12,6 +12,7 @@ from mjxhuman.humanoids import geometry
 from mjxhuman.humanoids.humanoid import ContactPoints, Humanoid
 from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.humanoids.skin import THIGH
 
 # (group, body, which end of its volume: 0 near the joint, 1 far, 0.5 the middle)
 _PLAN = (
@@ -27,13 +28,9 @@ _FEET = (("L_Foot", ("L_Ankle", "L_Toe")), ("R_Foot", ("R_Ankle", "R_Toe")))
 
 #: Distance from the middle of a body part to its skin at ``DEFAULT_STATURE``, m. Trunk and thigh volumes of this family
 #: of models are drawn 30-40 % too thin, so that they do not collide, but a body that sits or lies rests on its real
-#: surface. A few per cent under half the chest, waist and buttock depth (0.24, 0.22, 0.24 m) and the thigh's
-#: circumference over two pi (0.59 m) of adults (ANSUR, means of women and men), flesh being soft.
-SURFACE_RADIUS = {"Pelvis": 0.110, "Torso": 0.100, "Chest": 0.110, "L_Hip": 0.085, "R_Hip": 0.085}
-
-#: Likewise half way from hip to knee: a few per cent under the mean of the circumferences at the fold and above
-#: the knee (0.59 and 0.40 m), over two pi.
-MIDDLE_OF_THIGH = 0.075
+#: surface. A few per cent under half the chest, waist and buttock depth (0.24, 0.22, 0.24 m) of adults (ANSUR, means of
+#: women and men), flesh being soft; of the thighs that of the skin.
+SURFACE_RADIUS = {"Pelvis": 0.110, "Torso": 0.100, "Chest": 0.110, "L_Hip": THIGH[0][1], "R_Hip": THIGH[0][1]}
 
 
 def contact_points(
@@ -87,7 +84,7 @@ def furniture_points(humanoid: Humanoid) -> ContactPoints | None:
         thigh, knee = (humanoid.body_names.index(f"{side}_{joint}") for joint in ("Hip", "Knee"))
         middle = 0.5 * np.array(humanoid.model.body_pos[knee])
         rows.append((names.index("Pelvis"), thigh, 0.0 * middle, SURFACE_RADIUS[f"{side}_Hip"] * size))
-        rows.append((len(names), thigh, middle, MIDDLE_OF_THIGH * size))
+        rows.append((len(names), thigh, middle, THIGH[1][1] * size))
         names.append(f"{side}_Thigh")
     group, body, offset, radius = (np.array(column) for column in zip(*rows, strict=True))
     return dataclasses.replace(

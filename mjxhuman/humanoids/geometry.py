@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -74,6 +74,15 @@ def inner_capsule(model: mujoco.MjModel, geom: int) -> Primitive:
     if np.linalg.norm(ends[1]) < np.linalg.norm(ends[0]):
         ends = ends[::-1].copy()
     return Primitive(ends, radius)
+
+
+def add_primitive(node: mujoco.MjsBody, shape: Primitive, **options: Any) -> None:
+    """Add a capsule, or a sphere where its ends agree, to a body of a description."""
+    ends, size = shape.ends, (shape.radius, 0.0, 0.0)
+    if np.allclose(*ends):
+        node.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=ends[0], size=size, **options)
+    else:
+        node.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=ends.ravel(), size=size, **options)
 
 
 def _bounding_box(model: mujoco.MjModel, geom: int) -> tuple[np.ndarray, np.ndarray]:

@@ -253,21 +253,9 @@ def _wanted(composed: Composed, motion: Motion) -> _Wanted:
     record, names = motion.humanoid.known, motion.humanoid.body_names[1:]
     seat = [i for i, name in enumerate(names) if record.unsided(name) in ("Pelvis", "Hip")]
     return _Wanted(
-        np.argwhere(near), max(0.0, -float((loads.distance[0] + _flesh(composed)[:, None]).min(initial=np.inf))),
+        np.argwhere(near), max(0.0, -float(loads.distance[0].min(initial=np.inf))),
         bool(near[seat].any()), bool(loads.floor_normal[-1, 0] > 0),
     )  # fmt: skip
-
-
-def _flesh(composed: Composed) -> np.ndarray:
-    """By how much each body's capsule is thicker than it is drawn, (B,) m: alignment lets the drawn skin touch."""
-    model, at = composed.actuated.model, composed.actuated.address
-    thicker = np.zeros(at.nbody)
-    for body in range(at.nbody):
-        name = model.body(at.body_start + body).name
-        pair = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, f"{name}_{kind}") for kind in ("limb", "skin")]
-        if min(pair) >= 0 and model.geom_type[pair[1]] == mujoco.mjtGeom.mjGEOM_CAPSULE:
-            thicker[body] = max(0.0, model.geom_size[pair[0], 0] - model.geom_size[pair[1], 0])
-    return thicker
 
 
 def _record(

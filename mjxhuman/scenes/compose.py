@@ -16,11 +16,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from mjxhuman.humanoids import geometry
 from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
-from mjxhuman.humanoids.contacts import SURFACE_RADIUS
+from mjxhuman.humanoids.flesh import flesh_of
+from mjxhuman.humanoids.geometry import Primitive, add_primitive
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.humanoids.proportions import DEFAULT_STATURE
 from mjxhuman.scenes.types import Scene, SceneObject
 from mjxhuman.types import Array
 
@@ -32,9 +31,6 @@ OFF = -1e6
 #: Bit of what a body touches objects with, in ``contype``, and of objects, in ``conaffinity``: hundreds of geoms that
 #: MuJoCo need not look at one by one, as it does with pairs. The contacts, and their order, are those of pairs.
 TOUCH = 1
-#: Bodies, without side, that touch objects with a capsule; all others do with their contact spheres. A limb's begins in
-#: the joint, where the body's colliding volumes leave a gap: people sit on what lies below their hip joints.
-TRUNK, LIMBS = ("Torso", "Chest"), ("Hip", "Knee", "Shoulder", "Elbow")
 #: N s/m and N m s/rad that hold an object which a scene lacks where it is: it sinks by a micrometre in ten seconds.
 _HELD = 1e8
 #: m, half size of the boxes that such an object is made of.
@@ -154,8 +150,8 @@ def common_layout(scenes: Sequence[Scene], pieces: int = 0) -> Layout:
 def compose(humanoid: Humanoid, scene: Scene, layout: Layout | None = None, **options: Any) -> Composed:
     """The actuated body among a scene's objects.
 
-    The body touches objects with the spheres that touch the floor, and with capsules along thighs, shanks, arms and
-    trunk as thick as the skin (``contacts.SURFACE_RADIUS``). Objects touch the floor and each other.
+    The body touches objects with the capsules of its flesh (``flesh.flesh_of``), with feet and head by the spheres that
+    touch the floor. Objects touch the floor and each other.
 
     Args:
         humanoid: as for ``actuated_humanoid``.
@@ -264,20 +260,16 @@ def _furnish(spec: mujoco.MjSpec, humanoid: Humanoid, scene: Scene, layout: Layo
 
 def _skin_geoms(spec: mujoco.MjSpec, humanoid: Humanoid) -> list[str]:
     """Names of the geoms with which a body touches objects; adds the capsules."""
-    model, unsided = humanoid.model, humanoid.known.unsided
-    names = [n for n in humanoid.body_names[1:] if humanoid.is_smpl and unsided(n) in TRUNK + LIMBS]
-    found = []
-    for name in names:
-        ends, radius = geometry.inner_capsule(model, geometry.collision_geom(model, model.body(name).id))
-        radius = max(radius, SURFACE_RADIUS.get(name, 0.0) * humanoid.stature / DEFAULT_STATURE)
-        start = np.zeros(3) if unsided(name) in LIMBS else ends[0]
-        found.append(f"{name}_limb")
-        spec.body(name).add_geom(
-            name=found[-1], type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=(*start, *ends[1]), size=(radius, 0, 0),
-            contype=0, conaffinity=0, mass=0.0, group=4, rgba=(0.9, 0.3, 0.2, 0.5),
+    found, names, flesh = [], humanoid.body_names, flesh_of(humanoid)
+    for number, (body, *shape) in enumerate(flesh):
+        found.append(f"{names[body]}_flesh{number}")
+        add_primitive(
+            spec.body(names[body]), Primitive(*shape), name=found[-1], contype=0, conaffinity=0, mass=0.0, group=4,
+            rgba=(0.9, 0.3, 0.2, 0.5),
         )  # fmt: skip
+    covered = {names[body] for body, *_ in flesh}
     spheres = [p.geomname2 for p in spec.pairs if p.geomname1 == "floor" and "_contact" in p.geomname2]
-    return found + [s for s in spheres if s.split("_contact")[0] not in names]
+    return found + [s for s in spheres if s.split("_contact")[0] not in covered]
 
 
 def _add_inertia(body: mujoco.MjsBody, thing: SceneObject | None, free: bool) -> None:
