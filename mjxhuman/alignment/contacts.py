@@ -15,6 +15,9 @@ from mjxhuman.scenes.types import Scene
 ENTER, LEAVE = 0.10, 0.15
 #: Cosine between a part's side and the way out of an object below which they face each other.
 _FACING = -0.5
+#: Parts that lean on what is behind or before them; the others carry load on what is below: a calf close before a
+#: seat's front does not touch it.
+_UPRIGHT = ("Pelvis", "Back", "Head", "L_Hand", "R_Hand")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,7 @@ def find_contacts(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndar
     """Contacts of a body whose skin is at ``points (T, N, 3)``, m: nearer than ``ENTER``, until farther than ``LEAVE``.
 
     Only the side of a part that carries load counts, and what faces it: feet beside a chair's legs do not stand on it.
+    Limbs count while that side is within 60 degrees of facing down.
     """
     bearing = np.flatnonzero(skin.bearing)
     measured = [
@@ -67,6 +71,8 @@ def find_contacts(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndar
         side /= np.linalg.norm(side, axis=-1, keepdims=True)
         facing = np.einsum("tomi,ti->tom", outward[..., own, :], side) < _FACING
         distance = np.where(facing | (apart[..., own] < 0), apart[..., own], np.inf)
+        if name not in _UPRIGHT:
+            distance = np.where(side[:, None, None, 2] < _FACING, distance, np.inf)
         for which, near in enumerate(distance.min(-1).T):
             found += [PartContact(name, scene.names[which], a, b) for a, b in _spans(near)]
     return tuple(found)

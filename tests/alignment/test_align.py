@@ -54,6 +54,10 @@ def test_contacts_are_found_by_distance_and_kept_until_they_are_farther(person):
     found = {c.part: c for c in find_contacts(SCENE, skin, *posed)}
     assert found["Pelvis"] == PartContact("Pelvis", "chair", 0, 5)
     assert "L_Thigh" in found and "Head" not in found and "L_Foot" not in found
+    calf = points[0, (skin.part == skin.names.index("L_Shank")) & skin.bearing, 0].min()
+    front = np.max(SCENE.objects[0].points[:, 0]) + SCENE.poses[0, 0]
+    close = points + [front + 0.05 - calf, 0, 0]  # no load on it: it hangs before the seat
+    assert "L_Shank" not in {c.part for c in find_contacts(SCENE, skin, close, normals)}
 
 
 def test_who_is_near_nothing_stays_where_he_is_and_is_told(person):
