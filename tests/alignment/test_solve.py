@@ -10,7 +10,7 @@ import mjxhuman
 from mjxhuman.alignment import seated
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
 from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, placed
-from mjxhuman.alignment.solve import DRIFT, OBJECT, PERSON, SLIDE, residuals, start_of
+from mjxhuman.alignment.solve import DRIFT, FLOOR, OBJECT, PERSON, SLIDE, residuals, start_of
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
@@ -45,15 +45,15 @@ def test_objects_are_placed_where_the_scene_has_them_afterwards(problem):
 
 def test_residuals_weigh_what_their_units_say(problem):
     @jax.jit
-    def cost(change):
+    def cost(change, active=problem.active, height=1.0):
         """Of what is moved, where nothing is pushed; partners as at the start."""
-        given = jax.tree.map(jnp.asarray, problem)
+        given = jax.tree.map(jnp.asarray, problem).replace(active=active)
         zero = start_of(given)
         none = jnp.zeros(given.points.shape[:2])
         touch = _contacts(given, limbs(given, zero), *placed(given, zero))
         face, owner = jnp.zeros((*none.shape, 4)), none.astype(int)
         point = given.points[..., 0]
-        high = point.at[..., 2].set(1.0)  # over the floor
+        high = point.at[..., 2].set(1.0).at[0, 0, 2].set(height)  # over the floor
         pushes = Pushes(deep=point, face=face, owner=owner, inside=none, low=high, **touch)
         return jnp.sum(jnp.square(residuals(given, pushes, jax.tree.map(jnp.add, zero, change))))
 
@@ -70,3 +70,11 @@ def test_residuals_weigh_what_their_units_say(problem):
         far = np.tile([0.0, 1.0, 0.0], (3, 1))
         long = float(cost({"person": far, "object": still}) - rest) - 3 / PERSON**2
         assert long == pytest.approx(3 * ((1.0 - SLACK) / SLIDE) ** 2, rel=0.1)  # the middle has left the seat
+        floor = float(cost({"person": stay, "object": still}, height=-0.02) - rest)
+        assert floor == pytest.approx((0.02 / FLOOR) ** 2, rel=1e-6)  # no other height of it counts
+        assert float(cost({"person": stay, "object": still}, height=0.02) - rest) == pytest.approx(0, abs=1e-9)
+        let_go = np.zeros_like(problem.active)
+        rise = np.tile([0.0, 0.0, 0.03], (3, 1))
+        assert float(cost({"person": rise, "object": still}, let_go)) == pytest.approx(
+            3 * (0.03 / PERSON) ** 2, rel=1e-6
+        )
