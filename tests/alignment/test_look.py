@@ -9,7 +9,7 @@ from box_chair import SEAT, chair, scene_of
 import mjxhuman
 from mjxhuman.alignment import seated
 from mjxhuman.alignment.align import case_of, problem_of
-from mjxhuman.alignment.look import _BEHIND, _WRONG, _below, look
+from mjxhuman.alignment.look import _below, look
 from mjxhuman.alignment.near import depth, distances
 from mjxhuman.alignment.problem import stack, tiles_of
 from mjxhuman.alignment.solve import _legs, start_of
@@ -43,11 +43,11 @@ def test_tiles_are_pushed_out_of_the_side_that_their_part_is_least_far_behind(ca
     for p in np.unique(part):
         for faces in np.asarray(problem.planes, float):
             height = points[part == p] @ faces[:, :3].T - (faces[:, 3] + faces[:, :3] @ SCENE.poses[0, :3])
-            wrong = faces[:, :3] @ problem.sat[0, 0] > _WRONG
+            wrong = faces[:, :3] @ problem.sat[0, 0] > 0.5
             if problem.held[p, 0]:
-                wrong |= faces[:, :3] @ problem.side[0, p] > _WRONG
+                wrong |= faces[:, :3] @ problem.side[0, p] > 0.5
             face = np.where(wrong, -np.inf, height.min((0, 1))).argmax()
-            bounds = faces[:, :3] @ faces[face, :3] >= _BEHIND
+            bounds = faces[:, :3] @ faces[face, :3] >= -0.5
             inside = (height[..., bounds] < 0).all(-1)
             best[part == p] = np.maximum(best[part == p], np.where(inside, -height[..., face], 0).max(1))
     assert (best > 0.001).sum() > 1
