@@ -124,6 +124,8 @@ def test_flags_read_like_records(capsys):
     options.add_flags(parser, ScoreOptions)
     given = record_of(ScoreOptions, parser.parse_args(["--unit", "0.01", "--up=-y", "--region", "0,1,2.5,3"]))
     assert given == ScoreOptions(unit=0.01, up="-y", region=(0.0, 1.0, 2.5, 3.0))
+    given = record_of(ScoreOptions, parser.parse_args(["--scene", "chair:1", "--scene", "seat", "--furniture_up", "z"]))
+    assert given == ScoreOptions(scene=("chair:1", "seat"), furniture_up="z")
     with pytest.raises(SystemExit):
         parser.parse_args(["--fps", "-3"])
     assert "--fps: expected a positive number of frames per second, found -3" in capsys.readouterr().err

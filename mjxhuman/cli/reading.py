@@ -18,6 +18,7 @@ from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.runs import enable_compile_cache
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes import Surface
+from mjxhuman.scenes.types import Scene
 from mjxhuman.scoring.files import ScoredFile, load_into
 from mjxhuman.types import Dynamics, Motion
 
@@ -107,6 +108,8 @@ def display_names(paths: Sequence[Path]) -> list[str]:
     return [printable(name) for name in (names if len(set(names)) == len(names) else paths)]
 
 
-def dynamics_of(motion: Motion, surface: Surface | None = None) -> Dynamics | None:
+def dynamics_of(motion: Motion, surface: Surface | None = None, scene: Scene | None = None) -> Dynamics | None:
     """Forces and torques of a motion; None for a body without anatomy (a robot)."""
-    return analyse(in_ball_joints(motion), surface) if motion.humanoid.contacts is not None else None
+    if motion.humanoid.contacts is None:
+        return None
+    return analyse(in_ball_joints(motion), surface, scene=scene)

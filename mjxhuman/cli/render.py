@@ -13,7 +13,7 @@ from mjxhuman.options import SceneOptions, record_of
 from mjxhuman.physics.motion import resample
 from mjxhuman.report.render import contact_sheet, render_frames, save_video
 from mjxhuman.runs import progress
-from mjxhuman.scoring.files import surface_of
+from mjxhuman.scoring.files import furniture_of, surface_of
 
 #: Films of faster motions keep every k-th frame.
 MAX_FILM_FPS = 60.0
@@ -27,10 +27,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{output}: expected a file ending in .png or .mp4, found {output.suffix or 'no suffix'!r}")
     output_file(output, "OUT")
     size = _size(args.size) if args.size else (320, 320) if kind == ".png" else (960, 720)
-    surface = surface_of(record_of(SceneOptions, args))
+    chosen = record_of(SceneOptions, args)
+    surface, furnished = surface_of(chosen), furniture_of(chosen)
     motion = load(args.file, args)
+    scene = None if furnished is None else furnished.around(motion)
     qpos = np.asarray(motion.qpos)
-    options: dict = {"dynamics": dynamics_of(motion, surface) if args.forces else None, "surface": surface}
+    options: dict = {"dynamics": dynamics_of(motion, surface, scene) if args.forces else None}
+    options |= {"surface": surface, "scene": scene}
     if args.ghost:
         second = load(args.ghost, args)
         other = np.asarray((second if second.fps == motion.fps else resample(second, motion.fps)).qpos)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, output_folder
 from mjxhuman.data.formats import suffixes_of
+from mjxhuman.interaction.furnish import places
 from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.recovery.load import kind_of
 from mjxhuman.report.advice import advice
@@ -22,6 +23,7 @@ from mjxhuman.rewards.validation import reference
 from mjxhuman.runs import enable_compile_cache, json_line, progress
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes import Surface
+from mjxhuman.scenes.types import Scene
 from mjxhuman.scoring.files import ScoredFile, score_files, scored, surface_of
 from mjxhuman.types import Scores
 
@@ -48,8 +50,9 @@ class Results:
             self.advice.append(f"{self.name(item)}: {said}")
         if is_film(item.path):
             self.video_lines.append(video_line(item))
-        if item.motion is not None and item.motion.provenance.conventions:
-            self.conventions.setdefault(item.motion.provenance.conventions, []).append(self.name(item))
+        assumed = (*(item.motion.provenance.conventions if item.motion else ()), *standing(item.scene))
+        if assumed:
+            self.conventions.setdefault(assumed, []).append(self.name(item))
         if item.motion is not None:
             self._kept.append(item)
         if len(self._kept) > self._keep:
@@ -92,14 +95,21 @@ class Results:
                 self.name(i),
                 i.scores,
                 i.motion,
-                None if i.motion is None else dynamics_of(i.motion, self.surface),
+                None if i.motion is None else dynamics_of(i.motion, self.surface, i.scene),
                 _notes(i.scores),
                 film(i),
                 self.surface,
+                i.scene,
             )
             for i in self.items
             if i.scores is not None
         ]
+
+
+def standing(scene: Scene | None) -> tuple[str, ...]:
+    """Where furniture stands, in words."""
+    found = {} if scene is None else places(scene)
+    return tuple(f"{name} at {x:.2f}, {y:.2f} m, turned by {turn:.0f} degrees" for name, (x, y, turn) in found.items())
 
 
 def _notes(scores: Scores) -> tuple[str, ...]:

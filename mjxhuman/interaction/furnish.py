@@ -67,6 +67,14 @@ def file_of(text: str) -> Path:
     return Path(_parts(text)[0])
 
 
+def places(scene: Scene) -> dict[str, tuple[float, float, float]]:
+    """Where each object is: x and y in m, and the turn of its +x axis from the world's in degrees."""
+    x = quaternion.rotate(np.asarray(scene.poses, float)[:, 3:], np.array([1.0, 0.0, 0.0]))
+    turn = np.rad2deg(np.arctan2(x[:, 1], x[:, 0]))
+    found = np.round(np.c_[np.asarray(scene.poses)[:, :2], turn], 3) + 0.0
+    return {name: (place[0], place[1], place[2]) for name, place in zip(scene.names, found.tolist(), strict=True)}
+
+
 def _named(text: str, options: FurnishedOptions, progress: bool) -> tuple[Scene | None, bool]:
     name, place = _parts(text)
     if name == SEAT and not Path(SEAT).exists():

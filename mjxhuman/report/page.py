@@ -64,12 +64,19 @@ def report_payload(
         "autoplay": autoplay,
         "axes": list(glossary.AXES),
         "glossary": _used_entries(clips),
-        "carriers": [{"name": name} | dataclasses.asdict(e) for name, e in glossary.CARRIERS.items()],
+        "carriers": _carriers(any(clip.scene is not None for clip in clips)),
         "humanoids": [humanoid_payload(h) for h in humanoids],
         "clips": rows,
         "failures": [list(f) for f in failures],
         "detailLimit": max_details if sum(c.motion is not None for c in clips) > max_details else 0,
     }
+
+
+def _carriers(furnished: bool) -> list[Json]:
+    """What may carry the body, in words; beside the floor furniture too."""
+    found = [{"name": name} | dataclasses.asdict(e) for name, e in glossary.CARRIERS.items()]
+    what = "floor or furniture" if furnished else "the floor"
+    return [{key: text.replace("the floor", what) for key, text in row.items()} for row in found]
 
 
 def _choose_details(clips: Sequence[ClipReport], limit: int) -> set[int]:

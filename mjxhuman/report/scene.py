@@ -9,18 +9,20 @@ import numpy as np
 from mjxhuman.interaction import Outcome
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.report.pack import ClipReport
+from mjxhuman.report.viewer import unscored
 from mjxhuman.rewards.score import in_ball_joints
 from mjxhuman.scenes.types import Scene
-from mjxhuman.types import Dynamics, Motion, Scores
+from mjxhuman.types import Dynamics, Motion
 
-#: Bodies whose forces are a foot's.
-FEET = {"L_Foot": ("L_Ankle", "L_Toe"), "R_Foot": ("R_Ankle", "R_Toe")}
+#: Bodies whose forces are a foot's, and the name of all others that the floor may carry.
+FEET, REST = {"L_Foot": ("L_Ankle", "L_Toe"), "R_Foot": ("R_Ankle", "R_Toe")}, "Rest of body"
+_WHY = "shown with furniture, not scored"
 
 
 def still_clip(name: str, motion: Motion, scene: Scene, notes: tuple[str, ...] = ()) -> ClipReport:
     """A motion that is only looked at, among furniture, with the forces that would explain it."""
     motion = in_ball_joints(motion)
-    return ClipReport(name, _unscored(motion), motion, analyse(motion, scene=scene), notes, scene=scene)
+    return ClipReport(name, unscored(motion, _WHY), motion, analyse(motion, scene=scene), notes, scene=scene)
 
 
 def outcome_clip(name: str, outcome: Outcome, notes: tuple[str, ...] = ()) -> ClipReport:
@@ -33,13 +35,13 @@ def outcome_clip(name: str, outcome: Outcome, notes: tuple[str, ...] = ()) -> Cl
     if motion is None or outcome.loads is None:
         raise ValueError(f"outcome: expected one with a person, found type {outcome.type}: {outcome.reason}")
     return ClipReport(
-        name, _unscored(motion), motion, simulated_forces(outcome), notes, scene=outcome.scene,
+        name, unscored(motion, _WHY), motion, simulated_forces(outcome), notes, scene=outcome.scene,
         object_poses=np.asarray(outcome.object_pose)[: motion.num_frames],
     )  # fmt: skip
 
 
 def simulated_forces(outcome: Outcome) -> Dynamics:
-    """Forces of the simulator as ``Dynamics``: of each foot by the floor, and of the person by each object."""
+    """Forces of the simulator as ``Dynamics``: of feet and rest by the floor, and of the person by each object."""
     motion, loads = outcome.motion, outcome.loads
     assert motion is not None and loads is not None
     names, pos = motion.humanoid.body_names[1:], np.asarray(motion.body_pos, float)[:, 1:]
@@ -54,12 +56,8 @@ def simulated_forces(outcome: Outcome) -> Dynamics:
     floor, objects = np.asarray(loads.floor, float), np.asarray(loads.objects, float)
     for label, bodies in FEET.items():
         add(label, floor, [names.index(body) for body in bodies])
+    add(REST, floor, [i for i, name in enumerate(names) if not any(name in bodies for bodies in FEET.values())])
     for i, thing in enumerate(outcome.scene.objects):
         add(thing.name, objects[:, :, i], list(range(len(names))))
     found = analyse(motion, scene=outcome.scene)
     return dataclasses.replace(found, grf=np.stack(force, 1), cop=np.stack(centre, 1), contact_names=tuple(labels))
-
-
-def _unscored(motion: Motion) -> Scores:
-    nothing = np.float32(np.nan)
-    return Scores(nothing, {}, {}, {}, np.bool_(False), "shown with furniture, not scored", "", motion.humanoid.name)

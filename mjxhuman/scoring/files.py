@@ -19,6 +19,7 @@ scored is an error in its own result and stops nothing.
     provenance    format, licence, conventions, ground, ground_offset (m), retarget (``mjxhuman.types.Provenance``)
     video         of a video or a file of 2D keypoints, else null: encoder, people (found), person_frames (in which the
                   person was seen), image_size (px), focal (px), reprojection_px (median over the frames)
+    scene         furniture by name, where it stood: x and y (m), turn (degrees); null without
     seconds       load and score, wall time spent on this file
 
 A path may come up more than once (scored again after a change of file or options): the last line counts.
@@ -48,6 +49,7 @@ import numpy as np
 
 from mjxhuman.data.source import Source
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.interaction.furnish import Furniture, file_of, furniture, places
 from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
@@ -57,6 +59,7 @@ from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_f
 from mjxhuman.runs.progress import progress
 from mjxhuman.runs.terminal import message, printable
 from mjxhuman.scenes import Surface, load_surface
+from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
 
@@ -66,8 +69,9 @@ SCHEMA = 1
 def digest(options: ScoreOptions) -> str:
     """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
     values: dict[str, Any] = {**dataclasses.asdict(options), "schema": SCHEMA, "version": __version__}
-    named = [value for value in values.values() if isinstance(value, str) and value]
-    values["files"] = [file_sha256(name) for name in named if Path(name).is_file()]
+    named = [Path(value) for value in values.values() if isinstance(value, str) and value]
+    named += [file_of(name) for name in options.scene or ()]
+    values["files"] = [file_sha256(path) for path in named if path.is_file()]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -79,6 +83,7 @@ class ScoredFile:
     sha256: str | None = None
     motion: Motion | None = None
     recovered: Recovered | None = None  # how the motion came about, of a video or 2D keypoints
+    scene: Scene | None = None  # the furniture that it was scored with
     scores: Scores | None = None
     error: str = ""
     load_seconds: float = 0.0
@@ -117,6 +122,7 @@ class ScoredFile:
             "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass} if body else None,
             "provenance": provenance,
             "video": self._video(),
+            "scene": None if self.scene is None else places(self.scene),
             "seconds": {"load": round(self.load_seconds, 4), "score": round(self.score_seconds, 4)},
         }
 
@@ -194,7 +200,7 @@ def scored(
     """
     if read_ahead < 1:
         raise ValueError(f"read_ahead: expected at least 1, found {read_ahead}")
-    humanoid, surface = body_of(options), surface_of(options)
+    humanoid, surface, furnished = body_of(options), surface_of(options), furniture_of(options)
 
     def load(path: Path) -> ScoredFile | None:
         item, start = ScoredFile(path), time.perf_counter()
@@ -212,7 +218,7 @@ def scored(
     def results() -> Iterator[ScoredFile]:
         for item in _read_ahead(map(Path, paths), load, read_ahead):
             if item.motion is not None:
-                _score(item, options.reward, surface)
+                _score(item, options.reward, surface, furnished)
             yield item
 
     return results()
@@ -222,13 +228,25 @@ def surface_of(options: SceneOptions) -> Surface | None:
     """The surface that options name; None for the floor.
 
     Raises:
-        ValueError, FileNotFoundError: as ``load_surface``; a motion that would be moved to the floor beside a surface.
+        ValueError, FileNotFoundError: as ``load_surface``; a motion that would be moved to the floor beside a surface;
+            furniture beside one.
     """
     if options.surface is None:
         return None
+    if options.scene:
+        raise ValueError("surface: expected none beside furniture, which stands on the level floor")
     if options.ground != "none":
         raise ValueError(f"ground: expected none beside a surface, which the motion lies on, found {options.ground}")
     return load_surface(options.surface)
+
+
+def furniture_of(options: SceneOptions) -> Furniture | None:
+    """The furniture that options name; None for none.
+
+    Raises:
+        ValueError, FileNotFoundError: as ``interaction.furnish.furniture``.
+    """
+    return furniture(options.scene, options, progress=sys.stderr.isatty()) if options.scene else None
 
 
 def load_into(
@@ -263,11 +281,12 @@ def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None]
         pool.shutdown(cancel_futures=True)
 
 
-def _score(item: ScoredFile, reward: str, surface: Surface | None) -> None:
+def _score(item: ScoredFile, reward: str, surface: Surface | None, furnished: Furniture | None) -> None:
     start = time.perf_counter()
     assert item.motion is not None
     try:
-        item.scores = score(item.motion, reward=reward, surface=surface)
+        item.scene = None if furnished is None else furnished.around(item.motion)
+        item.scores = score(item.motion, reward=reward, surface=surface, scene=item.scene)
     except Exception as error:  # a clip that cannot be scored must not stop the others
         item.error = describe_error(error)
     item.score_seconds = time.perf_counter() - start

@@ -15,6 +15,8 @@ from experiments import score_motion
 from mjxhuman.options import ReadOptions, ScoreOptions, keywords
 from mjxhuman.recovery import load
 from mjxhuman.runs import read_json_lines
+from mjxhuman.scenes import save_scene
+from mjxhuman.scenes.furniture.make import make_furniture
 from mjxhuman.scoring import files as files_module
 from mjxhuman.scoring.files import SCHEMA, digest, score_files, scored
 from mjxhuman.types import Motion, Provenance, Scores
@@ -42,8 +44,8 @@ class Engine:
             provenance=Provenance(path=str(path), format="bvh", conventions=("up axis y",), ground="stance"),
         )  # fmt: skip
 
-    def score(self, motion, reward="feasibility", humanoid=None, surface=None):
-        self.surface = surface
+    def score(self, motion, reward="feasibility", humanoid=None, surface=None, scene=None):
+        self.surface, self.scene = surface, scene
         self.scored += 1
         self.on_score()
         if motion.qpos[0, 0] == -2:
@@ -90,6 +92,22 @@ def test_the_surface_that_a_file_holds_carries(engine, files, tmp_path):
         scored([path], ScoreOptions(surface=field))
     with pytest.raises(FileNotFoundError, match="no such file"):
         scored([path], ScoreOptions(surface=tmp_path / "none.npz", ground="none"))
+
+
+def test_furniture_that_options_name_carries(engine, files, tmp_path):
+    seat = save_scene(tmp_path / "seat.npz", make_furniture("stool", 1))
+    options = ScoreOptions(scene=[f"{seat}@1,2,90", "table:1@0,0"])
+    assert score_files(files("5"), tmp_path / "out", options, quiet=True).scored == 1
+    assert engine.scene.names == ("stool:1", "table:1")
+    np.testing.assert_allclose(engine.scene.poses[:, :2], [[1, 2], [0, 0]])
+    assert lines(tmp_path / "out")[0]["scene"] == {"stool:1": [1.0, 2.0, 90.0], "table:1": [0.0, 0.0, 0.0]}
+    before = digest(options)
+    save_scene(seat, make_furniture("stool", 2))
+    assert digest(options) != before != digest(ScoreOptions(scene="table:1"))
+    with pytest.raises(ValueError, match="seed: expected a whole number of 0 or more after 'chair', found 'one'"):
+        scored(files("5"), ScoreOptions(scene="chair:one"))
+    with pytest.raises(ValueError, match="surface: expected none beside furniture"):
+        scored(files("5"), ScoreOptions(scene="chair:1", surface="a.npz"))
 
 
 def lines(out):

@@ -129,8 +129,8 @@ function timeRuler(axis) {
 }
 
 /** Row of what carries the body: a block of colour per run of frames, and the share of each kind. */
-function carrierStrip(axis, codes) {
-  const SHORT = { carried: "floor", falling: "free fall", unexplained: "unexplained", nowhere: "no floor" };
+function carrierStrip(axis, codes, furnished) {
+  const SHORT = { carried: furnished ? "carried" : "floor", falling: "free fall", unexplained: "unexplained", nowhere: "no floor" };
   const svg = el("svg", { viewBox: `0 0 ${codes.length} 1`, preserveAspectRatio: "none", "aria-hidden": "true" });
   for (let i = 0, k = 0; i < codes.length; i = k) {
     while (k < codes.length && codes[k] === codes[i]) k++;

@@ -169,7 +169,7 @@ function buildCharts(data) {
   box.append(lane);
   group("Total", "var(--ink)", names.filter((n) => n === "total").map((n) => seriesStrip(n, data.series[n], ghostOf((o) => o.series[n]), worst[n])));
   if (data.dynamics && data.dynamics.meta.carrier) {
-    const carrier = carrierStrip(axis, data.dynamics.meta.carrier);
+    const carrier = carrierStrip(axis, data.dynamics.meta.carrier, data.furniture.length > 0);
     rows.push(carrier);
     lane.append(carrier.node);
   }
@@ -179,6 +179,7 @@ function buildCharts(data) {
     group(about(key).label, AXIS_TONE[key], mine.map((n) => seriesStrip(n, data.series[n], ghostOf((o) => o.series[n]), worst[n])),
       score === undefined ? null : format(score));
   }
+  buildFurniture(data, group);
   heat = null;
   if (data.dynamics) buildDynamics(data, lane, group, ghostOf);
   const shown = data.dynamics ? Object.keys(data.dynamics.series) : [];
@@ -205,7 +206,7 @@ function buildDynamics(data, lane, group, ghostOf) {
   const feet = (part) => /foot|toe|ankle/i.test(d.meta.contactNames[part.k]);
   const shown = parts.filter((p) => p.top > 0.02 || feet(p));
   const top = Math.max(1.2, ...shown.map((p) => p.top));
-  group("Forces from the floor", "var(--ink2)", shown.map((p) => strip({
+  group(`Forces from ${carrying(data)}`, "var(--ink2)", shown.map((p) => strip({
     axis, label: d.meta.contactNames[p.k], hint: about("grf").sentence, color: SIDE_TONE[d.meta.contactSides[p.k]],
     range: [0, top], values: p.up, second: p.side, base: "bottom", rule: 1,
     ghost: ghostOf((o) => o.dynamics && o.dynamics.meta.contactNames[p.k] === d.meta.contactNames[p.k] ? verticalOf(o, p.k) : null),
@@ -218,6 +219,28 @@ function buildDynamics(data, lane, group, ghostOf) {
       el("span", { class: "ramp" }, el("b"), "0", el("i"), "100", el("u"), "200 %")), heat.node);
   }
 }
+
+/** How far furniture moves and leans from where it stands at first; nothing where it never does. */
+function buildFurniture(data, group) {
+  const found = data.furniture.map((f) => {
+    const count = f.pos.length / 3;
+    const quat = (t) => [...f.quat.subarray(4 * t, 4 * t + 4)];
+    const upright = Q.rotate(quat(0), [0, 0, 1]);
+    const moved = Float32Array.from({ length: count }, (_, t) => V.norm(V.sub(triple(f.pos, t), triple(f.pos, 0))));
+    const leans = Float32Array.from({ length: count }, (_, t) =>
+      (180 / Math.PI) * Math.acos(Math.min(1, Math.max(-1, V.dot(upright, Q.rotate(quat(t), [0, 0, 1]))))));
+    return { name: f.name, moved, leans };
+  }).filter((f) => Math.max(...f.moved) > 1e-3 || Math.max(...f.leans) > 0.5);
+  const row = (label, hint, values, unit, least) => strip({
+    axis, label, hint, color: "var(--ink2)", range: [0, Math.max(least, ...values)], values, base: "bottom", unit,
+  });
+  group("Furniture", "var(--ink2)", found.flatMap(({ name, moved, leans }) => [
+    row(`${name} moved`, "Distance from where it stood at first.", moved, "m", 0.05),
+    row(`${name} leans`, "Angle between its upright axis and where that pointed at first.", leans, "deg", 5),
+  ]));
+}
+
+const carrying = (data) => (data.furniture.length ? "floor and furniture" : "the floor");
 
 function verticalOf(data, k) {
   const [frames, bodies] = data.dynamics.grf.shape;
@@ -291,7 +314,7 @@ function buildLegends(data) {
   const legend = byTorque
     ? [swatch("var(--heat1)", "at the torque limit"), swatch("var(--heat3)", "at twice the limit")]
     : [swatch("var(--left)", "left"), swatch("var(--right)", "right")];
-  if (data.dynamics) legend.push(el("span", {}, `arrows: force of the floor, 1 BW is ${FORCE_SCALE} m long`));
+  if (data.dynamics) legend.push(el("span", {}, `arrows: force of ${carrying(data)}, 1 BW is ${FORCE_SCALE} m long`));
   if (other) {
     const moved = V.norm(startOffset(data, clipData(state.b))) > 0;
     legend.push(swatch("var(--ghost)", other.name + (moved ? " (moved to the same start)" : "")), el("label", {}, el("input", { type: "checkbox", checked: state.beside, onchange: (e) => {
