@@ -93,12 +93,15 @@ def _crossings(scene: Scene, which: int, lines: np.ndarray, way: np.ndarray) -> 
 
 
 def misplaced(scene: Scene) -> str:
-    """Which object is under the floor or in another, by its samples; "" if none is."""
+    """Which object is under the floor or in another, by its samples and the middles of its pieces; "" if none is."""
     level = isinstance(scene.floor, Plane) and scene.floor.point is None and scene.floor.normal is None
     floor = None if level else scene.floor  # None: the same on the host
     for i, thing in enumerate(scene.objects):
         pose = np.asarray(scene.poses, np.float64)[i]
-        points = quaternion.rotate(pose[3:], np.asarray(thing.points, np.float64)) + pose[:3]
+        corners = np.asarray(thing.parts.vertices, np.float64)
+        samples = thing.points if len(thing.points) else corners.reshape(-1, 3)
+        own = np.concatenate([np.asarray(samples, np.float64), corners.mean(1)])
+        points = quaternion.rotate(pose[3:], own) + pose[:3]
         low = -float(measure(floor, points).distance.min())
         if low > _MISPLACED:
             return f"{thing.name}: expected it on the floor, found it {low:.3f} m under it"

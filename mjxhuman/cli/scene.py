@@ -14,7 +14,7 @@ from mjxhuman.cli.reading import check_picture, output_folder
 from mjxhuman.interaction import Outcome, simulate_scene
 from mjxhuman.interaction.furnish import furniture
 from mjxhuman.interaction.place import moment, part
-from mjxhuman.interaction.simulate import NOISE
+from mjxhuman.interaction.simulate import NOISE, unfit_scene
 from mjxhuman.options import FurnishedOptions, LoadOptions, record_of
 from mjxhuman.recovery.load import body_of, load_clip
 from mjxhuman.report.page import write_report
@@ -41,9 +41,12 @@ def run(args: argparse.Namespace) -> int:
     enable_compile_cache()
     options = record_of(LoadOptions, args)
     motion = load_clip(args.motion, tracker.humanoid if isinstance(tracker, Tracker) else body_of(options), options)
-    scene = things.around(motion)
+    if not motion.humanoid.is_smpl:
+        raise ValueError(f"{args.motion}: expected a body of SMPL's topology, found {motion.humanoid.description}")
     given, what = _performed(motion, args)
-    aligned = None if args.align == "none" else align(given, scene, method=args.align, seed=args.seed)
+    scene = things.around(motion)
+    judged = args.align != "none" and not unfit_scene(scene)
+    aligned = align(given, scene, method=args.align, seed=args.seed) if judged else None
     body, room = (given, scene) if aligned is None else (aligned.motion, aligned.scene)
     trials = args.trials or TRIALS[args.by]
     with busy(f"simulating {what}"):
@@ -127,7 +130,7 @@ def write(
     """The page, and a picture or film of what was simulated."""
     name = " + ".join(outcome.scene.names)
     clips = [still_clip("as given", *given, ("before alignment",))]
-    if args.align != "none":
+    if aligned[0] is not given[0]:
         clips.insert(0, still_clip("aligned", *aligned, (f"aligned by {args.align}",)))
     if outcome.motion is not None:
         clips.insert(0, outcome_clip("simulated", outcome, (verdict,)))

@@ -47,14 +47,16 @@ def seated(motion: Motion) -> Seated:
     """
     points = furniture_points(motion.humanoid)
     if points is None or not motion.humanoid.is_smpl or np.ndim(motion.qpos) != 2:
-        raise ValueError(f"motion: expected one clip of a body of SMPL's topology, found {motion!r}")
+        raise ValueError(f"{_name(motion)}: expected one clip of a body of SMPL's topology, found {motion!r}")
     missing = np.linalg.norm(np.asarray(analyse(motion).residual)[:, :3], axis=1) / motion.humanoid.weight
     speed = np.linalg.norm(np.asarray(motion.body_linvel)[:, 1], axis=1)
     centre = _centres(motion)
     low = (centre[..., 2] - points.radius)[:, _of(motion, ("Pelvis", "L_Thigh", "R_Thigh"))].min(1)
     frames = (missing > Config().floating.accept) & (speed < CREEP) & (low > LOWEST) & np.asarray(motion.valid)
     if frames.sum() * motion.dt < SECONDS:
-        raise ValueError(f"motion: expected someone who sits for {SECONDS} s, found {frames.sum() * motion.dt:.2f} s")
+        raise ValueError(
+            f"{_name(motion)}: expected someone who sits for {SECONDS} s, found {frames.sum() * motion.dt:.2f} s"
+        )
     spread = np.ptp(np.percentile(low[frames], [10, 90]))
     return Seated(frames, float(np.median(low[frames])), float(spread))
 
@@ -84,7 +86,9 @@ def fit_seat(motion: Motion, *, backrest: bool = False) -> Scene:
     shanks = along[:, _of(motion, ("L_Shank", "R_Shank"))] - points.radius[_of(motion, ("L_Shank", "R_Shank"))]
     front = min(REACH * float(np.linalg.norm(knees - hips, axis=1).mean()), float(np.percentile(shanks, 1)) - CLEAR)
     if front < LEAST:
-        raise ValueError(f"motion: expected calves {LEAST + CLEAR} m before the hips of who sits, found {front:.2f} m")
+        raise ValueError(
+            f"{_name(motion)}: expected calves {LEAST + CLEAR} m before the hips of who sits, found {front:.2f} m"
+        )
     rear, boxes = -BEHIND, []
     if backrest:
         back = _of(motion, ("Back",))
@@ -100,6 +104,10 @@ def fit_seat(motion: Motion, *, backrest: bool = False) -> Scene:
     yaw = np.arctan2(ahead[1], ahead[0])
     pose = [*(origin + ahead * shift[0]), 0.0, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
     return Scene((thing,), np.array([pose]), provenance=provenance)
+
+
+def _name(motion: Motion) -> str:
+    return motion.provenance.path or "motion"
 
 
 def _centres(motion: Motion) -> Float[np.ndarray, "T P 3"]:

@@ -10,6 +10,7 @@ import jax
 import mujoco
 import numpy as np
 
+from mjxhuman.alignment.measure import misplaced
 from mjxhuman.interaction.controllers import Controller, controller_named
 from mjxhuman.interaction.outcome import LIMITS, UNFIT, Judgement, Limits, Recording, judge, judge_alone
 from mjxhuman.math import quaternion
@@ -20,6 +21,7 @@ from mjxhuman.planning.planner import driven
 from mjxhuman.scenes.compose import Composed, Layout, common_layout, compose, objects_alone
 from mjxhuman.scenes.convex import BUCKETS
 from mjxhuman.scenes.sdf import Hulls, scene_surface
+from mjxhuman.scenes.stability import unfit
 from mjxhuman.scenes.surface import Plane, Surfaces
 from mjxhuman.scenes.types import Scene
 from mjxhuman.tracking.evaluate import usable
@@ -131,8 +133,8 @@ def simulate_scene(
     """
     _check(scene, hold, trials)
     controller = tracker if isinstance(tracker, Controller) else controller_named(tracker)
-    if unfit := [f"{o.name}: {o.unfit}" for o in scene.objects if o.unfit]:
-        return _without("unfit: " + "; ".join(unfit), scene)
+    if reason := unfit_scene(scene):
+        return _without(reason, scene)
     motion = held(_fitted(motion, controller), hold)
     layout = common_layout([scene])
     drawn = [scene] if noise is None else [noise.scene(scene, np.random.default_rng([seed, k])) for k in range(trials)]
@@ -163,6 +165,16 @@ def simulate_scene(
         record = _record(c, alone[k], qpos, qvel, loads, did, motion, wanted)
         results.append((record, loads, did, c.poses(qpos)))
     return _outcome(results, thresholds, motion, scene)
+
+
+def unfit_scene(scene: Scene) -> str:
+    """Why nothing can be said about a scene, whoever comes in; "" if something can.
+
+    Objects whose pieces do not stand for their meshes, of 1 g or 1 t, under the floor, or in each other.
+    """
+    found = [(o.name, unfit(o, p).removeprefix("unfit: ")) for o, p in zip(scene.objects, scene.poses, strict=True)]
+    reasons = [f"{name}: {why}" for name, why in found if why] or list(filter(None, [misplaced(scene)]))
+    return "unfit: " + "; ".join(reasons) if reasons else ""
 
 
 def carrier_of(scene: Scene) -> Surfaces:

@@ -55,7 +55,7 @@ def simulated_forces(outcome: Outcome) -> Dynamics:
 
     floor, objects = np.asarray(loads.floor, float), np.asarray(loads.objects, float)
     for label, bodies in FEET.items():
-        add(label, floor, [names.index(body) for body in bodies])
+        add(label, floor, [names.index(body) for body in bodies if body in names])
     add(REST, floor, [i for i, name in enumerate(names) if not any(name in bodies for bodies in FEET.values())])
     for i, thing in enumerate(outcome.scene.objects):
         add(thing.name, objects[:, :, i], list(range(len(names))))

@@ -268,7 +268,7 @@ class _Watch:
 
 
 def _judge(thing: SceneObject, pose: np.ndarray, drops: int, seed: int, rule: str, threads: int) -> Stability:
-    reason = _unfit(thing, pose)
+    reason = unfit(thing, pose)
     found = None if reason else drop(thing, pose, drops, seed, threads)
     if found is not None and not found.finite:
         found, reason = None, "the simulation diverged"
@@ -287,7 +287,7 @@ def _judge(thing: SceneObject, pose: np.ndarray, drops: int, seed: int, rule: st
     )  # fmt: skip
 
 
-def _unfit(thing: SceneObject, pose: np.ndarray) -> str:
+def unfit(thing: SceneObject, pose: np.ndarray) -> str:
     """Why there can be no verdict; "" if there can."""
     if thing.unfit:
         return f"unfit: {thing.unfit}"

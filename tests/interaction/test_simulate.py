@@ -15,6 +15,7 @@ import mjxhuman
 from mjxhuman.humanoids.tuning import LIGHT, Tuning
 from mjxhuman.interaction.controllers import Trials, controller_named
 from mjxhuman.interaction.outcome import UNFIT
+from mjxhuman.interaction.place import joined
 from mjxhuman.interaction.simulate import carrier_of, simulate_scene
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.scenes import HeightField
@@ -98,6 +99,16 @@ def test_what_cannot_be_simulated_is_named(sits):
     unfit = room(dataclasses.replace(chair(), unfit="lost two feet"))
     outcome = simulate_scene(sits, unfit)
     assert (outcome.type, outcome.valid, outcome.reason) == (UNFIT, False, "unfit: chair: lost two feet")
+    made = mjxhuman.make_furniture("chair", 1)
+    low = scene.replace(poses=np.array(scene.poses) - [0, 0, 0.05, 0, 0, 0, 0])
+    light = scene.replace(objects=(scene.objects[0].replace(mass=np.array(0.001)),))
+    for odd, reason in (
+        (low, "unfit: chair: expected it on the floor, found it 0.050 m under it"),
+        (light, "unfit: chair: mass: expected 0.1 to 500 kg, found 0.001"),
+        (joined([made, made]), "unfit: chair:1: expected it beside chair:1:2, found it"),
+    ):
+        outcome = simulate_scene(sits, odd)
+        assert (outcome.type, outcome.motion) == (UNFIT, None) and outcome.reason.startswith(reason), outcome.reason
     with pytest.raises(ValueError, match="scene: expected a Scene with objects"):
         simulate_scene(sits, room())
     slope = dataclasses.replace(scene, floor=HeightField(np.zeros((2, 2)), np.zeros(2), np.array(1.0)))
