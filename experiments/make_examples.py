@@ -19,6 +19,7 @@ from mjxhuman.data.keypoint_names import LAYOUTS
 from mjxhuman.data.npz import QposMotion, save_motion
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.interaction.poses import sitting
 from mjxhuman.math import camera, quaternion
 from mjxhuman.physics.motion import motion_from_qpos, resample
 from mjxhuman.report.render import View, render_frames, save_video
@@ -32,6 +33,7 @@ from .launch import launch
 FPS, FRAMES = 30.0, 75
 #: Damaged copies of the walk: file, kind of damage, severity in the kind's unit.
 DAMAGED = (("walk_floating", "float", 0.1), ("walk_skating", "skate", 0.8))
+SEAT = 0.36  # m, height of what is sat on in sit.npz
 PICTURE, FOCAL, DISTANCE = (640, 480), 560.0, 5.0  # px, px, m
 KEYPOINTS = tuple(name for name in LAYOUTS["body_25b"] if "Eye" not in name)
 
@@ -93,6 +95,8 @@ def make_files(out: Path) -> list[Path]:
     for name in ("walk", "jump"):
         motion = clip(humanoid, name)
         made.append(save_motion(out / f"{name}.npz", coordinates(motion, motion.qpos, "made by this project")))
+    sits = sitting(humanoid, SEAT)
+    made.append(save_motion(out / "sit.npz", coordinates(sits, sits.qpos, *sits.provenance.conventions)))
     walk = clip(humanoid, "walk")
     for name, kind, severity in DAMAGED:
         qpos = damage.apply(kind, humanoid, np.asarray(walk.qpos, float), FPS, severity)

@@ -287,8 +287,7 @@ def _add_scene(commands: Any) -> None:
     scene.add_argument(
         "--align",
         choices=("ours", "paper", "smooth", "none"),
-        default="ours",
-        help="how the person is brought to the furniture (default ours)",
+        help="how the person is brought to the furniture (default ours; none with nothing but a seat, which fits)",
     )
     scene.add_argument(
         "--hold", type=_seconds, default=3.0, metavar="SECONDS", help="the last frame is held so long (default 3)"

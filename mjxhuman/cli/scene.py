@@ -12,7 +12,7 @@ import numpy as np
 from mjxhuman.alignment import Alignment, align
 from mjxhuman.cli.reading import check_picture, output_folder
 from mjxhuman.interaction import Outcome, simulate_scene
-from mjxhuman.interaction.furnish import furniture
+from mjxhuman.interaction.furnish import SEAT, furniture
 from mjxhuman.interaction.place import moment, part
 from mjxhuman.interaction.simulate import NOISE, unfit_scene
 from mjxhuman.options import FurnishedOptions, LoadOptions, record_of
@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.motion}: expected a body of SMPL's topology, found {motion.humanoid.description}")
     given, what = _performed(motion, args)
     scene = things.around(motion)
-    judged = args.align != "none" and not unfit_scene(scene)
-    aligned = align(given, scene, method=args.align, seed=args.seed) if judged else None
+    method = args.align or ("none" if set(args.objects) == {SEAT} else "ours")
+    wanted = method != "none" and not unfit_scene(scene)
+    aligned = align(given, scene, method=method, seed=args.seed) if wanted else None
     body, room = (given, scene) if aligned is None else (aligned.motion, aligned.scene)
     trials = args.trials or TRIALS[args.by]
     with busy(f"simulating {what}"):
@@ -131,7 +132,7 @@ def write(
     name = " + ".join(outcome.scene.names)
     clips = [still_clip("as given", *given, ("before alignment",))]
     if aligned[0] is not given[0]:
-        clips.insert(0, still_clip("aligned", *aligned, (f"aligned by {args.align}",)))
+        clips.insert(0, still_clip("aligned", *aligned, (f"aligned by {args.align or 'ours'}",)))
     if outcome.motion is not None:
         clips.insert(0, outcome_clip("simulated", outcome, (verdict,)))
     write_report(out / "scene.html", clips, title=f"{name}: {verdict}", max_details=len(clips))
