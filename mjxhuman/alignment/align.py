@@ -16,7 +16,7 @@ from mjxhuman.alignment.first_order import METHODS as FIRST_ORDER
 from mjxhuman.alignment.legs import legs_of, limbs_of, with_legs
 from mjxhuman.alignment.look import Unknowns
 from mjxhuman.alignment.measure import TOLERANCE, ContactFit, fit_of, misplaced, whole_body_depth, worst
-from mjxhuman.alignment.problem import AlignmentProblem, make_problem, stack, tiles_of
+from mjxhuman.alignment.problem import AlignmentProblem, has_surface, make_problem, stack, tiles_of
 from mjxhuman.alignment.skin import Skin, skin_of
 from mjxhuman.alignment.solve import solve
 from mjxhuman.alignment.views import views_of
@@ -178,6 +178,7 @@ def case_of(motion: Motion, scene: Scene, contacts: Contacts | None) -> Alignmen
     if contacts is None:  # their times are those of the frames looked at
         ends = np.append(frames, count)
         table = tuple(dataclasses.replace(c, start=int(ends[c.start]), stop=int(ends[c.stop])) for c in table)
+        table = tuple(c for c in table if has_surface(c, scene, skin, points, normals, frames))
     for contact in table:
         if not _during(contact, frames).any():
             raise ValueError(f"contacts: {contact.part}: expected frames below {count}, found {contact.start}")

@@ -157,12 +157,8 @@ def make_problem(
         on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
         own = np.flatnonzero(bearing[part])
         own = np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)
-        patch = points[:, own]
-        first = int(np.argmax(on))
-        turn = quaternion.conjugate(poses[which, 3:])
-        place = quaternion.rotate(turn, patch[first] - poses[which, :3])
-        up = quaternion.rotate(turn, np.array([0.0, 0.0, 1.0])) if contact.part == "Pelvis" else None
-        partners = _partners(scene.objects[which], place, quaternion.rotate(turn, side[first, part]), up)
+        patch, first = points[:, own], int(np.argmax(on))
+        partners = _partners_of(contact, scene.objects[which], poses[which], patch[first], side[first, part])
         rows.append((on, which, patch, limbs[skin.body[own]], *partners))
     active, objects, patches, patch_limbs, partner_points, partner_normals = zip(*rows, strict=True)
     samples = np.stack([_evenly(np.asarray(thing.points), _OWN_SAMPLES) for thing in scene.objects])
@@ -235,6 +231,29 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
         patch=more(more(problem.patch, 1, c), 0, t), patch_limb=more(problem.patch_limb, 0, c),
         partner_points=more(problem.partner_points, 0, c), partner_normals=more(problem.partner_normals, 0, c),
     )  # fmt: skip
+
+
+def has_surface(
+    contact: PartContact, scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndarray, frames: np.ndarray
+) -> bool:
+    """Whether anything of a contact's object faces its part where it begins; arguments as those of ``make_problem``."""
+    own = (skin.part == skin.names.index(contact.part)) & skin.bearing
+    first, which = int(np.argmax(frames >= contact.start)), scene.names.index(contact.object)
+    patch, side = points[first, own], _unit(normals[first, own].mean(0))
+    try:
+        _partners_of(contact, scene.objects[which], np.asarray(scene.poses[which], np.float64), patch, side)
+    except ValueError:
+        return False
+    return True
+
+
+def _partners_of(
+    contact: PartContact, thing: SceneObject, pose: np.ndarray, patch: np.ndarray, side: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``_partners`` of a patch ``(M, 3)`` in the world; only what is level carries a pelvis."""
+    turn = quaternion.conjugate(pose[3:])
+    up = quaternion.rotate(turn, np.array([0.0, 0.0, 1.0])) if contact.part == "Pelvis" else None
+    return _partners(thing, quaternion.rotate(turn, patch - pose[:3]), quaternion.rotate(turn, side), up)
 
 
 def _standing(skin: Skin, points: np.ndarray) -> np.ndarray:

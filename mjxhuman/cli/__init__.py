@@ -290,6 +290,9 @@ def _add_scene(commands: Any) -> None:
         help="how the person is brought to the furniture (default ours; none with nothing but a seat, which fits)",
     )
     scene.add_argument(
+        "--legs", action="store_true", help="hips and knees turn while aligning, so that feet reach the floor"
+    )
+    scene.add_argument(
         "--hold", type=_seconds, default=3.0, metavar="SECONDS", help="the last frame is held so long (default 3)"
     )
     scene.add_argument(

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     scene = things.around(motion)
     method = args.align or ("none" if set(args.objects) == {SEAT} else "ours")
     wanted = method != "none" and not unfit_scene(scene)
-    aligned = align(given, scene, method=method, seed=args.seed) if wanted else None
+    aligned = align(given, scene, method=method, seed=args.seed, legs=args.legs) if wanted else None
     body, room = (given, scene) if aligned is None else (aligned.motion, aligned.scene)
     trials = args.trials or TRIALS[args.by]
     with busy(f"simulating {what}"):

@@ -54,10 +54,14 @@ def furniture(names: Sequence[str], options: FurnishedOptions, progress: bool = 
 
     Raises:
       FileNotFoundError: neither a file nor a kind.
-      ValueError: no name, a place that is none, a built-in kind with a wrong seed or damage, or as ``load_scene``.
+      ValueError: no name, a place that is none, a built-in kind with a wrong seed or damage, options for files where
+        there is none, or as ``load_scene``.
     """
     if not names:
         raise ValueError("scene: expected the name of furniture, found none")
+    said = [key for key, value in keywords(FurnishedOptions, options).items() if value is not None]
+    if said and not any(file_of(name).exists() for name in names):
+        raise ValueError(f"{said[0]}: expected a file that it is about, found {', '.join(names)}")
     found = [_named(name, options, progress) for name in names]
     return Furniture(tuple(scene for scene, _ in found), tuple(own for _, own in found))
 

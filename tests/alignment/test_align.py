@@ -8,7 +8,7 @@ import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
 from mjxhuman.alignment.align import _finish, _seats_first, _touches, case_of, problem_of
 from mjxhuman.alignment.contacts import find_contacts
-from mjxhuman.alignment.problem import stack, tiles_of
+from mjxhuman.alignment.problem import has_surface, stack, tiles_of
 from mjxhuman.alignment.solve import solve
 from mjxhuman.scenes.convex import box_corners
 
@@ -40,6 +40,15 @@ def test_the_body_comes_to_sit_from_within_the_seat_and_from_behind_the_backrest
         assert result.scene.poses[0, 2] == 0
     other = align_many([starts[1], starts[0], starts[2]], [SCENE] * 3, contacts=[ON] * 3)
     np.testing.assert_array_equal(other[0].shift, found[1].shift)
+
+
+def test_a_contact_needs_a_surface_that_faces_the_part(person):
+    skin = skin_of(person.humanoid)
+    points, normals = skin.posed(person.body_pos[:1], person.body_quat[:1])
+    on = PartContact("Back", "chair")
+    assert has_surface(on, SCENE, skin, points, normals, np.array([0]))
+    aslant = np.broadcast_to(-np.ones(3) / np.sqrt(3), normals.shape)  # 55 degrees from every face of a box
+    assert not has_surface(on, SCENE, skin, points, aslant, np.array([0]))
 
 
 def _skin(motion):

@@ -78,3 +78,9 @@ def test_a_part_of_a_motion_has_its_frames(sits):
     for times in ((2.0, 1.0), (1.0, 99.0)):
         with pytest.raises(ValueError, match=r"--clip: expected two times from 0 to \d\.\d\d s, the earlier first"):
             part(sits, *times)
+
+
+def test_what_is_said_of_files_needs_one(tmp_path, sits):
+    heavy = FurnishedOptions(furniture_mass=9.0)
+    with pytest.raises(ValueError, match="furniture_mass: expected a file that it is about, found chair:1, seat"):
+        furniture(["chair:1", "seat"], heavy)
