@@ -12,7 +12,8 @@ from mjxhuman.humanoids import Humanoid
 from mjxhuman.humanoids.humanoid import SMPL_BODIES
 from mjxhuman.math import rotation
 from mjxhuman.physics.anatomy import make_anatomy
-from mjxhuman.physics.contact_dynamics import Support, body_kinematics, support
+from mjxhuman.physics.contact_dynamics import Support, support
+from mjxhuman.physics.contact_points import body_kinematics
 from mjxhuman.physics.motion import humanoid_tree, velocities_accelerations
 from mjxhuman.scenes import Plane
 

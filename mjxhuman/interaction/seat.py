@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from mjxhuman.humanoids.contacts import furniture_points
 from mjxhuman.math import quaternion
 from mjxhuman.physics.analysis import analyse
-from mjxhuman.physics.contact_dynamics import CREEP
+from mjxhuman.physics.contact_points import CREEP
 from mjxhuman.rewards.feasibility import Config
 from mjxhuman.scenes.convex import box_corners, pack
 from mjxhuman.scenes.objects import make_object
@@ -40,7 +40,7 @@ def seated(motion: Motion) -> Seated:
     """When somebody in a motion of one clip sits on what is not there.
 
     A frame counts if the floor leaves more of the force unexplained than a score accepts, the hips stand still (by the
-    speed ``contact_dynamics.CREEP``), and buttocks and thighs are over the floor.
+    speed ``contact_points.CREEP``), and buttocks and thighs are over the floor.
 
     Raises:
       ValueError: nobody sits for ``SECONDS``, or the body is not of SMPL's topology.

@@ -13,7 +13,8 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.anatomy import ContactParams, Contacts, make_contacts
 from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.batching import map_frames
-from mjxhuman.physics.contact_dynamics import body_kinematics, external_support, support
+from mjxhuman.physics.contact_dynamics import external_support, support
+from mjxhuman.physics.contact_points import body_kinematics
 from mjxhuman.physics.motion import flat_frames, humanoid_tree, unflat_frames
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.runs.progress import compiling
@@ -109,7 +110,7 @@ def analyse(
       surface: what may carry the body (see ``mjxhuman.scenes``); default the level floor z = 0.
       scene: instead of a surface: floor and furniture, which stands where it is. Buttocks and thighs may then rest too,
         and feet and the rest of the body share the load so that the joints do least (``load_sharing.spare_effort``).
-      opposed: whether the feet push against each other as people's do (``contact_dynamics.oppose_feet``). Motion does
+      opposed: whether the feet push against each other as people's do (``load_sharing.oppose_feet``). Motion does
         not tell; of a body that a simulator moves by servos it is not to be expected.
 
     Raises:

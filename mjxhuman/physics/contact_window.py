@@ -26,7 +26,7 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.anatomy import ContactParams, Contacts, make_contacts
 from mjxhuman.physics.arrays import across_square, keep
 from mjxhuman.physics.batching import CPU_OPTIONS, map_frames, run_blocks
-from mjxhuman.physics.contact_dynamics import Bearing, body_kinematics, contact_points, force_price
+from mjxhuman.physics.contact_points import Bearing, body_kinematics, contact_points, force_price
 from mjxhuman.physics.motion import bucket, flat_frames, humanoid_tree
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.scenes.surface import FRICTION, Surface

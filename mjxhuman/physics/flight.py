@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.math import quaternion
-from mjxhuman.physics.contact_dynamics import FADE, REACH
+from mjxhuman.physics.contact_points import FADE, REACH
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scenes.surface import Surface, measure
 from mjxhuman.types import Motion

@@ -8,7 +8,6 @@ give is known from measurements, of the feet of people who walk and of those who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,11 +16,9 @@ from jaxtyping import Float
 from mjxhuman.physics import contact, dynamics
 from mjxhuman.physics.anatomy import Contacts
 from mjxhuman.physics.arrays import across_square, along
+from mjxhuman.physics.contact_points import Bearing, BodyKinematics, Touch
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.types import Array
-
-if TYPE_CHECKING:
-    from mjxhuman.physics.contact_dynamics import Bearing, BodyKinematics, Touch
 
 #: Metres above the centre of mass where the lines of the feet's forces meet in double support; between 0.1 and 0.4 m
 #: the moments of hip, knee and ankle of a walk keep their correlation with inverse dynamics to 0.05.

@@ -11,7 +11,7 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
 from mjxhuman.physics.contact import LENGTH
-from mjxhuman.physics.contact_dynamics import REACH, SINK
+from mjxhuman.physics.contact_points import REACH, SINK
 from mjxhuman.report.glossary import CARRIERS
 from mjxhuman.rewards.feasibility import Config
 from mjxhuman.scenes.surface import Surface, measure

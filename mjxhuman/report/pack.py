@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull
 
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math.timeseries import runs
-from mjxhuman.physics.contact_dynamics import REACH
+from mjxhuman.physics.contact_points import REACH
 from mjxhuman.report import glossary
 from mjxhuman.report.carriers import carriers
 from mjxhuman.report.film import FilmStrip

@@ -26,7 +26,7 @@ import numpy as np
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import quaternion
 from mjxhuman.options import GROUNDS
-from mjxhuman.physics.contact_dynamics import REACH
+from mjxhuman.physics.contact_points import REACH
 from mjxhuman.scenes import Surface
 from mjxhuman.scenes.surface import FALL, height_below
 from mjxhuman.types import Motion

@@ -22,14 +22,8 @@ import numpy as np
 from jaxtyping import Float
 
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
-from mjxhuman.physics.contact_dynamics import (
-    Bearing,
-    BodyKinematics,
-    Support,
-    body_kinematics,
-    external_support,
-    support,
-)
+from mjxhuman.physics.contact_dynamics import Support, external_support, support
+from mjxhuman.physics.contact_points import Bearing, BodyKinematics, body_kinematics
 from mjxhuman.physics.tree import BodyParams, Tree
 from mjxhuman.rewards import contact, dynamic, kinematic
 from mjxhuman.scenes.surface import Surface

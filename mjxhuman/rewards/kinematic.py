@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mjxhuman.math import clinical, rotation
 from mjxhuman.physics.anatomy import Anatomy, AnatomyParams
 from mjxhuman.physics.arrays import apply, take_rows
-from mjxhuman.physics.contact_dynamics import BodyKinematics
+from mjxhuman.physics.contact_points import BodyKinematics
 from mjxhuman.types import Array
 
 

@@ -11,7 +11,7 @@ from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.physics.analysis import analyse, servo_torques
 from mjxhuman.physics.anatomy import Contacts, make_anatomy
 from mjxhuman.physics.contact import Cones
-from mjxhuman.physics.contact_dynamics import Touch, bearing, body_kinematics, contact_points
+from mjxhuman.physics.contact_points import Touch, bearing, body_kinematics, contact_points
 from mjxhuman.physics.load_sharing import MEETING, oppose_feet
 from mjxhuman.physics.motion import humanoid_tree
 from mjxhuman.scenes import Plane
