@@ -233,6 +233,10 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
     )  # fmt: skip
 
 
+class NoSurfaceError(ValueError):
+    """Nothing of an object faces the part of the body that is to touch it."""
+
+
 def has_surface(
     contact: PartContact, scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndarray, frames: np.ndarray
 ) -> bool:
@@ -242,7 +246,7 @@ def has_surface(
     patch, side = points[first, own], _unit(normals[first, own].mean(0))
     try:
         _partners_of(contact, scene.objects[which], np.asarray(scene.poses[which], np.float64), patch, side)
-    except ValueError:
+    except NoSurfaceError:
         return False
     return True
 
@@ -281,7 +285,7 @@ def _partners(
     ``up``, where it is given: backrests.
 
     Raises:
-      ValueError: nothing of the object faces the part.
+      NoSurfaceError: nothing of the object faces the part.
     """
     parts = thing.parts
     planes = np.asarray(parts.planes, np.float64)[np.asarray(parts.mask, bool)]
@@ -309,7 +313,7 @@ def _partners(
     if up is not None:
         facing &= normal @ up > _LEVEL
     if not facing.any():
-        raise ValueError(f"contacts: {thing.name}: expected a surface that faces the part, found none")
+        raise NoSurfaceError(f"contacts: {thing.name}: expected a surface that faces the part, found none")
     places = start + np.where(facing, level, 0.0)[..., None] * side
     disc = min(_DISC, float(np.sqrt(((patch - middle) ** 2).sum(1).mean())))
     rise = np.where(facing, level, 0.0), normal @ side, [normal @ way for way in across]
