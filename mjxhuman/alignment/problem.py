@@ -155,8 +155,7 @@ def make_problem(
             held[[skin.names.index(name) for name in ("L_Thigh", "R_Thigh", "Back")], which] = True
             sat[:, which] = side[:, part]
         on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
-        own = np.flatnonzero(bearing[part])
-        own = np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)
+        own = _patch_of(bearing[part])
         patch, first = points[:, own], int(np.argmax(on))
         partners = _partners_of(contact, scene.objects[which], poses[which], patch[first], side[first, part])
         rows.append((on, which, patch, limbs[skin.body[own]], *partners))
@@ -243,12 +242,18 @@ def has_surface(
     """Whether anything of a contact's object faces its part where it begins; arguments as those of ``make_problem``."""
     own = (skin.part == skin.names.index(contact.part)) & skin.bearing
     first, which = int(np.argmax(frames >= contact.start)), scene.names.index(contact.object)
-    patch, side = points[first, own], _unit(normals[first, own].mean(0))
+    patch, side = points[first, _patch_of(own)], _unit(normals[first, own].mean(0))
     try:
         _partners_of(contact, scene.objects[which], np.asarray(scene.poses[which], np.float64), patch, side)
     except NoSurfaceError:
         return False
     return True
+
+
+def _patch_of(bearing: np.ndarray) -> np.ndarray:
+    """``_PATCH`` points of the side of a part that carries load, of ``bearing (N,)``."""
+    own = np.flatnonzero(bearing)
+    return np.resize(own, _PATCH) if len(own) < _PATCH else _evenly(own, _PATCH)
 
 
 def _partners_of(
