@@ -1,5 +1,7 @@
 """A seated body is put onto a chair from inside it and from afar."""
 
+import sys
+
 import numpy as np
 import pytest
 from box_chair import SEAT, chair, scene_of
@@ -12,6 +14,7 @@ from mjxhuman.alignment.problem import has_surface, stack, tiles_of
 from mjxhuman.alignment.solve import solve
 from mjxhuman.scenes.convex import box_corners
 
+align_module = sys.modules["mjxhuman.alignment.align"]  # the package has the function under this name
 ON = [("Pelvis", "chair")]
 SCENE = scene_of(chair(), at=[(-0.03, 0.0)])
 
@@ -103,6 +106,17 @@ def test_who_sits_comes_to_the_seat_first_and_touches_what_is_near_there(person)
     assert [f.contact.part for f in _finish(case, None).contacts if _touches(f)][:3] == ["Pelvis", "L_Thigh"]
     without = case._replace(contacts=case.contacts[1:])
     assert _seats_first(without).contacts == without.contacts
+
+
+@pytest.mark.slow
+def test_contacts_beside_the_seat_count_only_where_all_can_be_had(person, monkeypatch):
+    """A head that cannot come to the chair of who sits on it does not pull the person off the seat."""
+    both = (PartContact("Pelvis", "chair", 0, 1), PartContact("Head", "chair", 0, 1))
+    monkeypatch.setattr(align_module, "find_contacts", lambda *_: both)
+    monkeypatch.setattr(align_module, "_touches", lambda _: True)
+    found = mjxhuman.align(moved(person, 0.02, 0, 0.05), SCENE)
+    assert found.converged and [fit.contact.part for fit in found.contacts] == ["Pelvis"]
+    assert not mjxhuman.align(moved(person, 0.02, 0, 0.05), SCENE, contacts=both).converged
 
 
 def test_a_motion_that_is_not_finite_is_refused(person):

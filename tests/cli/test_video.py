@@ -83,6 +83,12 @@ def test_bad_videos_are_told_apart(film, tmp_path, capsys):
         assert name in captured.err
 
 
+def test_a_network_that_the_encoder_does_not_have_is_refused(tmp_path, capsys):
+    video = write_film(tmp_path / "a.mp4", np.arange(5) / 30)
+    assert cli.main(["score", str(video), "--encoder", "vitpose", "--model", "heavy"]) == 1
+    assert "model: expected none for the encoder vitpose, found 'heavy'" in capsys.readouterr().err
+
+
 def test_turned_and_damaged_video_scores_like_the_whole_one(film, tmp_path, capsys):
     """With key frames now and then; without them the remains of the damage last to the end of the video."""
     pictures = [picture.image for picture in Video(film)]

@@ -70,6 +70,12 @@ def test_cameras_stand_where_people_who_film_do(walk):
         viewpoints.film(walk, 0, "flying")
 
 
+def test_a_camera_that_is_carried_begins_where_one_that_pans_stands(walk):
+    pans, walks = (np.asarray(viewpoints.film(walk, 7, kind).T_world_camera)[:, :3, 3] for kind in viewpoints.KINDS[1:])
+    np.testing.assert_allclose(walks[0], pans[0], atol=1e-5)
+    assert np.ptp(pans, axis=0).max() < 1e-5 and 0.3 < np.linalg.norm(np.ptp(walks, axis=0)) < 5
+
+
 def test_the_far_arm_is_behind_the_body(walk):
     """From the left, 5 m away; the left hip is behind the arm that swings past it, the right wrist behind the trunk."""
     points = keypoint_set(("left_wrist", "right_wrist", "left_hip", "right_hip"), chain_of(walk.humanoid))
@@ -113,6 +119,12 @@ def test_confidence_below_three_quarters_goes_with_greater_errors():
     draw = Draw(DetectionNoise(bias=0.0, bias_hidden=0.0, outliers=0.0, jitter=0.0), ["LKnee"] * 200, 200, 30.0, 0)
     spread = [draw.errors(np.full((200, 200), c), np.zeros((200, 200), bool)).std() for c in (1.0, 0.75, 0.5, 0.35)]
     np.testing.assert_allclose(np.array(spread) / spread[0], [1, 1, 2, 5], rtol=0.05)
+
+
+def test_wrists_and_toes_are_off_half_as_much_again():
+    draw = Draw(dataclasses.replace(PRESETS["clean"], wander=0.01), ["LKnee", "LWrist", "LBigToe"] * 100, 300, 30.0, 0)
+    spread = draw.errors(np.ones((300, 300)), np.zeros((300, 300), bool)).reshape(300, 100, 3, 2).std((0, 1, 3))
+    np.testing.assert_allclose(spread / spread[0], [1, 1.5, 1.5], rtol=0.1)
 
 
 def test_limbs_are_lost_and_exchanged_as_a_whole():

@@ -197,6 +197,8 @@ def test_wrong_calls_raise(scorer, videos, fps, prompts, message):
 def test_wrong_options_raise():
     with pytest.raises(ValueError, match="encoder: expected one of"):
         VideoReward("nonsense")
+    with pytest.raises(ValueError, match="model: expected none for the encoder vitpose, found 'heavy'"):
+        VideoReward("vitpose", model="heavy")
     with pytest.raises(ValueError, match="channels"):
         VideoReward(Reads(np.zeros(0)), channels="middle")
     with pytest.raises(ValueError, match="workers"):
