@@ -95,3 +95,15 @@ def test_seconds_that_are_none_are_refused_with_their_flag(flag, value, capsys):
 def test_what_is_missing_is_named_before_anything_is_computed(tmp_path, capsys):
     assert main(["scene", "chair:1", "--motion", str(tmp_path / "none.bvh")]) == 2
     assert "none.bvh: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "wanted"), [([], ("ours", False)), (["--legs", "--align", "ours"], ("ours", True))])
+def test_alignment_is_told_whether_legs_turn(tmp_path, humanoid, capsys, monkeypatch, flags, wanted):
+    file = save_motion(tmp_path / "sit.npz", qpos_motion(poses.sitting(humanoid, 0.45)))
+
+    def align(motion, scene, *, method, seed, legs):
+        raise ValueError(f"align: {method} {legs} {seed}")
+
+    monkeypatch.setattr("mjxhuman.cli.scene.align", align)
+    assert main(["scene", "chair:1", "--motion", str(file), *flags]) == 2
+    assert "align: {} {} 0".format(*wanted) in capsys.readouterr().err
