@@ -19,7 +19,7 @@ from mjxhuman.runs import json_line, progress
 from mjxhuman.runs.terminal import message, printable
 from mjxhuman.scenes.furniture.kinds import KINDS
 from mjxhuman.scenes.furniture.make import named_furniture
-from mjxhuman.scenes.named import named_scene
+from mjxhuman.scenes.named import check_about_files, named_scene
 from mjxhuman.scenes.stability import Stability, stability
 from mjxhuman.scenes.types import Scene
 
@@ -126,7 +126,7 @@ def _scenes(args: argparse.Namespace) -> Iterator[tuple[str, Scene | str]]:
 
     Raises:
         FileNotFoundError: neither a file nor a built-in kind.
-        ValueError: a built-in kind with a wrong seed or damage.
+        ValueError: a built-in kind with a wrong seed or damage, options of files where there is none.
     """
     built_in = {name: named_furniture(name) for name in args.objects}
     for name, scene in built_in.items():
@@ -134,6 +134,7 @@ def _scenes(args: argparse.Namespace) -> Iterator[tuple[str, Scene | str]]:
             raise FileNotFoundError(f"{name}: no such file, and none of the kinds {', '.join(KINDS)}")
 
     bar, options = sys.stderr.isatty(), keywords(FurnitureOptions, args)
+    check_about_files(options, map(Path, args.objects))
 
     def each() -> Iterator[tuple[str, Scene | str]]:
         for name in args.objects:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mjxhuman.data.keypoint_names import LAYOUTS
 from mjxhuman.encoders.detection_noise import PRESETS, DetectionNoise, Draw
+from mjxhuman.encoders.viewpoints import checked
 from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import chain_of
@@ -37,11 +38,13 @@ def detect(
       The points of the layout; those without a place on the body (fingers, outline of the face) are never seen.
 
     Raises:
-      ValueError: an unknown layout or preset, a body of another topology, a camera of another number of frames.
+      ValueError: an unknown layout or preset, a body of another topology, several clips, numbers that are not finite, a
+        camera of another number of frames.
     """
     for name, value, known in (("layout", layout, LAYOUTS), ("noise", noise, PRESETS)):
         if isinstance(value, str) and value not in known:
             raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
+    checked(motion)
     frames, given = motion.num_frames, np.shape(camera.intrinsics)[0]
     if given not in (1, frames):
         raise ValueError(f"camera: expected {frames} frames or one for this motion, found {given}")

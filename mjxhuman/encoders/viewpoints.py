@@ -38,10 +38,11 @@ def film(
       One frame where it stands, else T; no distortion.
 
     Raises:
-      ValueError: an unknown kind.
+      ValueError: an unknown kind, several clips or numbers that are not finite.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    checked(motion)
     rng = np.random.default_rng(seed)
     root = np.asarray(motion.body_pos, np.float64)[:, 1]
     focal = 0.5 * max(image_size) / np.tan(np.radians(rng.uniform(*VIEW)) / 2)
@@ -60,6 +61,15 @@ def film(
     matrix = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
     note = Provenance(conventions=(f"a {kind} camera, drawn at random",))
     return Camera(np.broadcast_to(matrix, (frames, 3, 3)), pose, np.zeros((frames, 4)), image_size, note)
+
+
+def checked(motion: Motion) -> None:
+    """Raise ValueError unless a motion is one clip of finite numbers."""
+    shape = np.shape(motion.body_pos)
+    if len(shape) != 3 or not shape[0]:
+        raise ValueError(f"motion: expected one clip, body_pos (T, B, 3), found {shape}")
+    if not all(np.isfinite(np.asarray(x)).all() for x in (motion.body_pos, motion.body_quat)):
+        raise ValueError("motion: expected finite numbers, found others")
 
 
 def _place(

@@ -21,7 +21,7 @@ from mjxhuman.interaction.seat import fit_seat
 from mjxhuman.math import quaternion
 from mjxhuman.options import FurnishedOptions, keywords, spelt
 from mjxhuman.runs.terminal import message
-from mjxhuman.scenes.named import named_scene
+from mjxhuman.scenes.named import check_about_files, named_scene
 from mjxhuman.scenes.types import Scene, resting
 from mjxhuman.types import Motion
 
@@ -59,9 +59,7 @@ def furniture(names: Sequence[str], options: FurnishedOptions, progress: bool = 
     """
     if not names:
         raise ValueError("scene: expected the name of furniture, found none")
-    said = [key for key, value in keywords(FurnishedOptions, options).items() if value is not None]
-    if said and not any(file_of(name).exists() for name in names):
-        raise ValueError(f"{said[0]}: expected a file that it is about, found {', '.join(names)}")
+    check_about_files(keywords(FurnishedOptions, options), map(file_of, names))
     found = [_named(name, options, progress) for name in names]
     return Furniture(tuple(scene for scene, _ in found), tuple(own for _, own in found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,10 @@ def named_scene(name: str, *, progress: bool = False, **options: Any) -> Scene:
     if not Path(name).exists():
         raise FileNotFoundError(f"{name}: no such file, and none of the kinds {', '.join(FURNITURE)}")
     return load_scene(name, progress=progress, **options)
+
+
+def check_about_files(options: Mapping[str, Any], files: Iterable[Path]) -> None:
+    """Raise ValueError for options of files where none of ``files`` is there: they would be heeded nowhere."""
+    said, files = [key for key, value in options.items() if value is not None], list(files)
+    if said and not any(file.exists() for file in files):
+        raise ValueError(f"{said[0]}: expected a file that it is about, found {', '.join(map(str, files))}")

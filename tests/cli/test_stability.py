@@ -100,3 +100,8 @@ def test_pictures_of_what_stands_and_what_fell(gl, tmp_path, capsys):
     files = sorted(path.name for path in tmp_path.glob("*.png"))
     assert files == ["chair_0.png", "chair_0_missing_leg.png"]
     assert all((tmp_path / name).stat().st_size > 5000 for name in files)
+
+
+def test_what_is_said_of_files_needs_one(capsys):
+    assert main(["stability", "chair:1", "stool:2", "--mass", "4"]) == 2
+    assert "--mass: expected a file that it is about, found chair:1, stool:2" in capsys.readouterr().err

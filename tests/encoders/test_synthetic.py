@@ -193,3 +193,10 @@ def test_what_cannot_be_detected_is_named(walk):
         synthetic.detect(walk, camera, noise="loud")
     with pytest.raises(ValueError, match="camera: expected 225 frames or one for this motion, found 3"):
         synthetic.detect(walk, dataclasses.replace(camera, intrinsics=np.tile(camera.intrinsics, (3, 1, 1))))
+    pos = np.array(walk.body_pos)
+    pos[3] = np.nan
+    for call in (lambda x: synthetic.detect(x, camera), viewpoints.film):
+        with pytest.raises(ValueError, match="motion: expected finite numbers"):
+            call(walk.replace(body_pos=pos))
+        with pytest.raises(ValueError, match=r"motion: expected one clip, body_pos \(T, B, 3\), found \(2, 225"):
+            call(mjxhuman.motion_from_qpos(walk.humanoid, np.stack([walk.qpos] * 2), walk.fps))
