@@ -16,10 +16,10 @@ from mjxhuman.humanoids.tuning import LIGHT, Tuning
 from mjxhuman.interaction.controllers import Trials, controller_named
 from mjxhuman.interaction.outcome import UNFIT
 from mjxhuman.interaction.place import joined
-from mjxhuman.interaction.simulate import carrier_of, simulate_scene
+from mjxhuman.interaction.simulate import _wanted, carrier_of, simulate_scene
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.scenes import HeightField
-from mjxhuman.scenes.compose import Composed
+from mjxhuman.scenes.compose import Composed, compose
 from mjxhuman.scenes.sdf import scene_surface
 from mjxhuman.scenes.surface import measure
 from mjxhuman.types import Motion
@@ -69,6 +69,13 @@ def test_what_becomes_of_a_person_on_a_chair(sits, name):
         np.testing.assert_allclose(total / weight, [0, 0, 1], atol=0.02)
         assert outcome.numbers["displacement_m"] < 0.005 and outcome.numbers["internal_load_bw"] < 1.1
         assert outcome.object_pose.shape == (len(outcome.motion.qpos), 1, 7)
+
+
+@pytest.mark.parametrize(("gap", "wanted"), [(0.015, True), (0.035, False)])
+def test_who_is_two_centimetres_over_a_seat_sits_on_it(sits, gap, wanted):
+    composed = compose(sits.humanoid, room(chair(SEAT - gap), at=[(0.05, 0)]))
+    found = _wanted(composed, sits)
+    assert found.sits is wanted and bool(len(found.pairs)) is wanted and found.depth == 0
 
 
 def test_standing_beside_a_chair_is_no_use_of_it(humanoid):
