@@ -113,6 +113,6 @@ def test_every_picture_has_its_command():
     for page in PAGES:
         for block in re.findall(r"<figure.*?</figure>", page.read_text(encoding="utf-8"), flags=re.S):
             picture = re.search(r"\]\((?:\.\./)?images/([\w.-]+)\)", block)
-            shown[picture[1]] = re.search(r"<code>mjxhuman [^<]+</code>", block) is not None
+            shown[picture[1]] = re.search(r"<code>(mjxhuman|python -m experiments\.)[^<]+</code>", block) is not None
     pictures = {path.name for path in (ROOT / "docs" / "images").iterdir()}
     assert {name for name, has_command in shown.items() if has_command} == pictures
