@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mjxhuman.physics.analysis import analyse
     from mjxhuman.physics.motion import motion_from_qpos, resample
     from mjxhuman.planning import Plan, plan
+    from mjxhuman.reconstruction import Reconstruction, reconstruct
     from mjxhuman.recovery.load import load_motion
     from mjxhuman.rewards.score import score
     from mjxhuman.scenes import load_scene
@@ -44,6 +45,8 @@ _HOME = {
     "resample": "mjxhuman.physics.motion",
     "Plan": "mjxhuman.planning",
     "plan": "mjxhuman.planning",
+    "Reconstruction": "mjxhuman.reconstruction",
+    "reconstruct": "mjxhuman.reconstruction",
     "load_motion": "mjxhuman.recovery.load",
     "make_furniture": "mjxhuman.scenes.furniture.make",
     "score": "mjxhuman.rewards.score",
@@ -58,10 +61,10 @@ _HOME = {
 }
 
 __all__ = [
-    "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance", "Scores",
-    "__version__",
+    "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance",
+    "Reconstruction", "Scores", "__version__",
     "align", "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture",
-    "motion_from_qpos", "plan", "resample", "score", "signed_distance", "simulate_scene", "stability",
+    "motion_from_qpos", "plan", "reconstruct", "resample", "score", "signed_distance", "simulate_scene", "stability",
 ]  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_render,
         _add_track,
         _add_repair,
+        _add_reconstruct,
         _add_stability,
         _add_scene,
         _add_run,
@@ -211,6 +212,41 @@ def _add_repair(commands: Any) -> None:
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"
     )
     add_flags(repair, LoadOptions)
+
+
+def _add_reconstruct(commands: Any) -> None:
+    reconstruct = _command(
+        commands,
+        "reconstruct",
+        "simulate what a person in a video does: whole-clip fit, then a body that follows it and the pixels",
+        "mjxhuman reconstruct dance.mp4 --out out/dance",
+        "mjxhuman reconstruct walk_keypoints.npz --camera calibration.toml:cam01 --out out/walk --picture none",
+        "mjxhuman reconstruct films/*.mp4 --method track --out out/films",
+    )
+    reconstruct.add_argument(
+        "files", nargs="+", metavar="FILE", help="videos, 2D keypoints, folders or patterns; several: a folder each"
+    )
+    reconstruct.add_argument(
+        "--out", required=True, metavar="DIR",
+        help="for motion.npz, estimate.npz, camera.json, smpl.npz, model.xml, report.html and film.mp4",
+    )  # fmt: skip
+    reconstruct.add_argument(
+        "--method", choices=("plan", "track", "fit"), default="plan",
+        help="what moves the body: plan (default), controls searched in the simulator; track, the shipped policy; fit, "
+        "nothing: the whole-clip fit alone",
+    )  # fmt: skip
+    reconstruct.add_argument("--policy", metavar="FILE", help="of --method track (default: the shipped tracker)")
+    _planner_flags(reconstruct)
+    reconstruct.add_argument("--engine", choices=("c", "jax", "warp"), help="of --method plan (default: the fastest)")
+    reconstruct.add_argument(
+        "--anyway", action="store_true", help="simulate also who is carried by something that is not the floor"
+    )
+    reconstruct.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per file and nothing else; it is the last line anyway",
+    )
+    add_flags(reconstruct, LoadOptions)
 
 
 def _add_stability(commands: Any) -> None:

@@ -90,4 +90,8 @@ def qpos_motion(motion: Motion) -> QposMotion:
     body = motion.humanoid
     options = {"layout": body.layout, "stature": body.stature, "mass": body.mass}
     humanoid = body.origin | (options if body.source is None else {})
-    return QposMotion(np.asarray(motion.qpos, np.float64), motion.fps, humanoid, motion.provenance)
+    valid = np.asarray(motion.valid)
+    return QposMotion(
+        np.asarray(motion.qpos, np.float64), motion.fps, humanoid, motion.provenance,
+        valid=None if valid.all() else valid,
+    )  # fmt: skip

@@ -36,6 +36,7 @@ class QposMotion:
     provenance: Provenance = dataclasses.field(default_factory=Provenance)
     qvel: np.ndarray | None = None  # (T, nv) of a simulated motion (``data.plans``); not written by ``save_motion``
     controls: Controls | None = None
+    valid: np.ndarray | None = None  # (T,) bool; None: every frame
 
 
 AnyMotion = BodyMotion | SkeletonMotion | PointMotion | QposMotion
@@ -88,6 +89,8 @@ def save_motion(path: str | os.PathLike[str], motion: AnyMotion) -> Path:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"save_motion: {name}: expected finite numbers, found NaN or infinity")
         entries[name] = array
+    if isinstance(motion, QposMotion) and motion.valid is not None:
+        entries["valid"] = np.asarray(motion.valid, bool)
     for name in fields:
         entries["text_" + name] = np.array(json.dumps(getattr(motion, name)))
     with atomic_write(path, "wb") as file:
@@ -122,6 +125,8 @@ def read_ours(source: Source, npz: NpzFile) -> AnyMotion:
         if array.ndim != axes or array.dtype.kind not in "bf" or not is_usable(array).all():
             found = f"shape {array.shape}, type {array.dtype}, or numbers that are not finite"
             raise source.error(name, found, f"{axes} axes of finite numbers")
+    if kind == "qpos" and "valid" in npz:
+        values["valid"] = npz["valid"]
     values |= {name: _from_json(source, npz, "text_" + name) for name in fields}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     _check_shapes(source, kind, values)
@@ -148,7 +153,7 @@ def _check_shapes(source: Source, kind: str, values: dict[str, Any]) -> None:
         "body": {"transl": (frames, 3), "global_orient": (frames, 4), "body_pose": (frames, 23, 4)},
         "skeleton": {"joint_pos": (frames, count, 3), "joint_quat": (frames, count, 4), "rest_pos": (count, 3)},
         "points": {"pos": (frames, count, 3), "valid": (frames, count)},
-        "qpos": {},
+        "qpos": {"valid": (frames,)} if "valid" in values else {},
     }
     for name, shape in expected[kind].items():
         if values[name].shape != shape:

@@ -41,9 +41,12 @@ def read_plan(source: Source, npz: NpzFile) -> QposMotion:
     whole = np.isfinite(qvel[: len(ctrl) + 1]).all(1) & np.isfinite(qpos[: len(ctrl) + 1]).all(1)
     frames = len(whole) if whole.all() else int(np.argmin(whole))
     target = np.concatenate([ctrl, ctrl[-1:]])[:frames]
+    valid = np.asarray(npz["valid"], bool)[:frames] if "valid" in npz else None
+    if valid is not None and valid.shape != (frames,):
+        raise source.error("valid", f"shape {np.shape(npz['valid'])}", f"({len(qpos)},), one for each state")
     controls = Controls(target, tuple((name, facts[name]) for name in SERVOS))
     provenance = source.provenance("plan").with_(conventions=(f"simulated after {facts['source'] or 'a motion'}",))
-    return QposMotion(qpos[:frames], facts["fps"], facts["humanoid"], provenance, qvel[:frames], controls)
+    return QposMotion(qpos[:frames], facts["fps"], facts["humanoid"], provenance, qvel[:frames], controls, valid)
 
 
 def _facts(source: Source, npz: NpzFile) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def plan(
     Raises:
         ValueError: no such preset, a body of other coordinates than the motion's, or too few valid frames.
     """
-    planner = Planner(body or _actuated(driven(motion).humanoid), preset, terms, engine)
+    planner = Planner(body or actuated_for(driven(motion).humanoid), preset, terms, engine)
     return planner(motion, seed=seed, progress=progress)
 
 
@@ -79,10 +79,11 @@ def default_planner(
         ValueError: no such preset, or a body that the registry does not know.
     """
     body = humanoid or load_humanoid("smpl")
-    return Planner(_actuated(body), preset, engine=engine, closed_loop=closed_loop)
+    return Planner(actuated_for(body), preset, engine=engine, closed_loop=closed_loop)
 
 
-def _actuated(humanoid: Humanoid) -> Actuated:
+def actuated_for(humanoid: Humanoid) -> Actuated:
+    """The body with the servos that it is planned with: people's are tuned ``LIGHT``."""
     return actuated_humanoid(humanoid, tuning=LIGHT if humanoid.is_smpl else STOCK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ class Reference:
     qvel: np.ndarray  # (T, nv)
     ctrl: np.ndarray  # (T, nu) rad, feed-forward targets of the step that begins at each frame
     features: terms.Features  # (..., T)
+    known: Any = None  # what else is known of the motion, for terms of the caller's: a pytree of arrays (..., T)
 
     @property
     def frames(self) -> int:
@@ -47,13 +49,13 @@ class Reference:
 
     def after(self, first: int) -> Reference:
         """What is left of it from a frame on; ``motion`` stays whole."""
-        features = jax.tree.map(lambda x: x[..., first:], self.features)
-        return Reference(self.motion, self.qpos[first:], self.qvel[first:], self.ctrl[first:], features)
+        features, known = jax.tree.map(lambda x: x[..., first:], (self.features, self.known))
+        return Reference(self.motion, self.qpos[first:], self.qvel[first:], self.ctrl[first:], features, known)
 
-    def window(self, first: int, horizon: int) -> terms.Features:
-        """Features ``(..., 1, H)`` of the frames after ``first``; beyond the end the last frame."""
+    def window(self, first: int, horizon: int) -> tuple[terms.Features, Any]:
+        """Features and what is known ``(..., 1, H)`` of the frames after ``first``; beyond the end the last frame."""
         rows = np.minimum(first + 1 + np.arange(horizon), self.frames - 1)
-        return jax.tree.map(lambda x: x[..., None, rows], self.features)
+        return jax.tree.map(lambda x: x[..., None, rows], (self.features, self.known))
 
     def targets(self, first: int, horizon: int) -> np.ndarray:
         """Feed-forward targets ``(H, nu)`` of the steps from ``first`` on."""

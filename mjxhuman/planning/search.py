@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.planning import sampling, terms
 from mjxhuman.planning.reference import Reference
+from mjxhuman.rewards.tracking import FAILURE_DISTANCE
 
 #: m of mean error of the judged bodies at which a plan goes back: half way to what counts as lost.
 LOST = 0.22
@@ -39,6 +41,7 @@ class Settings:
         back: s to go back where the body is lost; ``retries``: how often at one place, with twice the samples each
             time, at most eight times as many.
         passes: how often the whole motion is planned, each around the one before.
+        give_up: s for which the body may be lost, once nothing helped, before a plan ends there; None: never.
     """
 
     samples: int = 24
@@ -53,6 +56,7 @@ class Settings:
     back: float = 0.8
     retries: int = 6
     passes: int = 1
+    give_up: float | None = None
 
 
 #: Share of the noise that joints get: balance lies in legs and trunk. By the joint's name without its side.
@@ -103,10 +107,11 @@ class Search:
         at = simulator.address  # the objective knows the body alone, whatever else is simulated
         chosen, rule = dict(objective or terms.TERMS), sampling.RULES[settings.rule]
 
-        def judge(qpos: Array, qvel: Array, offset: Array, wanted: terms.Features) -> tuple[Array, Array]:
+        def judge(qpos: Array, qvel: Array, offset: Array, wanted: tuple[terms.Features, Any]) -> tuple[Array, Array]:
             """Cost (n,) and share in the next step (n,) of samples (n, H, .)."""
             body = terms.features(humanoid, qpos[..., at.qpos], qvel[..., at.qvel])
-            look = terms.Outlook(body, wanted, jnp.moveaxis(offset, -1, 0), feet)
+            reference, known = wanted
+            look = terms.Outlook(body, reference, jnp.moveaxis(offset, -1, 0), feet, known)
             found = terms.residuals(chosen, look)
             return jnp.sum(found * found, 1), rule(found)
 
@@ -191,7 +196,7 @@ class Search:
         """One pass over the motion, around the offsets ``(T - 1, nu)`` of an earlier one."""
         s, nu = self.settings, self.simulator.actuated.nu
         path = Trail([start], [], [np.zeros((s.horizon, nu))])
-        retries, eager_until = 0, -1
+        retries, eager_until, close = 0, -1, 0
         while (frame := len(path.ctrl)) < reference.frames - 1:
             offset = path.offsets[-1] if around is None else _renewed(path.offsets[-1], around, frame, s.every)
             samples = s.samples * (2 ** min(retries, 3) if frame < eager_until else 1)
@@ -207,6 +212,9 @@ class Search:
             elif error <= LOST and frame >= eager_until:
                 retries = 0  # past that place
             elif not np.isfinite(error):
+                break
+            close = frame if error <= FAILURE_DISTANCE else min(close, len(path.ctrl))
+            if s.give_up is not None and (frame - close) * self.simulator.dt > s.give_up:
                 break
             report(len(path.ctrl))
         return path

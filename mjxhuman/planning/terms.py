@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +49,7 @@ class Outlook:
     reference: Features
     offset: Float[Array, "nu n H"]  # rad, what each sample adds to the feed-forward targets
     feet: tuple[int, ...] = struct.field(pytree_node=False)  # rows of the bodies that stand
+    known: Any = None  # what else ``Reference.known`` says of the H steps, with 1 for n
 
 
 def features(humanoid: Humanoid, qpos: Float[Array, "*f nq"], qvel: Float[Array, "*f nv"]) -> Features:

@@ -137,7 +137,9 @@ def _from_coordinates(motion: QposMotion, humanoid: Humanoid | None, path: str) 
     if provenance.ground == "none":
         provenance = provenance.with_(retarget=(*provenance.retarget, "joint coordinates taken as they are"))
     try:
-        found = motion_from_qpos(humanoid, motion.qpos, motion.fps, qvel=motion.qvel, provenance=provenance)
+        found = motion_from_qpos(
+            humanoid, motion.qpos, motion.fps, qvel=motion.qvel, valid=motion.valid, provenance=provenance
+        )
         return dataclasses.replace(found, controls=motion.controls)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -168,14 +170,16 @@ def recover(
     options: VideoOptions = VideoOptions(),
     cache: bool = True,
     surface: Surface | None = None,
+    camera: Camera | None = None,
     **reading: Any,
 ) -> Recovered:
     """The motion of one person in a video or a file of keypoints; see ``load_motion``.
 
     Args:
       surface: what the fit's soles stand on, see ``recover_with_report``; None is a level floor.
+      camera: in the place of the one that ``options`` name.
     """
-    (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, surface, everyone=False)
+    (found,) = _recoveries(path, humanoid, ReadOptions(**reading), options, cache, surface, False, camera)
     return _or_raise(found)
 
 
@@ -214,10 +218,11 @@ def _recoveries(
     cache: bool,
     surface: Surface | None,
     everyone: bool,
+    camera: Camera | None = None,
 ) -> list[Recovered | ValueError]:
     """Each person asked for, or the reason why there is no motion."""
     path = Path(path)
-    given, film = given_camera(options), kind_of(path) == "video"
+    given, film = given_camera(options) if camera is None else camera, kind_of(path) == "video"
     if film:
         encoder = shared_encoder(options.encoder, options.weights, options.model)
         encoding = encode_video(path, encoder, given, fps=reading.fps, region=options.region, cache=cache)

@@ -250,8 +250,8 @@ def _play(
         drawn = [disturbance.pushes(name, steps + WINDOW, env.simulator.dt) for name in names]
         pushes = jnp.asarray(np.stack(drawn, 1), jnp.float32)
     for first in range(0, steps, WINDOW):
-        window = dataclasses.replace(env, **_window(env, start, length, first))
-        state = _start(window, begun if disturbance else None) if state is None else _again(state)
+        window = dataclasses.replace(env, **window_of(env, start, length, first))
+        state = begin(window, begun if disturbance else None) if state is None else next_window(state)
         state, part = _advance(window, policy, state, None if pushes is None else pushes[first : first + WINDOW])
         parts.append(jax.device_get(part))
     bodies, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
@@ -259,7 +259,7 @@ def _play(
     return qpos, qvel, effort, broken
 
 
-def _window(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
+def window_of(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
     """Fields of an environment on ``WINDOW`` steps of N clips from a frame on; clips that ended repeat their last."""
     frames = WINDOW + PREVIEW  # what comes after the last step is seen as well
     library = env.library
@@ -279,12 +279,13 @@ def _window(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -
 
 
 @jax.jit
-def _start(env: Imitation, body: tuple[Array, Array] | None) -> State:
+def begin(env: Imitation, body: tuple[Array, Array] | None) -> State:
+    """Episodes on every clip of an environment, from its first frame, in the reference's state or in ``body``."""
     clip = jnp.arange(env.library.start.shape[0], dtype=jnp.int32)
     return env.start(jax.random.split(jax.random.key(0), clip.size), clip, jnp.zeros_like(clip), body=body)
 
 
-def _again(state: State) -> State:
+def next_window(state: State) -> State:
     """The same state at frame 0 of the next window."""
     return dataclasses.replace(state, task=dataclasses.replace(state.task, frame=jnp.zeros_like(state.task.frame)))
 

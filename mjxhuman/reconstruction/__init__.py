@@ -1,0 +1,7 @@
+"""From videos to simulated motion: whole-clip fit, then a body that follows it and the rays of the keypoints."""
+
+from mjxhuman.reconstruction.methods import METHODS, Method, register
+from mjxhuman.reconstruction.reconstruct import reconstruct
+from mjxhuman.reconstruction.result import Reconstruction, Take
+
+__all__ = ["METHODS", "Method", "Reconstruction", "Take", "reconstruct", "register"]

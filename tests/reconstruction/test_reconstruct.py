@@ -1,0 +1,186 @@
+"""From keypoints to a simulated walk: what is simulated can be replayed, what is lost is said, bad input is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+import mjxhuman
+from mjxhuman.cli import main
+from mjxhuman.data.cameras import read_camera
+from mjxhuman.data.keypoints import read_detections
+from mjxhuman.planning import Settings
+from mjxhuman.planning.search import Snapshot
+from mjxhuman.reconstruction import METHODS, measure, methods, reconstruct
+from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others
+from mjxhuman.reconstruction.methods import Path as Moved
+from mjxhuman.reconstruction.methods import Plan, method_of
+from mjxhuman.reconstruction.reconstruct import _motion, follow
+from mjxhuman.reconstruction.result import Reconstruction
+from mjxhuman.reconstruction.start import LEAN, candidates
+from mjxhuman.types import Keypoints
+
+KEYPOINTS = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
+#: Small enough for a second or two of a core.
+SMALL = Settings(samples=12, improvements=2, horizon=8)
+
+
+@pytest.fixture(scope="module")
+def estimate() -> Estimate:
+    return estimate_of(KEYPOINTS, None, None, 30.0)
+
+
+@pytest.fixture(scope="module")
+def short(estimate) -> Estimate:
+    """Its first 0.7 s."""
+    return estimate.cut(0, 21)
+
+
+@pytest.fixture(scope="module")
+def walked(short) -> Reconstruction:
+    method = Plan(SMALL)
+    takes = follow(short, method, 0)
+    motion = _motion(short.motion, takes)
+    return Reconstruction("plan", motion, short.motion, takes, short, method.simulator(motion.humanoid), "", 1.0)
+
+
+class Copied:
+    """Moves the body as the estimate goes for so many frames, then leaves it on its back."""
+
+    name, humanoid = "copied", None
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+
+    def simulator(self, humanoid):
+        raise NotImplementedError
+
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
+        qpos, qvel = (np.array(x, np.float64) for x in (estimate.motion.qpos, estimate.motion.qvel))
+        qpos[self.frames :, 2] = 0.1
+        qpos[self.frames :, 3:7] = (0.5, -0.5, 0.5, -0.5)
+        return Moved(qpos, qvel, np.zeros((len(qpos) - 1, 69)))
+
+
+def test_the_body_walks_as_the_pixels_say(walked):
+    numbers = walked.numbers
+    assert walked.success and walked.restarts == () and numbers["lost_frames"] == 0
+    assert numbers["reprojection_px"] < 8.0 and numbers["to_estimate_mm"] < 80.0  # of a person 188 px tall
+    assert numbers["float_mm"] < 10.0 and numbers["penetration_mm"] < 20.0
+    assert numbers["frames"] == 21 and numbers["score"] > 0.5
+
+
+def test_files_are_replayed_by_mujoco_alone(walked, tmp_path):
+    """From the exported model, the first state and the controls; and the files are motions that are read again."""
+    paths = walked.save(tmp_path)
+    file = np.load(paths["motion"])
+    model = mujoco.MjModel.from_xml_path(str(paths["model"]))
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = file["start_qpos"], file["start_qvel"]
+    for ctrl, expected in zip(file["ctrl"], file["qpos"][1:], strict=True):
+        data.ctrl[:] = ctrl
+        mujoco.mj_step(model, data, int(file["substeps"]))
+        np.testing.assert_allclose(data.qpos, expected, atol=1e-6)
+    again = mjxhuman.load_motion(paths["motion"])
+    np.testing.assert_allclose(np.asarray(again.qpos), np.asarray(walked.motion.qpos), atol=1e-6)
+    np.testing.assert_array_equal(walked.replayed()[0], walked.takes[0].qpos)
+    assert read_camera(paths["camera"]).image_size == walked.camera.image_size
+
+
+def test_where_the_body_is_lost_it_starts_anew_and_that_is_said(short, tmp_path):
+    takes = follow(short, Copied(8), 0)
+    motion = _motion(short.motion, takes)
+    valid = np.asarray(motion.valid)
+    # on its back from frame 8 on, which is certain after a quarter of a second: a new start at frame 16
+    assert [take.first for take in takes] == [0, 16]
+    assert valid[:8].all() and not valid[8:16].any() and valid[16:].all()
+    found = Reconstruction("copied", motion, short.motion, takes, short, None, "", 1.0)
+    assert not found.success and found.restarts == (16,) and found.lost_frames == 8
+    assert found.distances[valid].max() < 1e-3 and found.distances[~valid].min() > 0.5
+    again = mjxhuman.load_motion(found.save(tmp_path)["motion"])
+    np.testing.assert_array_equal(np.asarray(again.valid), valid)
+
+
+def test_rays_pass_where_the_detector_saw_the_points(estimate):
+    """The fit's own points lie near their rays; one that is moved away from the camera along them stays on them."""
+    sight, motion = estimate.sight, estimate.motion
+    assert sight.ray.shape == (1, len(sight.names), 3, motion.num_frames)
+    seen = sight.weight > 0
+    assert np.median(measure.residuals(sight, motion)[0][seen]) < 0.02
+    assert np.nanmedian(measure.reprojection(sight, motion)) == pytest.approx(
+        np.nanmedian(estimate.recovery.reprojection), rel=0.3
+    )
+    ahead = sight.ray[0].mean(0).T
+    moved = motion.replace(body_pos=np.asarray(motion.body_pos) + 0.1 * ahead[:, None])
+    aside = motion.replace(body_pos=np.asarray(motion.body_pos) + 0.1 * np.cross(ahead, [0.0, 0.0, 1.0])[:, None])
+    along, across = (np.median(measure.residuals(sight, m)[0][seen]) for m in (moved, aside))
+    assert along < 0.03 and across > 0.08
+
+
+def test_starts_lean_about_the_floor(short):
+    motion = short.motion
+    first = Snapshot(np.asarray(motion.qpos[0]), np.asarray(motion.qvel[0]), np.zeros(75))
+    starts = candidates(first, short)
+    assert len(starts) == 4
+    turned = [2.0 * np.arccos(min(1.0, abs(float(s.qpos[3:7] @ first.qpos[3:7])))) for s in starts]
+    np.testing.assert_allclose(turned, [0.0, 0.0, LEAN, LEAN], atol=2e-3)
+    towards = (starts[3].qpos - starts[2].qpos)[:3] @ short.sight.ray[0].mean(0)[:, 0]
+    assert abs(towards) == pytest.approx(2 * LEAN * first.qpos[2], rel=0.2)
+
+
+def test_who_is_carried_by_something_else_is_refused(short):
+    """A walk 30 cm up in the air, and the walk itself."""
+    qpos = np.array(short.motion.qpos)
+    qpos[:, 2] += 0.3
+    floating = mjxhuman.motion_from_qpos(short.motion.humanoid, qpos, 30.0)
+    assert held_by_others(short.motion) == ""
+    assert "something that is not the floor carries the body from 0.00 to 0.70 s" in held_by_others(floating)
+
+
+def test_bad_input_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"method: expected one of fit, track, plan, found 'slam'"):
+        reconstruct(KEYPOINTS, method="slam")
+    with pytest.raises(ValueError, match=r"walk.bvh: expected a video or 2D keypoints, found another file"):
+        reconstruct(KEYPOINTS.parent / "walk.bvh")
+    with pytest.raises(FileNotFoundError, match=r"none.mp4"):
+        reconstruct(tmp_path / "none.mp4")
+    found = read_detections(KEYPOINTS)
+    upper = [k for k, name in enumerate(found.names) if not name.lower().endswith("ankle")]
+    points = np.array([people[0] for people in found.people])[:, upper]
+    names = tuple(found.names[k] for k in upper)
+    keypoints = Keypoints(points[..., :2], points[..., 2], names, 30.0, found.image_size)
+    with pytest.raises(ValueError, match=r"keypoints: expected LAnkle, RAnkle among the names"):
+        reconstruct(keypoints)
+    with pytest.raises(ValueError, match=r"camera: expected a Camera beside keypoints, found cams.toml"):
+        reconstruct(dataclasses.replace(keypoints, names=found.names), camera="cams.toml")
+
+
+def test_methods_are_named_and_added():
+    assert method_of("fit") is None
+    methods.register("copied", Copied)
+    try:
+        made = method_of("copied", frames=3)
+        assert isinstance(made, Copied) and made.frames == 3 and method_of(made) is made
+    finally:
+        del METHODS["copied"]
+
+
+def test_the_command(tmp_path, capsys):
+    """``fit`` needs no simulation: files, the last line, exit codes."""
+    assert main(["reconstruct", str(KEYPOINTS), "--method", "fit", "--out", str(tmp_path), "--json"]) == 0
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["valid"] and line["success"] and line["method"] == "fit" and line["to_estimate_mm"] == 0.0
+    assert line["reprojection_px"] == line["estimate_reprojection_px"] < 3.0
+    for name in ("motion.npz", "estimate.npz", "camera.json", "smpl.npz"):
+        assert (tmp_path / name).is_file()
+    walk = str(KEYPOINTS.parent / "walk.bvh")
+    assert main(["reconstruct", walk, "--out", str(tmp_path), "--method", "fit"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["valid"] is False and "walk.bvh: expected a video" in said.err
+    assert main(["reconstruct", str(KEYPOINTS), "--out", str(tmp_path), "--method", "fit", "--preset", "fast"]) == 2
+    assert "--preset: expected a method that takes it, found --method fit" in capsys.readouterr().err
