@@ -239,6 +239,12 @@ def _add_reconstruct(commands: Any) -> None:
     _planner_flags(reconstruct)
     reconstruct.add_argument("--engine", choices=("c", "jax", "warp"), help="of --method plan (default: the fastest)")
     reconstruct.add_argument(
+        "--picture",
+        choices=("mp4", "none"),
+        default="mp4",
+        help="film.mp4: video, estimate, simulation (default), or none",
+    )
+    reconstruct.add_argument(
         "--anyway", action="store_true", help="simulate also who is carried by something that is not the floor"
     )
     reconstruct.add_argument(

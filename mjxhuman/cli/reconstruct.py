@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mjxhuman.cli.convert import body_motion
-from mjxhuman.cli.reading import input_files, output_folder
+from mjxhuman.cli.reading import check_picture, input_files, output_folder
 from mjxhuman.cli.track import stems
 from mjxhuman.data.npz import save_motion
 from mjxhuman.options import LoadOptions, ReadOptions, VideoOptions, keywords, record_of
 from mjxhuman.reconstruction import Reconstruction, reconstruct
 from mjxhuman.reconstruction.methods import Method, method_of
 from mjxhuman.recovery.load import body_of
+from mjxhuman.report.page import write_report
+from mjxhuman.report.reconstruction import clips_of, draw_film
 from mjxhuman.runs import json_line
 from mjxhuman.runs.launch import prepare_jax
 from mjxhuman.runs.terminal import printable
@@ -27,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     The last line of each file is its JSON object, of a file that failed too.
     """
     found, out = input_files(args.files), output_folder(args.out, "--out")
+    check_picture(args, out / "film.mp4")
     mover, options, body = _method(args), record_of(LoadOptions, args), body_of(record_of(LoadOptions, args))
     prepare_jax()
     names = stems(found.files)
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
                 path, method=mover or "fit", humanoid=body, seed=args.seed, anyway=args.anyway,
                 video=record_of(VideoOptions, options), **keywords(ReadOptions, options),
             )  # fmt: skip
-            written = write(result, out / names[path] if several else out, args)
+            written = write(result, path.name, out / names[path] if several else out, args)
         except (ValueError, OSError, ImportError, RuntimeError) as error:
             reason = printable(describe_error(error).removeprefix(f"{path}: "))
             print(f"{path}: {reason}", file=sys.stderr)
@@ -61,10 +64,14 @@ def _method(args: argparse.Namespace) -> Method | None:
     return method_of(args.method, **{name: given[name] for name in taken if given[name] is not None})
 
 
-def write(result: Reconstruction, out: Path, args: argparse.Namespace) -> dict[str, Path]:
+def write(result: Reconstruction, name: str, out: Path, args: argparse.Namespace) -> dict[str, Path]:
     """All files of one reconstruction, by what they are."""
     paths = result.save(out)
     paths["smpl"] = save_motion(out / "smpl.npz", body_motion(result.motion))
+    title = f"{name}: {'the fit' if not result.takes else result.method}"
+    paths["report"] = write_report(out / "report.html", clips_of(result), title=title, compare=bool(result.takes))
+    if args.picture != "none":
+        paths["film"] = draw_film(out / "film.mp4", result)
     return paths
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -48,17 +49,23 @@ class FilmStrip:
     layers: tuple[Layer, ...]
 
 
-def film_of(found: Recovered) -> FilmStrip:
+def film_of(found: Recovered, at: np.ndarray | None = None, more: Sequence[Layer] = ()) -> FilmStrip:
     """The film of a recovered video.
+
+    Args:
+      found: in it everyone is on the encoding's frames.
+      at: (T,) places of the film's frames among them, where it has a rate of its own.
+      more: skeletons of those T frames, in the video's own pixels.
 
     Raises:
       FileNotFoundError, MotionFileError: the video cannot be read any more.
     """
     encoding, person, fit = found.encoding, found.person, found.recovery
-    stride = max(1, -(-encoding.frames // MAX_PICTURES))
+    at = np.arange(encoding.frames) if at is None else at
+    rows = np.minimum(np.rint(at).astype(int), encoding.frames - 1)
+    stride = max(1, -(-len(at) // MAX_PICTURES))
     video = Video(found.path, max_side=SIDE)
-    shown = np.arange(0, encoding.frames, stride)
-    nearest = np.rint(np.interp(shown, encoding.position, np.arange(len(encoding.position)))).astype(int)
+    nearest = pictures_at(found, at[::stride])
     wanted, made = set(nearest.tolist()), {}
     for number, picture in enumerate(video):
         if number in wanted:
@@ -69,12 +76,19 @@ def film_of(found: Recovered) -> FilmStrip:
     if person.keypoints is not None:
         uv, confidence = np.asarray(person.keypoints.uv, float), np.asarray(person.keypoints.confidence)
         uv = np.where(confidence[..., None] >= _SURE, (uv + 0.5) / scale - 0.5, np.nan)
-        layers.append(Layer(f"seen by {encoding.encoder}", uv, skeleton_edges(person.keypoints.names)))
+        layers.append(Layer(f"seen by {encoding.encoder}", uv[rows], skeleton_edges(person.keypoints.names)))
     if fit is not None:
         uv = np.where(np.asarray(found.motion.valid)[:, None, None], (fit.uv[0] + 0.5) / scale - 0.5, np.nan)
-        layers.append(Layer("fitted body", uv, skeleton_edges(fit.names)))
+        layers.append(Layer("fitted body", uv[rows], skeleton_edges(fit.names)))
+    layers += [dataclasses.replace(layer, points=(layer.points + 0.5) / scale - 0.5) for layer in more]
     width, height = (round(full / s) for full, s in zip(video.size, video.scale))
     return FilmStrip(pictures, stride, (width, height), tuple(layers))
+
+
+def pictures_at(found: Recovered, at: np.ndarray) -> np.ndarray:
+    """Numbers (T,) of the decoded pictures nearest to places (T,) among the encoding's frames."""
+    position = found.encoding.position
+    return np.rint(np.interp(at, position, np.arange(len(position)))).astype(int)
 
 
 def skeleton_edges(names: tuple[str, ...]) -> tuple[tuple[int, int, str], ...]:

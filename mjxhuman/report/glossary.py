@@ -189,6 +189,15 @@ QUANTITIES: dict[str, Explanation] = {
     "residual_torque": Explanation(
         "Unexplained moment", "Part of the external moment that no contact with the floor can supply.", "N m", "lower"
     ),
+    "reprojection_px": Explanation(
+        "Off the pixels",
+        "Median distance in the picture between the body's points and where the detector saw them.",
+        "px",
+        "lower",
+    ),
+    "from_estimate_mm": Explanation(
+        "From the estimate", "Mean distance of the simulated bodies from those of the whole-clip fit.", "mm", "lower"
+    ),
     "external_support": Explanation(
         "Missing support",
         "Share of body weight that has to be held up where no floor is: a chair, a step, a hand.",

@@ -172,11 +172,14 @@ def test_methods_are_named_and_added():
 
 def test_the_command(tmp_path, capsys):
     """``fit`` needs no simulation: files, the last line, exit codes."""
-    assert main(["reconstruct", str(KEYPOINTS), "--method", "fit", "--out", str(tmp_path), "--json"]) == 0
+    assert (
+        main(["reconstruct", str(KEYPOINTS), "--method", "fit", "--out", str(tmp_path), "--json", "--picture", "none"])
+        == 0
+    )
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["valid"] and line["success"] and line["method"] == "fit" and line["to_estimate_mm"] == 0.0
     assert line["reprojection_px"] == line["estimate_reprojection_px"] < 3.0
-    for name in ("motion.npz", "estimate.npz", "camera.json", "smpl.npz"):
+    for name in ("motion.npz", "estimate.npz", "camera.json", "smpl.npz", "report.html"):
         assert (tmp_path / name).is_file()
     walk = str(KEYPOINTS.parent / "walk.bvh")
     assert main(["reconstruct", walk, "--out", str(tmp_path), "--method", "fit"]) == 2

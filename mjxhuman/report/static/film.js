@@ -51,18 +51,20 @@ function drawFilm() {
   if (picture.complete && picture.naturalWidth) context.drawImage(picture, ...corner, w, h);
   document.documentElement.dataset.film = picture.complete && picture.naturalWidth ? "drawn" : "waiting";
   film.layers.forEach((layer, i) => {
-    if (!filmHidden.has(layer.name)) drawSkeleton(context, layer, film.unpacked[i], scale, corner, i > 0, ratio);
+    if (!filmHidden.has(layer.name)) drawSkeleton(context, layer, film.unpacked[i], scale, corner, i, ratio);
   });
 }
 
-/** Lines of a skeleton; the fitted body's are broken so that both can be told apart where they agree. */
-function drawSkeleton(context, layer, points, scale, corner, broken, ratio) {
+/** Lines of a skeleton; those of bodies are broken so that they can be told from the detector's where they agree. */
+function drawSkeleton(context, layer, points, scale, corner, number, ratio) {
+  const broken = number > 0;
   const count = points.shape[1];
   const at = (k) => {
     const i = 2 * (state.frame * count + k);
     return [corner[0] + (points[i] + 0.5) * scale, corner[1] + (points[i + 1] + 0.5) * scale];
   };
-  const tone = broken ? { left: "#ffffff", right: "#ffffff", "": "#ffffff" } : { left: "#b48bff", right: "#ffc933", "": "#e8edf2" };
+  const plain = number > 1 ? "#4fd8bb" : "#ffffff";
+  const tone = broken ? { left: plain, right: plain, "": plain } : { left: "#b48bff", right: "#ffc933", "": "#e8edf2" };
   context.lineCap = "round";
   context.setLineDash(broken ? [5 * ratio, 5 * ratio] : []);
   for (const [width, color] of [[broken ? 3.4 : 4.4, "rgba(0,0,0,.55)"], [broken ? 1.6 : 2.4, null]]) {
