@@ -2,6 +2,6 @@
 
 from mjxhuman.reconstruction.methods import METHODS, Method, register
 from mjxhuman.reconstruction.reconstruct import reconstruct
-from mjxhuman.reconstruction.result import Reconstruction, Take
+from mjxhuman.reconstruction.result import Reconstruction, Stretch
 
-__all__ = ["METHODS", "Method", "Reconstruction", "Take", "reconstruct", "register"]
+__all__ = ["METHODS", "Method", "Reconstruction", "Stretch", "reconstruct", "register"]

@@ -15,7 +15,7 @@ from mjxhuman.planning.reference import make_reference
 from mjxhuman.planning.search import Settings, Snapshot
 from mjxhuman.planning.terms import TERMS
 from mjxhuman.reconstruction.estimate import Estimate
-from mjxhuman.reconstruction.objective import VIDEO_TERMS, Video
+from mjxhuman.reconstruction.objective import VIDEO_TERMS, Said
 from mjxhuman.tracking.controls import play
 from mjxhuman.tracking.tracker import load_tracker
 
@@ -23,7 +23,7 @@ from mjxhuman.tracking.tracker import load_tracker
 LOST_SECONDS = 0.25
 
 
-class Path(NamedTuple):
+class Moved(NamedTuple):
     """What a body did: states in float64 that plain ``mj_step`` goes through under the controls."""
 
     qpos: np.ndarray  # (N, nq)
@@ -43,11 +43,11 @@ class Method(Protocol):
     def simulator(self, humanoid: Humanoid) -> Simulator:
         """In which a body is moved."""
 
-    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Path:
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
         """Simulate from a state at the estimate's first frame to its last, or to where it is given up."""
 
 
-class Plan:
+class PlannerMethod:
     """Controls searched in the simulator, near the fit and the rays of the keypoints (``objective``)."""
 
     name = "plan"
@@ -64,18 +64,18 @@ class Plan:
         """See ``Method``."""
         return self._planner(humanoid, True).simulator
 
-    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Path:
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
         """See ``Method``."""
         planner = self._planner(estimate.motion.humanoid, estimate.sight is not None)
         reference = make_reference(estimate.motion, planner.simulator)
         if estimate.sight is not None:
             contact = np.ones((reference.frames, 2)) if estimate.contact is None else estimate.contact
             feet = np.repeat(contact.T, 2, 0).astype(np.float32)  # ankle and toes of each
-            reference = dataclasses.replace(reference, known=Video(estimate.sight, feet))
+            reference = dataclasses.replace(reference, known=Said(estimate.sight, feet))
         trail = planner.search.run(reference, seed, start=start)
         whole = [k for k, state in enumerate(trail.states) if np.isfinite(state.qpos).all()]
         states = trail.states[: len(whole)]
-        return Path(
+        return Moved(
             np.array([state.qpos for state in states]), np.array([state.qvel for state in states]),
             np.array(trail.ctrl[: len(states) - 1]).reshape(len(states) - 1, planner.simulator.actuated.nu),
         )  # fmt: skip
@@ -89,7 +89,7 @@ class Plan:
         return found
 
 
-class Track:
+class TrackerMethod:
     """A policy that tracks the fit, by default the shipped one."""
 
     name = "track"
@@ -106,13 +106,13 @@ class Track:
         """See ``Method``."""
         return self._tracker.simulator
 
-    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Path:
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
         """See ``Method``."""
-        return Path(*play(self._tracker, estimate.motion, start.qpos, start.qvel))
+        return Moved(*play(self._tracker, estimate.motion, start.qpos, start.qvel))
 
 
 #: Methods by name, each made with the options that it takes; "fit" moves nothing and stays with the estimate.
-METHODS: dict[str, Callable[..., Method] | None] = {"fit": None, "track": Track, "plan": Plan}
+METHODS: dict[str, Callable[..., Method] | None] = {"fit": None, "track": TrackerMethod, "plan": PlannerMethod}
 
 
 def register(name: str, make: Callable[..., Method]) -> None:

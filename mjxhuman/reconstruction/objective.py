@@ -19,7 +19,7 @@ from mjxhuman.types import Array
 
 
 @struct.dataclass
-class Video:
+class Said:
     """``Outlook.known`` of these terms: what a video says of H steps."""
 
     sight: Sight

@@ -15,7 +15,7 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.reconstruction import measure
 from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others, stretches
 from mjxhuman.reconstruction.methods import Method, method_of
-from mjxhuman.reconstruction.result import Reconstruction, Take
+from mjxhuman.reconstruction.result import Reconstruction, Stretch
 from mjxhuman.reconstruction.start import start_state
 from mjxhuman.runs.progress import busy
 from mjxhuman.tracking.evaluate import MIN_FRAMES
@@ -88,9 +88,9 @@ def reconstruct(
     return Reconstruction(mover.name, motion, estimate.motion, takes, estimate, simulator, "", time.monotonic() - began)
 
 
-def follow(estimate: Estimate, method: Method, seed: int) -> tuple[Take, ...]:
+def follow(estimate: Estimate, method: Method, seed: int) -> tuple[Stretch, ...]:
     """Simulate every stretch of valid frames; where the body is lost it starts anew in the estimate's state."""
-    found: list[Take] = []
+    found: list[Stretch] = []
     for first, stop in stretches(estimate):
         while stop - first >= MIN_FRAMES:
             part = estimate.cut(first, stop)
@@ -101,7 +101,7 @@ def follow(estimate: Estimate, method: Method, seed: int) -> tuple[Take, ...]:
             sound, last = (states, states) if gone is None else (gone[0], min(gone[1], states))
             if gone is None and states < stop - first:  # given up, or broken down
                 sound, last = max(1, states - 1), states
-            found.append(Take(first, path.qpos[:last], path.qvel[:last], path.ctrl[: last - 1], sound))
+            found.append(Stretch(first, path.qpos[:last], path.qvel[:last], path.ctrl[: last - 1], sound))
             if last == stop - first:
                 break
             first += last
@@ -113,7 +113,7 @@ def _padded(qpos: np.ndarray) -> np.ndarray:
     return np.concatenate([qpos, np.repeat(qpos[-1:], max(0, MIN_FRAMES - len(qpos)), 0)])
 
 
-def _motion(estimate: Motion, takes: tuple[Take, ...]) -> Motion:
+def _motion(estimate: Motion, takes: tuple[Stretch, ...]) -> Motion:
     """The takes in the place of the estimate's frames; elsewhere the estimate, not valid."""
     qpos, valid = np.array(estimate.qpos, np.float64), np.zeros(estimate.num_frames, bool)
     for take in takes:

@@ -29,7 +29,7 @@ SETTLING = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Take:
+class Stretch:
     """An unbroken simulation of some frames: plain ``mj_step`` repeats it from the first state under the controls."""
 
     first: int  # frame of the motion
@@ -51,7 +51,7 @@ class Reconstruction:
     method: str
     motion: Motion  # simulated; frames of no take, or in which the body was lost, are not valid. Of "fit" the estimate
     estimate: Motion  # the whole-clip fit
-    takes: tuple[Take, ...]
+    takes: tuple[Stretch, ...]
     source: Estimate  # rays, contacts, camera, what was recovered
     simulator: Simulator | None  # None of "fit"
     refused: str  # why the estimate was not simulated, or ""

@@ -18,8 +18,7 @@ from mjxhuman.planning import Settings
 from mjxhuman.planning.search import Snapshot
 from mjxhuman.reconstruction import METHODS, measure, methods, reconstruct
 from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others
-from mjxhuman.reconstruction.methods import Path as Moved
-from mjxhuman.reconstruction.methods import Plan, method_of
+from mjxhuman.reconstruction.methods import Moved, method_of
 from mjxhuman.reconstruction.reconstruct import _motion, follow
 from mjxhuman.reconstruction.result import Reconstruction
 from mjxhuman.reconstruction.start import LEAN, candidates
@@ -43,7 +42,7 @@ def short(estimate) -> Estimate:
 
 @pytest.fixture(scope="module")
 def walked(short) -> Reconstruction:
-    method = Plan(SMALL)
+    method = methods.PlannerMethod(SMALL)
     takes = follow(short, method, 0)
     motion = _motion(short.motion, takes)
     return Reconstruction("plan", motion, short.motion, takes, short, method.simulator(motion.humanoid), "", 1.0)
