@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import PchipInterpolator
 
-from mjxhuman.alignment.contacts import PartContact, checked_contacts, find_contacts
+from mjxhuman.alignment.contacts import PartContact, checked_contacts, find_contacts, resting_contacts
 from mjxhuman.alignment.first_order import METHODS as FIRST_ORDER
 from mjxhuman.alignment.legs import legs_of, limbs_of, with_legs
 from mjxhuman.alignment.look import Unknowns
@@ -173,25 +173,39 @@ def case_of(motion: Motion, scene: Scene, contacts: Contacts | None) -> Alignmen
     count = motion.num_frames
     travel = np.ptp(np.asarray(motion.body_pos), axis=0).max()
     frames = np.unique(np.linspace(0, count - 1, 1 if travel < _STILL else min(FRAMES, count)).astype(int))
-    points, normals = skin.posed(np.asarray(motion.body_pos)[frames], np.asarray(motion.body_quat)[frames])
-    table = find_contacts(scene, skin, points, normals) if contacts is None else checked_contacts(contacts, scene, skin)
-    if contacts is None:  # their times are those of the frames looked at
-        ends = np.append(frames, count)
-        table = tuple(dataclasses.replace(c, start=int(ends[c.start]), stop=int(ends[c.stop])) for c in table)
+    pos, quat = np.asarray(motion.body_pos), np.asarray(motion.body_quat)
+    if contacts is not None:
+        table = checked_contacts(contacts, scene, skin)
+    elif len(frames) > 1:
+        table = resting_contacts(scene, skin, pos, quat, frames)
+    else:
+        near = find_contacts(scene, skin, *skin.posed(pos[frames], quat[frames]))
+        table = tuple(dataclasses.replace(contact, stop=count) for contact in near)
+    frames = _with_ends(frames, table)
+    points, normals = skin.posed(pos[frames], quat[frames])
+    if contacts is None:
+        table = tuple(c for c in table if c.during(frames).any())
         table = tuple(c for c in table if has_surface(c, scene, skin, points, normals, frames))
     for contact in table:
-        if not _during(contact, frames).any():
+        if not contact.during(frames).any():
             raise ValueError(f"contacts: {contact.part}: expected frames below {count}, found {contact.start}")
     return AlignmentCase(motion, scene, skin, frames, points, normals, table)
 
 
-def _during(contact: PartContact, frames: np.ndarray) -> np.ndarray:
-    return (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
+def _with_ends(frames: np.ndarray, contacts: Sequence[PartContact]) -> np.ndarray:
+    """Frames to look at, the nearest moved to those in which contacts begin and end."""
+    moved, free = frames.copy(), np.ones(len(frames), bool)
+    free[[0, -1]] = False
+    for frame in (x for c in contacts for x in (c.start, frames[-1] if c.stop is None else c.stop - 1)):
+        nearest = int(np.abs(frames - frame).argmin())
+        if free[nearest]:
+            moved[nearest], free[nearest] = frame, False
+    return np.unique(moved)
 
 
 def problem_of(case: AlignmentCase) -> AlignmentProblem:
     """The arrays of a case."""
-    interval = case.motion.dt * (case.frames[1] - case.frames[0] if len(case.frames) > 1 else 1)
+    interval = case.motion.dt * np.diff(case.frames, prepend=case.frames[0] - 1)
     limbs, legs = limbs_of(case.motion.humanoid), legs_of(case.motion, case.frames)
     views = views_of(case.motion, case.frames, case.camera)
     return make_problem(
@@ -268,9 +282,9 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
 
 
 def _in_time(case: AlignmentCase, values: np.ndarray) -> np.ndarray:
-    """Values at the frames looked at, and padding after them, in all frames: a cubic spline."""
+    """Values at the frames looked at, and padding after them, in all frames: a cubic spline, never beyond them."""
     values, count = values[: len(case.frames)], case.motion.num_frames
-    return CubicSpline(case.frames, values)(np.arange(count)) if len(values) > 1 else np.repeat(values, count, 0)
+    return PchipInterpolator(case.frames, values)(np.arange(count)) if len(values) > 1 else np.repeat(values, count, 0)
 
 
 def _moved_scene(scene: Scene, unknowns: Unknowns, moved: np.ndarray) -> Scene:

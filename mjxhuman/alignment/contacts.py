@@ -13,6 +13,8 @@ from mjxhuman.scenes.types import Scene
 
 #: m, distance at which a contact begins, and at which it ends.
 ENTER, LEAVE = 0.10, 0.15
+#: m, what rests keeps its place so well: no more than the gap and the depth of 5 mm that one contact may have.
+STEADY = 0.01
 #: Cosine between a part's side and the way out of an object below which they face each other.
 _FACING = -0.5
 #: Parts that lean on what is behind or before them; the others carry load on what is below: a calf close before a
@@ -28,6 +30,10 @@ class PartContact:
     object: str  # a name of the scene's objects
     start: int = 0
     stop: int | None = None
+
+    def during(self, frames: np.ndarray) -> np.ndarray:
+        """In which of some frames ``(T,)`` it is."""
+        return (frames >= self.start) & (frames < (np.inf if self.stop is None else self.stop))
 
 
 def checked_contacts(
@@ -58,6 +64,41 @@ def find_contacts(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndar
     Only the side of a part that carries load counts, and what faces it: feet beside a chair's legs do not stand on it.
     Limbs count while that side is within 60 degrees of facing down.
     """
+    return tuple(contact for contact, _ in _near(scene, skin, points, normals))
+
+
+def resting_contacts(
+    scene: Scene, skin: Skin, body_pos: np.ndarray, body_quat: np.ndarray, frames: np.ndarray
+) -> tuple[PartContact, ...]:
+    """Contacts as ``find_contacts`` has them at some frames of a clip, for as long as the parts rest.
+
+    Objects stand still, so a part that one bears keeps its height over the surface, whatever the clip puts that at. It
+    rests at the height within ``STEADY`` of which it is the longest, from the first to the last frame in which it is no
+    higher and its side faces the surface; before and after it comes and goes. Parts leave what is sat on with the
+    pelvis: thighs that rise turn about knees that stay.
+
+    Args:
+      body_pos, body_quat: ``(F, B, 3)`` m and ``(F, B, 4)``, of all frames; contacts count these.
+      frames: ``(T,)`` those in which contacts are looked for.
+    """
+    near, found = _near(scene, skin, *skin.posed(body_pos[frames], body_quat[frames])), []
+    ends = np.concatenate([[-1], frames, [len(body_pos)]])
+    for contact, up in near:
+        own = np.flatnonzero((skin.part == skin.names.index(contact.part)) & skin.bearing)
+        part = dataclasses.replace(skin, body=skin.body[own], offset=skin.offset[own], normal=skin.normal[own])
+        first, last = int(ends[contact.start]) + 1, int(ends[contact.stop + 1])  # type: ignore[operator]
+        points, normals = part.posed(body_pos[first:last], body_quat[first:last])
+        height = np.where(_unit(normals.mean(1)) @ up < _FACING, (points @ up).min(1), np.inf)
+        order = np.sort(height[np.isfinite(height)])
+        if len(order):
+            within = np.searchsorted(order, order + STEADY, side="right") - np.arange(len(order))
+            low = first + np.flatnonzero(height <= order[within.argmax()] + STEADY)
+            found.append(dataclasses.replace(contact, start=int(low[0]), stop=int(low[-1]) + 1))
+    return _while_seated(found)
+
+
+def _near(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndarray) -> list[tuple[PartContact, np.ndarray]]:
+    """Contacts by distance, and which way ``(3,)`` the surfaces that they are on face in the mean."""
     bearing = np.flatnonzero(skin.bearing)
     measured = [
         distances(thing, pose, points[:, bearing], single=True)
@@ -67,15 +108,38 @@ def find_contacts(scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndar
     found = []
     for part, name in enumerate(skin.names):
         own = skin.part[bearing] == part
-        side = normals[:, bearing[own]].mean(1)
-        side /= np.linalg.norm(side, axis=-1, keepdims=True)
+        side = _unit(normals[:, bearing[own]].mean(1))
         facing = np.einsum("tomi,ti->tom", outward[..., own, :], side) < _FACING
         distance = np.where(facing | (apart[..., own] < 0), apart[..., own], np.inf)
         if name not in _UPRIGHT:
             distance = np.where(side[:, None, None, 2] < _FACING, distance, np.inf)
+        nearest = np.where(facing, apart[..., own], np.inf).argmin(-1)[..., None, None]  # (T, O, 1, 1)
+        up = np.take_along_axis(outward[..., own, :], nearest, 2)[:, :, 0]
+        up = np.where(facing.any(-1)[..., None], up, -side[:, None])  # deep inside a plate nothing faces the part
         for which, near in enumerate(distance.min(-1).T):
-            found += [PartContact(name, scene.names[which], a, b) for a, b in _spans(near)]
-    return tuple(found)
+            for a, b in _spans(near):
+                found.append((PartContact(name, scene.names[which], a, b), _unit(up[a:b, which].mean(0))))
+    return found
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _while_seated(contacts: Sequence[PartContact]) -> tuple[PartContact, ...]:
+    """Contacts with what is sat on only while the pelvis is on it."""
+    seats = [c for c in contacts if c.part == "Pelvis"]
+    sat = {seat.object for seat in seats}
+    kept = []
+    for c in contacts:
+        if c.part == "Pelvis" or c.object not in sat:
+            kept.append(c)
+            continue
+        for seat in (s for s in seats if s.object == c.object):
+            start, stop = max(c.start, seat.start), min(x.stop for x in (c, seat) if x.stop is not None)
+            if start < stop:
+                kept.append(dataclasses.replace(c, start=start, stop=stop))
+    return tuple(kept)
 
 
 def _spans(distance: np.ndarray) -> list[tuple[int, int]]:

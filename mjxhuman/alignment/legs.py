@@ -50,10 +50,12 @@ class Placement:
     move: Float[Array, "T L 3"]  # m
 
     def points(self, x: Array, limb: Array) -> Array:
-        """World places ``(T, ..., 3)`` of points ``(T, ..., 3)`` on limbs ``(...)``."""
+        """World places ``(T, ..., 3)`` of points ``(T, ..., 3)`` on limbs ``(...)``, or ``(T, ...)`` of each frame."""
         if self.turn is None:
             return x + self.move[:, 0].reshape(-1, *(1,) * (x.ndim - 2), 3)
-        return jnp.einsum("t...ij,t...j->t...i", self.turn[:, limb], x) + self.move[:, limb]
+        frame = jnp.arange(len(x)).reshape(-1, *(1,) * (x.ndim - 2))
+        turn, move = self.turn[frame, limb], self.move[frame, limb]
+        return jnp.einsum("t...ij,t...j->t...i", turn, x) + move
 
 
 def limbs_of(humanoid: Humanoid) -> np.ndarray:

@@ -53,7 +53,7 @@ def fit_of(
     contact: PartContact, scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndarray, frames: np.ndarray
 ) -> ContactFit:
     """How a contact fits: skin at ``points (T, N, 3)`` with ``normals``, at frames ``(T,)`` of the motion."""
-    on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
+    on = contact.during(frames)
     part, which = skin.part == skin.names.index(contact.part), scene.names.index(contact.object)
     bearing = (part & skin.bearing)[part]
     points, normals = points[on][:, part], normals[on][:, part]

@@ -65,7 +65,7 @@ class AlignmentProblem:
     patch_limb: Int[Array, "*b C M"]
     partner_points: Float[Array, "*b C R 3"]  # m, object frame
     partner_normals: Float[Array, "*b C R 3"]
-    interval: Float[Array, "*b"]  # s between frames
+    interval: Float[Array, "*b T"]  # s from the frame before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ def make_problem(
     normals: np.ndarray,
     contacts: Sequence[PartContact],
     frames: np.ndarray,
-    interval: float,
+    interval: np.ndarray,
     limbs: np.ndarray,
     legs: Legs,
     views: Views,
@@ -137,7 +137,7 @@ def make_problem(
       points, normals: ``(T, N, 3)`` of its skin at the frames looked at.
       contacts: at least one.
       frames: ``(T,)`` their numbers in the motion, in which the contacts count time.
-      interval: s between them.
+      interval: ``(T,)`` s from the frame before.
       limbs: ``(B,)`` the limb of each body.
       legs, views: at those frames.
     """
@@ -154,10 +154,9 @@ def make_problem(
         if contact.part == "Pelvis":  # whoever sits on a thing has the back of thighs and trunk towards it
             held[[skin.names.index(name) for name in ("L_Thigh", "R_Thigh", "Back")], which] = True
             sat[:, which] = side[:, part]
-        on = (frames >= contact.start) & (frames < (np.inf if contact.stop is None else contact.stop))
-        own = _patch_of(bearing[part])
-        patch, first = points[:, own], int(np.argmax(on))
-        partners = _partners_of(contact, scene.objects[which], poses[which], patch[first], side[first, part])
+        on, own = contact.during(frames), _patch_of(bearing[part])
+        patch, at = points[:, own], _typical(on, side[:, part])
+        partners = _partners_of(contact, scene.objects[which], poses[which], patch[at], side[at, part])
         rows.append((on, which, patch, limbs[skin.body[own]], *partners))
     active, objects, patches, patch_limbs, partner_points, partner_normals = zip(*rows, strict=True)
     samples = np.stack([_evenly(np.asarray(thing.points), _OWN_SAMPLES) for thing in scene.objects])
@@ -173,7 +172,7 @@ def make_problem(
         active=np.stack(active, 1), contact_object=np.array(objects), patch=np.stack(patches, 1),
         patch_limb=np.stack(patch_limbs),
         partner_points=np.stack(partner_points), partner_normals=np.stack(partner_normals),
-        interval=np.float64(interval),
+        interval=np.asarray(interval, np.float64),
     )  # fmt: skip
 
 
@@ -229,6 +228,7 @@ def _pad(problem: AlignmentProblem, size: dict[str, int]) -> AlignmentProblem:
         active=more(more(problem.active, 1, c, False), 0, t, False), contact_object=more(problem.contact_object, 0, c),
         patch=more(more(problem.patch, 1, c), 0, t), patch_limb=more(problem.patch_limb, 0, c),
         partner_points=more(problem.partner_points, 0, c), partner_normals=more(problem.partner_normals, 0, c),
+        interval=more(problem.interval, 0, t),
     )  # fmt: skip
 
 
@@ -239,15 +239,22 @@ class NoSurfaceError(ValueError):
 def has_surface(
     contact: PartContact, scene: Scene, skin: Skin, points: np.ndarray, normals: np.ndarray, frames: np.ndarray
 ) -> bool:
-    """Whether anything of a contact's object faces its part where it begins; arguments as those of ``make_problem``."""
-    own = (skin.part == skin.names.index(contact.part)) & skin.bearing
-    first, which = int(np.argmax(frames >= contact.start)), scene.names.index(contact.object)
-    patch, side = points[first, _patch_of(own)], _unit(normals[first, own].mean(0))
+    """Whether anything of a contact's object faces its part while it lasts; arguments as those of ``make_problem``."""
+    own, which = (skin.part == skin.names.index(contact.part)) & skin.bearing, scene.names.index(contact.object)
+    sides = _unit(normals[:, own].mean(1))
+    at = _typical(contact.during(frames), sides)
+    patch, pose = points[at, _patch_of(own)], np.asarray(scene.poses[which], np.float64)
     try:
-        _partners_of(contact, scene.objects[which], np.asarray(scene.poses[which], np.float64), patch, side)
+        _partners_of(contact, scene.objects[which], pose, patch, sides[at])
     except NoSurfaceError:
         return False
     return True
+
+
+def _typical(on: np.ndarray, sides: np.ndarray) -> int:
+    """Which of the frames ``on (T,)`` has the side of a part, of ``sides (T, 3)``, as it is in the mean."""
+    rows = np.flatnonzero(on)
+    return int(rows[np.argmax(sides[rows] @ sides[rows].mean(0))])
 
 
 def _patch_of(bearing: np.ndarray) -> np.ndarray:

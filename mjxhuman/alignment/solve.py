@@ -26,7 +26,8 @@ from mjxhuman.types import Array
 GAP, SLIDE, DEPTH, FLOOR, PERSON, OBJECT = 0.005, 0.02, 0.004, 0.01, 0.15, 0.20
 #: Correction of the person that changes by this much per second weighs 1; yaw in rad; logarithm of the scale.
 DRIFT, YAW, SCALE = 0.20, 0.17, 0.05
-#: Turn of a leg's joint, rad, and its change per second; height of a sole that stands, m, and where that loses its say.
+#: Turn of a leg's joint, rad, and its change per second; height of a sole that stands, or by which who stands on
+#: the feet alone is moved, m, and where that loses its say.
 LEG, SWAY, SOLE, HANGING = 0.5, 0.5, 0.01, 0.03
 #: m, the step of a joint counts as if the limb were so long.
 _LEVER = 0.4
@@ -66,6 +67,7 @@ def residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> 
     gap = jnp.sum(up * (body.points(pushes.touch, pushes.touch_limb) - world(pushes.ground, on)), -1)
     aside = jnp.mean(body.points(problem.patch, problem.patch_limb), 2) - world(pushes.seat, on)
     aside = aside - up * jnp.sum(up * aside, -1, keepdims=True)
+    alone = jnp.any(problem.stands, 1) & ~jnp.any(problem.active, 1)  # feet carry all of the weight
     length = jnp.sqrt(jnp.sum(aside**2, -1, keepdims=True) + 1e-12)
     low = body.points(pushes.low, problem.limb)[..., 2]
     rows = [
@@ -74,7 +76,8 @@ def residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> 
         gap * active / GAP,
         aside * jnp.maximum(1 - SLACK / length, 0) * active[..., None] / SLIDE,
         person * frame / PERSON,
-        jnp.diff(person, axis=0) * frame[1:] / (DRIFT * problem.interval),
+        jnp.diff(person, axis=0) * frame[1:] / (DRIFT * problem.interval[1:, None]),
+        _short_of(person[:, 2]) * alone * frame[:, 0] / SOLE,
         unknowns["object"] / OBJECT,
         *(unknowns[name] / unit for name, unit in (("yaw", YAW), ("scale", SCALE)) if name in unknowns),
         *([_objects_apart(problem, place, turn, size) / DEPTH] if len(problem.poses) > 1 else []),
@@ -90,11 +93,16 @@ def _legs(problem: AlignmentProblem, angles: Array, low: Array) -> list[Array]:
     feet = [1 + i for i, names in enumerate(LIMBS) if any("Toe" in name for name in names)]
     sole = jnp.stack([jnp.min(jnp.where(problem.limb == foot, low, jnp.inf), 1) for foot in feet], 1)
     return [
-        sole / jnp.sqrt(1 + (sole / HANGING) ** 2) * problem.stands * frame[..., 0] / SOLE,
+        _short_of(sole) * problem.stands * frame[..., 0] / SOLE,
         beyond_ranges(problem.legs, angles) * frame[..., None],
         angles * frame / LEG,
-        jnp.diff(angles, axis=0) * frame[1:] / (SWAY * problem.interval),
+        jnp.diff(angles, axis=0) * frame[1:] / (SWAY * problem.interval[1:, None, None]),
     ]
+
+
+def _short_of(height: Array) -> Array:
+    """Height in m that has less and less of a say beyond ``HANGING``."""
+    return height / jnp.sqrt(1 + (height / HANGING) ** 2)
 
 
 def _objects_apart(problem: AlignmentProblem, place: Array, turn: Array, size: Array) -> Array:

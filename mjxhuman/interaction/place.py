@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mjxhuman.interaction.seat import Seated, seated
+from mjxhuman.interaction.seat import Sitting, find_sitting
 from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scenes.objects import named_once
@@ -27,10 +27,10 @@ def joined(scenes: Sequence[Scene]) -> Scene:
     return dataclasses.replace(scenes[0], objects=objects, poses=np.concatenate([np.asarray(s.poses) for s in scenes]))
 
 
-def sitting_of(motion: Motion) -> Seated | None:
-    """``seated``; None where nobody sits."""
+def sitting_of(motion: Motion) -> Sitting | None:
+    """``find_sitting``; None where nobody sits."""
     try:
-        return seated(motion)
+        return find_sitting(motion)
     except ValueError:
         return None
 

@@ -28,7 +28,7 @@ CLEAR = 0.02
 SECONDS, LOWEST = 0.2, 0.1
 
 
-class Seated(NamedTuple):
+class Sitting(NamedTuple):
     """When someone sits, and on what height."""
 
     frames: Bool[np.ndarray, " T"]
@@ -36,7 +36,7 @@ class Seated(NamedTuple):
     spread: float  # m, between the 10th and 90th percentile
 
 
-def seated(motion: Motion) -> Seated:
+def find_sitting(motion: Motion) -> Sitting:
     """When somebody in a motion of one clip sits on what is not there.
 
     A frame counts if the floor leaves more of the force unexplained than a score accepts, the hips stand still (by the
@@ -58,23 +58,23 @@ def seated(motion: Motion) -> Seated:
             f"{_name(motion)}: expected someone who sits for {SECONDS} s, found {frames.sum() * motion.dt:.2f} s"
         )
     spread = np.ptp(np.percentile(low[frames], [10, 90]))
-    return Seated(frames, float(np.median(low[frames])), float(spread))
+    return Sitting(frames, float(np.median(low[frames])), float(spread))
 
 
 def fit_seat(motion: Motion, *, backrest: bool = False) -> Scene:
     """A scene with a box seat where somebody in a motion sits, for ``score(motion, scene=)``.
 
-    The top is where the lowest skin of buttocks and thighs is while they sit (``seated``; contact points hold flesh as
-    it is under load); the front ends behind the calves, at most ``REACH`` of the thighs before the hip joints.
+    The top is where the lowest skin of buttocks and thighs is while they sit (``find_sitting``; contact points hold
+    flesh as it is under load); the front ends behind the calves, at most ``REACH`` of the thighs before the hip joints.
 
     Args:
       motion: one clip; whoever sits at several places or heights gets one seat, the middle.
       backrest: with an upright one that touches the rearmost skin of the back while they sit.
 
     Raises:
-      ValueError: as ``seated``, or the calves are under the hips.
+      ValueError: as ``find_sitting``, or the calves are under the hips.
     """
-    found = seated(motion)
+    found = find_sitting(motion)
     names, points = motion.humanoid.body_names, furniture_points(motion.humanoid)
     assert points is not None
     pos = np.asarray(motion.body_pos, float)[found.frames]

@@ -8,8 +8,8 @@ from box_chair import SEAT, chair, scene_of
 
 import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
-from mjxhuman.alignment.align import _finish, _seats_first, _touches, case_of, problem_of
-from mjxhuman.alignment.contacts import find_contacts
+from mjxhuman.alignment.align import _finish, _in_time, _seats_first, _touches, _with_ends, case_of, problem_of
+from mjxhuman.alignment.contacts import find_contacts, resting_contacts
 from mjxhuman.alignment.problem import has_surface, stack, tiles_of
 from mjxhuman.alignment.solve import solve
 from mjxhuman.scenes.convex import box_corners
@@ -70,6 +70,45 @@ def test_contacts_are_found_by_distance_and_kept_until_they_are_farther(person):
     front = np.max(SCENE.objects[0].points[:, 0]) + SCENE.poses[0, 0]
     close = points + [front + 0.05 - calf, 0, 0]  # no load on it: it hangs before the seat
     assert "L_Shank" not in {c.part for c in find_contacts(SCENE, skin, close, normals)}
+
+
+#: Someone comes down to a seat, hardly moves for a second and rises: s and m.
+TIMES, HEIGHTS = [0.0, 0.6, 1.6, 2.0, 3.0], [0.4, 0.0, 0.004, 0.3, 0.3]
+
+
+def rising(person, offset, fps=50.0):
+    """The person at ``HEIGHTS`` over where he sits, and where that is, ``offset`` m over the seat."""
+    height = np.interp(np.arange(int(TIMES[-1] * fps)) / fps, TIMES, HEIGHTS)
+    qpos = np.repeat(np.asarray(person.qpos[:1]), len(height), 0)
+    qpos[:, 2] += height + offset
+    return mjxhuman.motion_from_qpos(person.humanoid, qpos, fps)
+
+
+@pytest.mark.parametrize("offset", [0.06, 0.0, -0.12])
+def test_a_part_touches_what_it_rests_on_until_it_leaves_that_height(person, offset):
+    """Over the seat, on it and deep in it: not while it comes and goes, though it is nearer than 15 cm."""
+    motion, skin = rising(person, offset), skin_of(person.humanoid)
+    pos, quat = np.asarray(motion.body_pos), np.asarray(motion.body_quat)
+    frames = np.linspace(0, motion.num_frames - 1, 12).astype(int)
+    found = resting_contacts(SCENE, skin, pos, quat, frames)
+    pelvis = [c for c in found if c.part == "Pelvis"]
+    assert len(pelvis) == 1
+    assert abs(pelvis[0].start - 29.5) <= 2 and abs(pelvis[0].stop - 80) <= 2, pelvis  # by 10 mm it has gone 0.02 s
+    others = {c.part: c for c in found if c.part.endswith("Thigh")}
+    assert set(others) == ({"L_Thigh", "R_Thigh"} if offset >= 0 else set())  # deep in it they are under the seat
+    assert all(pelvis[0].start <= c.start < c.stop <= pelvis[0].stop for c in others.values())
+
+
+def test_frames_in_which_contacts_begin_and_end_are_looked_at(person):
+    frames = np.array([0, 10, 20, 30, 40])
+    contacts = [PartContact("Pelvis", "chair", 12, 27), PartContact("Back", "chair", 13)]
+    np.testing.assert_array_equal(_with_ends(frames, contacts), [0, 12, 20, 26, 40])
+    case = case_of(rising(person, 0.05), SCENE, None)
+    ends = {frame for c in case.contacts if c.part == "Pelvis" for frame in (c.start, c.stop - 1)}
+    assert len(ends) == 2 and ends <= set(case.frames)
+    np.testing.assert_allclose(problem_of(case).interval[1:], np.diff(case.frames) / 50.0)
+    between = _in_time(case, np.where(np.arange(len(case.frames)) > 8, 0.05, 0.0))
+    assert between.min() == 0 and between.max() == 0.05  # what holds at two frames holds between them
 
 
 def test_who_is_near_nothing_stays_where_he_is_and_is_told(person):
@@ -154,6 +193,18 @@ def test_a_clip_has_one_pose_of_the_chair_and_a_smooth_correction(person):
     assert np.abs(np.diff(found.shift, axis=0)).max() < 0.02
     np.testing.assert_allclose(found.shift[30, 2], 0.08, atol=0.01)
     assert found.scene.poses.shape == (1, 7) and found.motion.num_frames == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("legs", [False, True])
+def test_who_rises_from_a_higher_seat_stands_where_he_stood(person, legs):
+    start = rising(person, -0.05)
+    found = mjxhuman.align(start, SCENE, legs=legs)
+    assert found.converged, found.reason
+    np.testing.assert_allclose(found.shift[50, 2], 0.05, atol=0.01)
+    assert np.abs(found.shift[110:, 2]).max() < 0.01
+    acceleration = np.diff(found.shift, 2, axis=0) * 50.0**2
+    assert np.abs(acceleration).max() < 5.0  # m/s^2
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def problem(patch: np.ndarray) -> AlignmentProblem:
         piece_object=np.zeros(1, int), poses=np.array([[*PLACE, 1.0, 0, 0, 0]]), free=np.ones(1, bool),
         held=np.ones((1, 1), bool), sat=near, samples=samples[None], active=np.ones((1, 1), bool),
         contact_object=np.zeros(1, int), patch=patch[None, None], partner_points=near, partner_normals=near,
-        interval=np.float64(1),
+        interval=np.ones(1),
     )  # fmt: skip
 
 

@@ -33,6 +33,19 @@ def test_limbs_of_the_solver_go_where_the_motion_has_them(layout):
     assert abs(float(foot @ same)) == pytest.approx(1.0, abs=1e-5)  # soles keep how they lie
 
 
+def test_points_that_differ_between_frames_are_on_the_limbs_of_their_frames():
+    """What a contact touches is another point, on another limb, in every frame of a clip."""
+    motion = seated(mjxhuman.load_humanoid(), SEAT)
+    angles = np.concatenate([ANGLES, -ANGLES])
+    put = placement(legs_of(motion, np.arange(2)), jnp.asarray(np.zeros((2, 3))), jnp.asarray(angles))
+    points, limb = jnp.asarray(np.arange(12.0).reshape(2, 2, 3)), np.array([[1, 4], [0, 2]])
+    found = np.asarray(put.points(points, jnp.asarray(limb)))
+    assert found.shape == points.shape
+    for frame in (0, 1):
+        own = put.points(points, jnp.asarray(limb[frame]))[frame]
+        np.testing.assert_allclose(found[frame], own, atol=1e-6)
+
+
 def test_joints_pay_for_what_is_beyond_their_ranges():
     """A knee that is bent by 90 degrees pays for more than 65 more, and for being stretched too far, on both sides."""
     legs = legs_of(seated(mjxhuman.load_humanoid(), SEAT), np.arange(1))

@@ -10,7 +10,7 @@ import mjxhuman
 from mjxhuman.alignment import seated
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
 from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, placed
-from mjxhuman.alignment.solve import DRIFT, FLOOR, OBJECT, PERSON, SLIDE, residuals, start_of
+from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, residuals, start_of
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
@@ -64,7 +64,7 @@ def test_residuals_weigh_what_their_units_say(problem):
         assert float(cost({"person": stay, "object": aside}) - rest) == pytest.approx(1.0)  # far from the person
         jump = np.zeros((3, 3))
         jump[1, 1] = 0.01  # m, of one frame, less than the slack: from the place seen, and from both neighbours
-        drift = 0.01 / (DRIFT * float(problem.interval))
+        drift = 0.01 / (DRIFT * float(problem.interval[1]))
         found = float(cost({"person": jump, "object": still}) - rest)
         assert found == pytest.approx((0.01 / PERSON) ** 2 + 2 * drift**2, rel=1e-6)
         far = np.tile([0.0, 1.0, 0.0], (3, 1))
@@ -75,6 +75,7 @@ def test_residuals_weigh_what_their_units_say(problem):
         assert float(cost({"person": stay, "object": still}, height=0.02) - rest) == pytest.approx(0, abs=1e-9)
         let_go = np.zeros_like(problem.active)
         rise = np.tile([0.0, 0.0, 0.03], (3, 1))
+        alone = (0.03 / SOLE) ** 2 / (1 + (0.03 / HANGING) ** 2)  # who rests on nothing stands where he stood
         assert float(cost({"person": rise, "object": still}, let_go)) == pytest.approx(
-            3 * (0.03 / PERSON) ** 2, rel=1e-6
+            3 * ((0.03 / PERSON) ** 2 + alone), rel=1e-6
         )

@@ -6,12 +6,12 @@ import pytest
 import mjxhuman
 from experiments.measure_forces import TRIALS, measure
 from mjxhuman.interaction import poses
-from mjxhuman.interaction.seat import fit_seat, seated
+from mjxhuman.interaction.seat import find_sitting, fit_seat
 
 
 def test_a_seat_is_found_under_who_sits_and_explains_the_forces(humanoid):
     motion = poses.sitting(humanoid, 0.36)
-    found = seated(motion)
+    found = find_sitting(motion)
     assert found.height == pytest.approx(0.36, abs=0.005)
     assert 0.15 < found.frames.mean() < 0.6
     assert not found.frames[:30].any()  # standing
