@@ -5,6 +5,7 @@ Command:
     python -m experiments.benchmark reward --config.batches='(1,64)' --config.out=out/quick.json
     python -m experiments.benchmark simulate
     python -m experiments.benchmark train
+    python -m experiments.benchmark plan
     python -m experiments.benchmark scenes
     python -m experiments.benchmark video --config.video.file=dance.mp4
     python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
@@ -44,6 +45,10 @@ def get_config() -> config_dict.ConfigDict:
     config.scenes.target_std = 0.02  # rad
     config.scenes.control_steps = 30  # per call, 1 s
     config.scenes.repeats = 3  # calls after the first, of which the cheapest counts
+    config.plan = config_dict.ConfigDict()
+    config.plan.presets = ("fast", "default")  # of planning.PRESETS
+    config.plan.seconds = 1.0  # of the built-in walk
+    config.plan.repeats = 3  # calls after the first, of which the cheapest counts
     config.train = config_dict.ConfigDict()
     config.train.variant = "cpu"  # of configs/imitation.py
     config.train.repeats = 5  # calls after the first, of which the fastest counts

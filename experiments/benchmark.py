@@ -1,6 +1,6 @@
 """How fast scores, simulation, furniture, training and recovery from video are here.
 
-    python -m experiments.benchmark reward|simulate|train|video|scenes          (values: configs/benchmark.py)
+    python -m experiments.benchmark reward|simulate|train|plan|video|scenes          (values: configs/benchmark.py)
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
 line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
@@ -8,8 +8,10 @@ There, fps are frames per second of the fastest batch size, ``ratio`` is feasibi
 ``single_clip_ms`` the median time of one clip's feasibility reward, ``first_result_s`` the time from the start of a
 new process without any compilation cache to its first score. For ``simulate``: physics steps per second of each
 engine at its best batch size, and ``c_over_rollout``, engine "c" as a fraction of plain ``mujoco.rollout``. For
-``video``: frames per second of each stage from a video file to its score. For ``scenes``: the speed of a person on
-furniture as a fraction of the bare humanoid's, and of different scenes in one batch as a fraction of equal ones'.
+``plan``: per preset, seconds per second of motion, the search as a fraction of plain rollout of the same futures, and
+control steps per label. For ``video``: frames per second of each stage from a video file to its score. For ``scenes``:
+the speed of a person on furniture as a fraction of the bare humanoid's, and of different scenes in one batch as a
+fraction of equal ones'.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
 from mjxhuman.scenes import HeightField, Plane
 
-from . import benchmark_scenes, benchmark_simulate, benchmark_train, benchmark_video
+from . import benchmark_plan, benchmark_scenes, benchmark_simulate, benchmark_train, benchmark_video
 from .launch import launch
 
 ROOT = Path(__file__).resolve().parents[__package__.count(".") + 1]  # what this package is imported from
@@ -242,6 +244,7 @@ def headline(result: dict[str, Any]) -> dict[str, float]:
 BENCHMARKS = {
     "reward": (reward, headline),
     "simulate": (benchmark_simulate.simulate, benchmark_simulate.headline),
+    "plan": (benchmark_plan.plan, benchmark_plan.headline),
     "train": (benchmark_train.train, benchmark_train.headline),
     "video": (benchmark_video.video, benchmark_video.headline),
     "scenes": (benchmark_scenes.scenes, benchmark_scenes.headline),
