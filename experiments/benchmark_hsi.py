@@ -115,6 +115,7 @@ def gravity(cases: Sequence[HsiCase], drops: int) -> dict[str, float | int]:
 def main(argv: Sequence[str]) -> int:
     """Run what is missing, and write the table."""
     config = flags.FLAGS.config
+    config.methods = tuple(name for entry in config.methods for name in entry.split(","))
     if unknown := set(config.methods) - set(METHODS):
         print(f"benchmark_hsi: methods: expected {', '.join(METHODS)}, found {', '.join(unknown)}", file=sys.stderr)
         return 2

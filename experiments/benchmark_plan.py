@@ -11,6 +11,7 @@ A control step of a sample is four physics steps. A *label*, one action of the p
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from mujoco.rollout import Rollout
 
 import mjxhuman
 from mjxhuman.data.builtin import builtin_path
+from mjxhuman.physics.engines.c import CEngine
 from mjxhuman.planning import Planner, default_planner
 from mjxhuman.planning.reference import Reference, make_reference
 from mjxhuman.planning.search import Search
@@ -66,6 +68,7 @@ def rollout_call(planner: Planner, reference: Reference, calls: list[np.ndarray]
 def engine_call(planner: Planner, reference: Reference, calls: list[np.ndarray]) -> Callable[[], None]:
     """A call that simulates the same futures as the planner does."""
     engine, still = planner.simulator.backend, np.zeros((1, reference.qvel.shape[1]))
+    assert isinstance(engine, CEngine)
 
     def call() -> None:
         for ctrl in calls:
@@ -103,7 +106,7 @@ def plan(config: config_dict.ConfigDict) -> dict[str, Any]:
             {
                 "rollout": rollout_call(planner, reference, calls),
                 "engine": engine_call(planner, reference, calls),
-                "search": lambda p=planner, r=reference: p.search.run(r, seed=0),
+                "search": functools.partial(planner.search.run, reference, seed=0),
             },
             config.plan.repeats,
         )

@@ -262,6 +262,7 @@ def test_demonstrations_are_windows_of_the_clips(env, run):
     np.testing.assert_allclose(nearest, 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vmap_and_native_batch_agree(env, run):
     state = run.reset(env, KEYS)
     action = jax.random.uniform(jax.random.key(4), (SIZE, 69), minval=-0.3, maxval=0.3)
@@ -481,6 +482,7 @@ def test_what_does_not_fit_the_simulator_is_refused(library, simulator):
         make_imitation(dataclasses.replace(library, qpos=library.qpos[:, :76]), simulator, RESIDUAL)
 
 
+@pytest.mark.slow
 def test_a_box_far_away_changes_nothing_bit_for_bit(env, library, run, humanoid):
     with_box = make_simulator(actuated_humanoid(humanoid, scene=add_box), "c")
     with_box = dataclasses.replace(with_box, backend=FaultyEngine(with_box.backend))
@@ -510,11 +512,12 @@ def test_a_box_far_away_changes_nothing_bit_for_bit(env, library, run, humanoid)
 def test_the_table_holds_what_kinematics_and_feed_forward_compute(env):
     clip, frame = jnp.array([0, 1, 1]), jnp.array([3, 10, 10_000])
     angle = jnp.array([0.0, 1.0, -2.0])
-    qpos, qvel = env.reference(clip, frame, angle)
-    found, expected = env.reference_stance(clip, frame, angle), stance(env.simulator.actuated.humanoid, qpos, qvel)
+    humanoid = env.simulator.actuated.humanoid
+    found = jax.jit(lambda env, *at: env.reference_stance(*at))(env, clip, frame, angle)
+    expected = jax.jit(lambda env, *at: stance(humanoid, *env.reference(*at)))(env, clip, frame, angle)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), found, expected)
     row = env.library.index(clip, frame)
-    target = feed_forward(env.library, env.simulator, clip, frame)
+    target = jax.jit(lambda env: feed_forward(env.library, env.simulator, clip, frame))(env)
     np.testing.assert_allclose(env.table.control[row], target, atol=1e-5)
     np.testing.assert_allclose(env.table.joint_pos[row], env.simulator.joint_pos(env.library.qpos[row]), atol=1e-6)
 
@@ -524,13 +527,13 @@ def test_the_capture_point_lies_ahead_of_a_moving_body(env):
     humanoid = env.simulator.actuated.humanoid
     qpos = jnp.asarray(humanoid.model.qpos0, jnp.float32)
     moving = jnp.zeros(humanoid.model.nv).at[1].set(0.5)
-    found = stance(humanoid, qpos, moving)
+    found = jax.jit(lambda qpos, qvel: stance(humanoid, qpos, qvel))(qpos, moving)
     ahead = np.asarray(found.capture_point - found.com[:2])
     assert ahead[0] == pytest.approx(0.0, abs=1e-5)
     assert ahead[1] == pytest.approx(0.5 * np.sqrt(float(found.com[2]) / 9.81), rel=1e-3)
 
 
-def test_an_expert_moves_some_joints_and_sees_balance_and_what_is_to_come(library, simulator):
+def test_an_expert_moves_some_joints_and_sees_balance_and_what_is_to_come(library, simulator, run):
     still = tuple((name, 0.0) for name in ("Toe", "Thorax", "Shoulder", "Elbow", "Wrist", "Hand", "Neck", "Head"))
     config = ImitationConfig(
         action="residual", action_scale=0.5, joint_scale=still,
@@ -539,7 +542,7 @@ def test_an_expert_moves_some_joints_and_sees_balance_and_what_is_to_come(librar
     )  # fmt: skip
     env = make_imitation(library, simulator, config)
     assert env.action_size == 27
-    state = env.start(KEYS[:2], jnp.array([0, 1]), jnp.array([20, 20]))
+    state = run.start(env, KEYS[:2], jnp.array([0, 1]), jnp.array([20, 20]))
     assert state.obs["state"].shape == (2, 7 + 69 + 2 * 10 * 3 + 27)
     balance, ahead = state.obs["state"][:, :7], state.obs["state"][:, 76:136].reshape(2, 2, 10, 3)
     root = env.table.stance.body.pos[env.library.index(jnp.arange(2)[:, None], 20 + jnp.array([0, 5, 10])), 0, 2]
@@ -548,5 +551,5 @@ def test_an_expert_moves_some_joints_and_sees_balance_and_what_is_to_come(librar
     moved = env.target(state.task, jnp.ones((2, 27))) - env.target(state.task, jnp.zeros((2, 27)))
     assert int(np.sum(np.asarray(moved[0]) != 0)) == 27
     np.testing.assert_allclose(moved[moved != 0], 0.5, atol=1e-5)
-    after = env.step(state, jnp.zeros((2, 27)))
+    after = run.step(env, state, jnp.zeros((2, 27)))
     assert np.all(np.asarray(after.reward) > 0.9)  # one step from the reference's state
