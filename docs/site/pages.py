@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Packages and modules with an API page; the facade's page is ``mjxhuman``.
 API = (
     "types", "data", "scenes", "humanoids", "physics", "alignment", "interaction", "encoders", "recovery",
-    "rewards", "scoring", "envs", "learning", "tracking", "planning",
+    "rewards", "scoring", "envs", "learning", "tracking", "planning", "reconstruction",
 )  # fmt: skip
 NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
 #: Where the files of ``tests/extension`` go in ``extending.md``.
