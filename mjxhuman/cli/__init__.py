@@ -429,7 +429,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.parser.print_help()
         return 0
     try:
-        return importlib.import_module(f"mjxhuman.cli.{args.command}").run(args)
+        command = importlib.import_module(f"mjxhuman.cli.{args.command}")
+        with importlib.import_module("mjxhuman.runs.traced").traces_kept():
+            return command.run(args)
     except BrokenPipeError:  # the reader of a pipe has left: nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -12,7 +12,6 @@ import numpy as np
 
 from mjxhuman.cli.reading import display_names, dynamics_of, film, input_files, output_folder
 from mjxhuman.data.formats import suffixes_of
-from mjxhuman.interaction.furnish import places
 from mjxhuman.options import ScoreOptions, record_of, spelt
 from mjxhuman.recovery.load import kind_of
 from mjxhuman.report.advice import advice
@@ -108,8 +107,13 @@ class Results:
 
 def standing(scene: Scene | None) -> tuple[str, ...]:
     """Where furniture stands, in words."""
-    found = {} if scene is None else places(scene)
-    return tuple(f"{name} at {x:.2f}, {y:.2f} m, turned by {turn:.0f} degrees" for name, (x, y, turn) in found.items())
+    if scene is None:
+        return ()
+    from mjxhuman.interaction.furnish import places  # slow to load
+
+    return tuple(
+        f"{name} at {x:.2f}, {y:.2f} m, turned by {turn:.0f} degrees" for name, (x, y, turn) in places(scene).items()
+    )
 
 
 def _notes(scores: Scores) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ import numpy as np
 import threadpoolctl
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from mjxhuman.runs.traced import TracedProgram
+
 #: Frames per block on a CPU and on an accelerator.
 CPU_BLOCK, DEVICE_BLOCK = 256, 65536
 #: Calls of at most this many frames use this smaller block, so that one short clip does not pay for a large one.
@@ -114,12 +116,12 @@ class _Where(NamedTuple):
 def _block_program(func: Callable[..., Any], static: tuple[Any, ...], keywords: tuple[Any, ...]) -> Callable[..., Any]:
     """Program of one block: arrays that come frames first are turned around inside, results leave frames first."""
 
-    def program(constants: tuple[Any, ...], first: list[Any], last: list[Any], where: _Where) -> Any:
+    def program(where: _Where, constants: tuple[Any, ...], first: list[Any], last: list[Any]) -> Any:
         turned, straight = iter(first), iter(last)
         leaves = [_frames_last(next(turned)) if flip else next(straight) for flip in where.flips]
         return jax.tree.map(_rows_first, func(*static, *constants, *where.treedef.unflatten(leaves), **dict(keywords)))
 
-    return jax.jit(program, static_argnums=3, compiler_options=CPU_OPTIONS)
+    return TracedProgram(program, 1, CPU_OPTIONS, (func, static, keywords))
 
 
 @functools.lru_cache(maxsize=256)
@@ -187,7 +189,7 @@ def _on_cpu(
             ]
         first = [p for p, flip in zip(parts, flips) if flip]
         last = [p for p, flip in zip(parts, flips) if not flip]
-        results, tree = jax.tree.flatten(program(constants, first, last, where))
+        results, tree = jax.tree.flatten(program(where, constants, first, last))
         if not shape:
             shape.append(tree)
             joined.extend(np.empty((count, *x.shape[1:]), x.dtype) for x in results)

@@ -29,6 +29,7 @@ from mjxhuman.physics.batching import CPU_OPTIONS, map_frames, run_blocks
 from mjxhuman.physics.contact_points import Bearing, body_kinematics, contact_points, force_price
 from mjxhuman.physics.motion import bucket, flat_frames, humanoid_tree
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.runs.traced import TracedProgram
 from mjxhuman.scenes.surface import FRICTION, Surface
 from mjxhuman.types import Array, Motion
 
@@ -106,13 +107,13 @@ def smoothed(
     return Bearing(jnp.stack([x, y, z], 1), 1.0 / mean, slip, normal, friction)
 
 
-def _smoothed(traced: Trace, radius: Array, valid: Array, dt: Array, reach: int, flesh: Flesh) -> Bearing:
+def _smoothed(reach: int, flesh: Flesh, traced: Trace, radius: Array, valid: Array, dt: Array) -> Bearing:
     """``smoothed`` with the frame axis first, as the host keeps it."""
     last = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), traced)
     return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), smoothed(last, radius, valid, dt, reach, flesh))
 
 
-_smoothed_program = jax.jit(_smoothed, static_argnums=(4, 5), compiler_options=CPU_OPTIONS)
+_smoothed_program = TracedProgram(_smoothed, 2, CPU_OPTIONS)
 
 
 def window_bearing(motion: Motion, surface: Surface, furniture: bool = False) -> Bearing:
@@ -166,7 +167,7 @@ def _in_chunks(traced: Trace, radius: Array, valid: np.ndarray, dt: float, reach
         places = np.minimum(np.arange(start, start + size), len(index) - 1)
         part = jax.tree.unflatten(treedef, [row[index[places]] for row in rows])
         use = known[places] & (np.arange(start, start + size) < len(index))
-        results, tree = jax.tree.flatten(_smoothed_program(part, radius, use, step, reach, flesh))
+        results, tree = jax.tree.flatten(_smoothed_program(reach, flesh, part, radius, use, step))
         if not shape:
             shape.append(tree)
             joined.extend(np.empty((valid.size, *x.shape[1:]), x.dtype) for x in results)

@@ -17,6 +17,7 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.batching import CPU_OPTIONS, map_frames
 from mjxhuman.physics.coordinates import Coordinates, coordinates
 from mjxhuman.physics.tree import BodyParams, Tree, make_tree
+from mjxhuman.runs.traced import TracedProgram
 from mjxhuman.types import Array, Motion, Provenance
 
 #: Fewest frames a motion may have: one regression window at 30 Hz and what remains for scoring.
@@ -34,13 +35,13 @@ def bucket(frames: int) -> int:
     return max(64, 1 << (frames - 1).bit_length())
 
 
-def _derivatives(coords: Coordinates, qpos: Array, valid: Array, dt: Array, radius: int) -> tuple[Array, Array]:
+def _derivatives(coords: Coordinates, radius: int, qpos: Array, valid: Array, dt: Array) -> tuple[Array, Array]:
     """qvel and qacc ``(C, T, nv)`` of clips ``(C, T, nq)``."""
     fit = functools.partial(timeseries.derivatives, coords.tangent, radius=radius)
     return jax.vmap(lambda q, v: tuple(x.T for x in fit(q.T, v, dt)))(qpos, valid)  # type: ignore[return-value]
 
 
-_derivatives_program = jax.jit(_derivatives, static_argnums=(0, 4), compiler_options=CPU_OPTIONS)
+_derivatives_program = TracedProgram(_derivatives, 2, CPU_OPTIONS)
 
 
 def velocities_accelerations(
@@ -63,7 +64,7 @@ def velocities_accelerations(
     # compiler options belong to top-level programs; under a caller's trace the function is part of the caller's
     traced = isinstance(clips, jax.core.Tracer) or isinstance(masks, jax.core.Tracer)
     fit = _derivatives if traced else _derivatives_program
-    results = fit(coords, clips, masks, jnp.asarray(dt, clips.dtype), radius)
+    results = fit(coords, radius, clips, masks, jnp.asarray(dt, clips.dtype))
     return tuple(x[:, :frames].reshape(*lead, frames, *x.shape[2:]) for x in results)  # type: ignore[return-value]
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import ConvexHull
-from scipy.stats import qmc
 
 from mjxhuman.scenes.mesh import sample_surface
 from mjxhuman.scenes.surface import FRICTION
@@ -112,6 +111,8 @@ def _moments(tetrahedra: np.ndarray) -> np.ndarray:
 
 def _points_in(tetrahedra: np.ndarray, volumes: np.ndarray, seed: int) -> np.ndarray:
     """Points spread evenly in tetrahedra ``(n, 3)``."""
+    from scipy.stats import qmc  # slow to load
+
     draws = qmc.Sobol(4, seed=np.random.default_rng(seed)).random(_OVERLAP_SAMPLES)
     which = np.minimum(np.searchsorted(np.cumsum(volumes) / volumes.sum(), draws[:, 3]), len(volumes) - 1)
     cuts = np.sort(draws[:, :3], 1)

@@ -43,13 +43,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mjxhuman.data.source import Source
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.interaction.furnish import Furniture, file_of, furniture, places
 from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
@@ -63,6 +62,9 @@ from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion, Scores
 from mjxhuman.version import __version__
 
+if TYPE_CHECKING:
+    from mjxhuman.interaction.furnish import Furniture  # slow to load: where furniture is asked for
+
 SCHEMA = 1
 
 
@@ -70,7 +72,10 @@ def digest(options: ScoreOptions) -> str:
     """Hash of the options, the files they name, the schema and the version: equal hashes, comparable results."""
     values: dict[str, Any] = {**dataclasses.asdict(options), "schema": SCHEMA, "version": __version__}
     named = [Path(value) for value in values.values() if isinstance(value, str) and value]
-    named += [file_of(name) for name in options.scene or ()]
+    if options.scene:
+        from mjxhuman.interaction.furnish import file_of
+
+        named += [file_of(name) for name in options.scene]
     values["files"] = [file_sha256(path) for path in named if path.is_file()]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -122,9 +127,16 @@ class ScoredFile:
             "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass} if body else None,
             "provenance": provenance,
             "video": self._video(),
-            "scene": None if self.scene is None else places(self.scene),
+            "scene": self._places(),
             "seconds": {"load": round(self.load_seconds, 4), "score": round(self.score_seconds, 4)},
         }
+
+    def _places(self) -> dict[str, Any] | None:
+        if self.scene is None:
+            return None
+        from mjxhuman.interaction.furnish import places
+
+        return places(self.scene)
 
     def _video(self) -> dict[str, Any] | None:
         if self.recovered is None:
@@ -246,7 +258,11 @@ def furniture_of(options: SceneOptions) -> Furniture | None:
     Raises:
         ValueError, FileNotFoundError: as ``interaction.furnish.furniture``.
     """
-    return furniture(options.scene, options, progress=sys.stderr.isatty()) if options.scene else None
+    if not options.scene:
+        return None
+    from mjxhuman.interaction.furnish import furniture
+
+    return furniture(options.scene, options, progress=sys.stderr.isatty())
 
 
 def load_into(
