@@ -14,7 +14,7 @@ leaves is at rest on one side of that moment; one that slides moves on both.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +25,11 @@ from mjxhuman.math import timeseries
 from mjxhuman.physics import kinematics
 from mjxhuman.physics.anatomy import ContactParams, Contacts, make_contacts
 from mjxhuman.physics.arrays import across_square, keep
-from mjxhuman.physics.batching import CPU_OPTIONS, map_frames, run_blocks
+from mjxhuman.physics.batching import CPU_OPTIONS, map_frames
 from mjxhuman.physics.contact_points import Bearing, body_kinematics, contact_points, force_price
-from mjxhuman.physics.motion import bucket, flat_frames, humanoid_tree
+from mjxhuman.physics.motion import flat_frames, humanoid_tree
 from mjxhuman.physics.tree import BodyParams, Tree
+from mjxhuman.physics.windows import apart, over_windows
 from mjxhuman.runs.traced import TracedProgram
 from mjxhuman.scenes.surface import FRICTION, Surface
 from mjxhuman.types import Array, Motion
@@ -36,8 +37,6 @@ from mjxhuman.types import Array, Motion
 #: Seconds over which a sliding speed is measured on either side; the next frame where frames are farther apart. Half
 #: the regression's reach: a stance as short as its window then has a side at rest at every moment.
 STEP = 0.05
-#: Frames that one call smooths: its temporaries fit a core's cache.
-CHUNK = 512
 #: Which points yield when pressed (``force_price``).
 Flesh: TypeAlias = tuple[bool, ...] | None
 
@@ -130,51 +129,15 @@ def window_bearing(motion: Motion, surface: Surface, furniture: bool = False) ->
     arrays = (motion.qpos, motion.qvel)
     if any(isinstance(x, jax.core.Tracer) for x in (*arrays, motion.valid, *jax.tree.leaves(surface))):
         traced = follow(*constants, *(flat_frames(x) for x in arrays))
-        index, valid = _apart(motion.valid.shape, reach)
+        index, valid = apart(motion.valid.shape, reach)
         spread = jax.tree.map(lambda x: x[..., index], traced)
         known = jnp.asarray(motion.valid).reshape(-1)[index] & valid
         found = smoothed(spread, numbers.point_radius, known, jnp.asarray(motion.dt, dtype), reach, contacts.flesh)
         return jax.tree.map(lambda x: x[..., np.flatnonzero(valid)], found)
     traced = map_frames(follow, constants, tuple(flat_frames(np.asarray(x)) for x in arrays))
-    return _in_chunks(traced, numbers.point_radius, np.asarray(motion.valid), motion.dt, reach, contacts.flesh)
-
-
-def _apart(shape: tuple[int, ...], reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clips of a shape ``(*b, T)`` one after the other, with gaps in between and at both ends that no window crosses.
-
-    Returns:
-      Of each place the flat frame that is there, or any, and whether it is a frame, not a gap.
-    """
-    frames, clips = shape[-1], int(np.prod(shape[:-1], dtype=int))
-    index = np.full((clips, frames + reach + 1), -1)
-    index[:, :frames] = np.arange(clips * frames).reshape(clips, frames)
-    index = np.concatenate([np.full(2 * reach + 1, -1), index.ravel(), np.full(reach, -1)])
-    return np.maximum(index, 0), index >= 0
-
-
-def _in_chunks(traced: Trace, radius: Array, valid: np.ndarray, dt: float, reach: int, flesh: Flesh) -> Bearing:
-    """``smoothed`` of all clips in pieces, on one thread per core; one program per ``reach`` and ``flesh``."""
-    index, frame = _apart(valid.shape, reach)
-    known, gap = valid.reshape(-1)[index] & frame, 2 * reach + 1
-    size = CHUNK if len(index) > CHUNK else bucket(len(index))
-    inner = size - 2 * gap
-    rows, treedef = jax.tree.flatten(jax.tree.map(lambda x: np.moveaxis(x, -1, 0), traced))
-    step = np.asarray(dt, traced.distance.dtype)
-    joined: list[np.ndarray] = []
-    shape: list[Any] = []
-
-    def run(start: int) -> None:
-        places = np.minimum(np.arange(start, start + size), len(index) - 1)
-        part = jax.tree.unflatten(treedef, [row[index[places]] for row in rows])
-        use = known[places] & (np.arange(start, start + size) < len(index))
-        results, tree = jax.tree.flatten(_smoothed_program(reach, flesh, part, radius, use, step))
-        if not shape:
-            shape.append(tree)
-            joined.extend(np.empty((valid.size, *x.shape[1:]), x.dtype) for x in results)
-        mine = slice(gap, min(gap + inner, len(index) - start))
-        keep_places = np.flatnonzero(frame[start + mine.start : start + mine.stop]) + mine.start
-        for whole, result in zip(joined, results, strict=True):
-            whole[index[start + keep_places]] = np.asarray(result)[keep_places]
-
-    run_blocks(run, range(0, len(index) - gap, inner))
-    return jax.tree.map(lambda x: np.moveaxis(x, 0, -1), jax.tree.unflatten(shape[0], joined))
+    step = np.asarray(motion.dt, dtype)
+    found = over_windows(
+        lambda part, known: _smoothed_program(reach, contacts.flesh, part, numbers.point_radius, known, step),
+        jax.tree.map(lambda x: np.moveaxis(x, -1, 0), traced), np.asarray(motion.valid), reach,
+    )  # fmt: skip
+    return jax.tree.map(lambda x: np.moveaxis(x, 0, -1), found)

@@ -17,6 +17,7 @@ from mjxhuman.physics import kinematics
 from mjxhuman.physics.batching import CPU_OPTIONS, map_frames
 from mjxhuman.physics.coordinates import Coordinates, coordinates
 from mjxhuman.physics.tree import BodyParams, Tree, make_tree
+from mjxhuman.physics.windows import over_windows
 from mjxhuman.runs.traced import TracedProgram
 from mjxhuman.types import Array, Motion, Provenance
 
@@ -30,15 +31,10 @@ def humanoid_tree(humanoid: Humanoid, dtype: Any = np.dtype(np.float32)) -> tupl
     return make_tree(humanoid.model, dtype)
 
 
-def bucket(frames: int) -> int:
-    """Clip lengths are padded to powers of two from 64, so that a new length seldom needs a new program."""
-    return max(64, 1 << (frames - 1).bit_length())
-
-
 def _derivatives(coords: Coordinates, radius: int, qpos: Array, valid: Array, dt: Array) -> tuple[Array, Array]:
-    """qvel and qacc ``(C, T, nv)`` of clips ``(C, T, nq)``."""
-    fit = functools.partial(timeseries.derivatives, coords.tangent, radius=radius)
-    return jax.vmap(lambda q, v: tuple(x.T for x in fit(q.T, v, dt)))(qpos, valid)  # type: ignore[return-value]
+    """qvel and qacc ``(T, nv)`` of a clip ``(T, nq)``."""
+    velocity, acceleration = timeseries.derivatives(coords.tangent, qpos.T, valid, dt, radius=radius)
+    return velocity.T, acceleration.T
 
 
 _derivatives_program = TracedProgram(_derivatives, 2, CPU_OPTIONS)
@@ -54,18 +50,16 @@ def velocities_accelerations(
     dt = 1.0 / fps
     radius = timeseries.window_radius(dt)
     coords = coordinates(humanoid.model)
-    qpos, valid = jnp.asarray(qpos), jnp.asarray(valid)
-    lead, frames = qpos.shape[:-2], qpos.shape[-2]
-    clips = qpos.reshape(-1, frames, qpos.shape[-1])
-    masks = valid.reshape(-1, frames)
-    extra = bucket(frames) - frames
-    clips = jnp.pad(clips, ((0, 0), (0, extra), (0, 0)), mode="edge")
-    masks = jnp.pad(masks, ((0, 0), (0, extra)))
-    # compiler options belong to top-level programs; under a caller's trace the function is part of the caller's
-    traced = isinstance(clips, jax.core.Tracer) or isinstance(masks, jax.core.Tracer)
-    fit = _derivatives if traced else _derivatives_program
-    results = fit(coords, radius, clips, masks, jnp.asarray(dt, clips.dtype))
-    return tuple(x[:, :frames].reshape(*lead, frames, *x.shape[2:]) for x in results)  # type: ignore[return-value]
+    lead, step = qpos.shape[:-1], np.asarray(dt, qpos.dtype)
+    if isinstance(qpos, jax.core.Tracer) or isinstance(valid, jax.core.Tracer):
+        fit = functools.partial(_derivatives, coords, radius, dt=step)
+        results = jax.vmap(fit)(qpos.reshape(-1, *qpos.shape[-2:]), jnp.asarray(valid).reshape(-1, lead[-1]))
+    else:
+        rows = np.asarray(qpos).reshape(-1, qpos.shape[-1])
+        results = over_windows(
+            lambda part, known: _derivatives_program(coords, radius, part, known, step), rows, np.asarray(valid), radius
+        )
+    return tuple(jnp.asarray(x).reshape(*lead, x.shape[-1]) for x in results)  # type: ignore[return-value]
 
 
 def _body_states(tree: Tree, params: BodyParams, qpos: Array, qvel: Array) -> tuple[Array, Array, Array, Array]:

@@ -25,7 +25,7 @@ from jax.typing import ArrayLike
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.humanoids.twins import hinge_coordinates, to_hinge
 from mjxhuman.physics.batching import CPU_BLOCK, CPU_OPTIONS, DEVICE_BLOCK, run_blocks
-from mjxhuman.physics.motion import bucket
+from mjxhuman.physics.windows import bucket
 from mjxhuman.rewards.phymotion.body import Axes, Bodies, Measured, Numbers, axes, make_body, measure
 from mjxhuman.rewards.phymotion.mujoco import BALANCE_RANGE, PENETRATION_RANGE, SLIP_RANGE
 from mjxhuman.rewards.phymotion.time import make_clip
