@@ -18,7 +18,7 @@ from mjxhuman.report.advice import advice
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import MAX_DETAILS, write_report
 from mjxhuman.report.table import difference_table, score_table, terminal
-from mjxhuman.rewards.validation import reference
+from mjxhuman.rewards.validation import reference, spectrum
 from mjxhuman.runs import enable_compile_cache, json_line, progress
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scenes import Surface
@@ -47,6 +47,8 @@ class Results:
         self.items.append(item)
         if item.scores is not None and len(self.advice) < MAX_LISTED and (said := advice(item.scores, item.motion)):
             self.advice.append(f"{self.name(item)}: {said}")
+            if pace := spectrum.sentence(item.bands):
+                self.advice.append(f"{self.name(item)}: {pace}")
         if is_film(item.path):
             self.video_lines.append(video_line(item))
         assumed = (*(item.motion.provenance.conventions if item.motion else ()), *standing(item.scene))
@@ -95,7 +97,7 @@ class Results:
                 i.scores,
                 i.motion,
                 None if i.motion is None else dynamics_of(i.motion, self.surface, i.scene),
-                _notes(i.scores),
+                _notes(i),
                 film(i),
                 self.surface,
                 i.scene,
@@ -116,10 +118,12 @@ def standing(scene: Scene | None) -> tuple[str, ...]:
     )
 
 
-def _notes(scores: Scores) -> tuple[str, ...]:
-    """Where the clip stands among clean motion capture."""
-    standing = reference.sentence(float(np.asarray(scores.total))) if scores.reward == "feasibility" else ""
-    return (standing,) if standing else ()
+def _notes(item: ScoredFile) -> tuple[str, ...]:
+    """Where the clip stands among clean motion capture, and whether it is as smooth."""
+    notes = [spectrum.sentence(item.bands)]
+    if item.scores is not None and item.scores.reward == "feasibility":
+        notes.insert(0, reference.sentence(float(np.asarray(item.scores.total))))
+    return tuple(f"{note[0].upper()}{note[1:]}" for note in notes if note)
 
 
 def _total(scores: Scores | None) -> float:

@@ -19,6 +19,8 @@ scored is an error in its own result and stops nothing.
     provenance    format, licence, conventions, ground, ground_offset (m), retarget (``mjxhuman.types.Provenance``)
     video         of a video or a file of 2D keypoints, else null: encoder, people (found), person_frames (in which the
                   person was seen), image_size (px), focal (px), reprojection_px (median over the frames)
+    spectrum      power of the joints by band of frequencies beside recorded clips: low and high (Hz), level (dB over
+                  0.5-2 Hz), percentile, median (dB); empty where it is not known. Reported, not scored
     scene         furniture by name, where it stood: x and y (m), turn (degrees); null without
     seconds       load and score, wall time spent on this file
 
@@ -52,6 +54,7 @@ from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.options import ReadOptions, SceneOptions, ScoreOptions, VideoOptions, keywords, record_of, spelt
 from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, recover
 from mjxhuman.rewards.score import score
+from mjxhuman.rewards.validation import spectrum
 from mjxhuman.rewards.validation.reference import percentile
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_files, read_json_lines
@@ -90,6 +93,7 @@ class ScoredFile:
     recovered: Recovered | None = None  # how the motion came about, of a video or 2D keypoints
     scene: Scene | None = None  # the furniture that it was scored with
     scores: Scores | None = None
+    bands: tuple[spectrum.Band, ...] = ()  # how the joints' power is spread over frequencies
     error: str = ""
     load_seconds: float = 0.0
     score_seconds: float = 0.0
@@ -127,6 +131,7 @@ class ScoredFile:
             "humanoid": {"name": body.name, "stature": body.stature, "mass": body.mass} if body else None,
             "provenance": provenance,
             "video": self._video(),
+            "spectrum": [band._asdict() for band in self.bands],
             "scene": self._places(),
             "seconds": {"load": round(self.load_seconds, 4), "score": round(self.score_seconds, 4)},
         }
@@ -303,6 +308,8 @@ def _score(item: ScoredFile, reward: str, surface: Surface | None, furnished: Fu
     try:
         item.scene = None if furnished is None else furnished.around(item.motion)
         item.scores = score(item.motion, reward=reward, surface=surface, scene=item.scene)
+        if isinstance(item.motion.humanoid, Humanoid):
+            item.bands = spectrum.spectrum(item.motion)
     except Exception as error:  # a clip that cannot be scored must not stop the others
         item.error = describe_error(error)
     item.score_seconds = time.perf_counter() - start
