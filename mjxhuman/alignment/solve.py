@@ -18,6 +18,7 @@ from mjxhuman.alignment.legs import ANGLES, LIMBS, beyond_ranges
 from mjxhuman.alignment.look import SLACK, Pushes, Unknowns, limbs, look, placed
 from mjxhuman.alignment.problem import AlignmentProblem
 from mjxhuman.alignment.views import pixel_errors
+from mjxhuman.math import rotation
 from mjxhuman.physics.batching import CPU_OPTIONS
 from mjxhuman.types import Array
 
@@ -34,12 +35,18 @@ _LEVER = 0.4
 #: Steps from every start, none longer than this, m; starts that are followed further, by steps that shrink to this, m.
 STEPS, STEP, KEPT, FINE_STEPS, LAST = 14, 0.05, 2, 16, 0.002
 _DAMPING = 1e-3
+#: SMPL's axis that people face along.
+_FORWARD = np.array([0.0, 0.0, 1.0])
 #: One in so many samples of an object is looked for in the others.
 _THINNED = 4
 #: Starts: as given, lifted, and lifted and shifted to each side, m.
 STARTS = np.array(
     [[0, 0, 0], [0, 0, 0.10], [0.12, 0, 0.10], [-0.12, 0, 0.10], [0, 0.12, 0.10], [0, -0.12, 0.10]]
 )  # fmt: skip
+
+#: m before the person, further starts where legs turn, lifted too: on a seat that is high for their legs people sit
+#: near its front edge, so that thighs slope down and soles are on the floor.
+AHEAD = (0.12, 0.20)
 
 
 def start_of(problem: AlignmentProblem, free: tuple[str, ...] = ()) -> Unknowns:
@@ -103,6 +110,13 @@ def _legs(problem: AlignmentProblem, angles: Array, low: Array) -> list[Array]:
 def _short_of(height: Array) -> Array:
     """Height in m that has less and less of a say beyond ``HANGING``."""
     return height / jnp.sqrt(1 + (height / HANGING) ** 2)
+
+
+def _ahead(problem: AlignmentProblem, distance: float) -> Array:
+    """A start ``(3,)`` so far before the person, as the pelvis faces in the mean of frames with contacts, lifted."""
+    forward = rotation.rotate(problem.legs.turns[:, 0, 0], jnp.asarray(_FORWARD))
+    way = jnp.mean(forward * jnp.any(problem.active, 1)[:, None], 0).at[2].set(0)
+    return distance * way / jnp.maximum(jnp.linalg.norm(way), 1e-6) + STARTS[1]
 
 
 def _objects_apart(problem: AlignmentProblem, place: Array, turn: Array, size: Array) -> Array:
@@ -170,7 +184,8 @@ def solve(problem: AlignmentProblem, tile_part: tuple[int, ...], free: tuple[str
     def one(problem: AlignmentProblem) -> tuple[Unknowns, Array]:
         like = start_of(problem, free)
         vector, unravel = ravel_pytree(like)
-        lifts = [ravel_pytree(like | {"person": like["person"] + lift})[0] for lift in STARTS]
+        starts = [*STARTS, *(_ahead(problem, distance) for distance in AHEAD if "legs" in free)]
+        lifts = [ravel_pytree(like | {"person": like["person"] + start})[0] for start in starts]
         descend = functools.partial(_descend, problem, tile_part, like)
         found, costs = jax.vmap(functools.partial(descend, np.full(STEPS, STEP)))(jnp.stack(lifts))
         kept = found[jnp.argsort(costs)[:KEPT]]

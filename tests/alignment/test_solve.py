@@ -10,7 +10,7 @@ import mjxhuman
 from mjxhuman.alignment import seated
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
 from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, placed
-from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, residuals, start_of
+from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, _ahead, residuals, start_of
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
@@ -79,3 +79,13 @@ def test_residuals_weigh_what_their_units_say(problem):
         assert float(cost({"person": rise, "object": still}, let_go)) == pytest.approx(
             3 * ((0.03 / PERSON) ** 2 + alone), rel=1e-6
         )
+
+
+def test_who_may_turn_his_legs_is_tried_farther_forward_too(problem):
+    """Ahead is where the pelvis faces while it touches the seat, level: +x in the first frame alone."""
+    turns = np.array(problem.legs.turns)
+    turns[1:] = quaternion.multiply(quaternion.about(np.array([0.0, 0.0, 1.0]), np.array([1.5]))[0], turns[1:])
+    active = np.zeros_like(problem.active)
+    active[0] = True
+    given = problem.replace(legs=problem.legs.replace(turns=turns), active=active)
+    np.testing.assert_allclose(_ahead(given, 0.2), [0.2, 0.0, 0.1], atol=1e-6)
