@@ -14,7 +14,7 @@ from mjxhuman.data.cameras import NOT_LEVELLED, level_camera
 from mjxhuman.data.keypoint_names import canonical_name
 from mjxhuman.encoders.precomputed import read_encoding
 from mjxhuman.humanoids.humanoid import Humanoid
-from mjxhuman.math.timeseries import resample_times, runs, sample_linear
+from mjxhuman.math.timeseries import runs
 from mjxhuman.options import VideoOptions
 from mjxhuman.physics.analysis import analyse
 from mjxhuman.physics.motion import resample
@@ -36,7 +36,6 @@ class Estimate:
     """A whole-clip fit at the control rate, T frames, and what it rests on."""
 
     motion: Motion  # ball joints
-    contact: np.ndarray | None  # (T, 2) 0..1 left and right foot on the floor
     sight: Sight | None  # None where an encoder gives bodies and no keypoints
     camera: Camera  # in the motion's world, (V, C, ...), at the keypoints' rate
     recovery: Recovery | None
@@ -44,9 +43,8 @@ class Estimate:
 
     def cut(self, first: int, stop: int) -> Estimate:
         """The frames from ``first`` to before ``stop``."""
-        contact = None if self.contact is None else self.contact[first:stop]
         sight = jax.tree.map(lambda x: x[..., first:stop], self.sight)
-        return dataclasses.replace(self, motion=cut(self.motion, first, stop), contact=contact, sight=sight)
+        return dataclasses.replace(self, motion=cut(self.motion, first, stop), sight=sight)
 
 
 def estimate_of(
@@ -111,14 +109,13 @@ def _at_rate(
     recovered: Recovered | None,
 ) -> Estimate:
     motion = in_ball_joints(motion)
-    sight = contact = None
+    sight = None
     if recovery is not None and keypoints is not None:
         if abs(motion.fps - keypoints.fps) < 1e-6:  # not where ``retime`` moved the clock
             sight = sight_of(keypoints, motion, recovery, fps)
-        times = resample_times(len(recovery.contact), motion.fps, fps)
-        contact, camera = np.asarray(sample_linear(recovery.contact, times)), recovery.camera
+        camera = recovery.camera
     at_rate = motion if abs(motion.fps - fps) < 1e-3 else resample(motion, fps)
-    found = Estimate(at_rate, contact, sight, camera, recovery, recovered)
+    found = Estimate(at_rate, sight, camera, recovery, recovered)
     if not stretches(found):
         where = motion.provenance.path or "keypoints"
         raise ValueError(f"{where}: expected at least {MIN_FRAMES} valid frames in a row at {fps:g} Hz, found none")

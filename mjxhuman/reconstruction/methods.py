@@ -15,7 +15,7 @@ from mjxhuman.planning.reference import make_reference
 from mjxhuman.planning.search import Settings, Snapshot
 from mjxhuman.planning.terms import TERMS
 from mjxhuman.reconstruction.estimate import Estimate
-from mjxhuman.reconstruction.objective import VIDEO_TERMS, Said
+from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.tracking.controls import play
 from mjxhuman.tracking.tracker import load_tracker
 
@@ -68,10 +68,7 @@ class PlannerMethod:
         """See ``Method``."""
         planner = self._planner(estimate.motion.humanoid, estimate.sight is not None)
         reference = make_reference(estimate.motion, planner.simulator)
-        if estimate.sight is not None:
-            contact = np.ones((reference.frames, 2)) if estimate.contact is None else estimate.contact
-            feet = np.repeat(contact.T, 2, 0).astype(np.float32)  # ankle and toes of each
-            reference = dataclasses.replace(reference, known=Said(estimate.sight, feet))
+        reference = dataclasses.replace(reference, known=estimate.sight)
         trail = planner.search.run(reference, seed, start=start)
         whole = [k for k, state in enumerate(trail.states) if np.isfinite(state.qpos).all()]
         states = trail.states[: len(whole)]
