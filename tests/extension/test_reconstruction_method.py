@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+import pytest
 
 import mjxhuman
 from mjxhuman.humanoids.actuated import actuated_humanoid
@@ -41,6 +42,7 @@ class Playback:
         return Moved(qpos, qvel, ctrl)
 
 
+@pytest.mark.slow
 def test_a_method_without_feedback_is_lost_and_starts_anew():
     register("playback", Playback)
     try:
