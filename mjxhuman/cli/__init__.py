@@ -228,7 +228,7 @@ def _add_reconstruct(commands: Any) -> None:
     )
     reconstruct.add_argument(
         "--out", required=True, metavar="DIR",
-        help="for motion.npz, estimate.npz, camera.json, smpl.npz, model.xml, report.html and film.mp4",
+        help="for motion.npz, estimate.npz, camera.json, smpl.npz, model.mjb, report.html and film.mp4",
     )  # fmt: skip
     reconstruct.add_argument(
         "--method", choices=("plan", "track", "fit"), default="plan",

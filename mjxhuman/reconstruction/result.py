@@ -147,11 +147,12 @@ class Reconstruction:
         return found
 
     def save(self, folder: str | os.PathLike[str]) -> dict[str, Path]:
-        """Write ``motion.npz``, ``estimate.npz`` and ``camera.json``, and of a simulation ``model.xml``.
+        """Write ``motion.npz``, ``estimate.npz``, ``camera.json``, and of a simulation ``model.xml`` and ``model.mjb``.
 
         ``motion.npz`` of a simulation is read like a plan's file (``load_motion``). Its arrays are qpos (T, nq), qvel
         (T, nv), ctrl (T - 1, nu) rad, valid (T,), and starts (S,): from the state of each of these frames on
-        ``mj_step`` under ctrl, ``substeps`` physics steps each, goes through qpos to the next start.
+        ``mj_step`` under ctrl, ``substeps`` physics steps each, goes through qpos to the next start. The binary
+        model is exact, for the MuJoCo that wrote it; the text keeps fewer digits, which makes 3e-6 in two seconds.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +179,8 @@ class Reconstruction:
             )  # fmt: skip
         with atomic_write(folder / "model.xml") as text:
             text.write(actuated.spec.to_xml())
-        return paths | {"motion": folder / "motion.npz", "model": folder / "model.xml"}
+        mujoco.mj_saveModel(actuated.model, str(folder / "model.mjb"))
+        return paths | {"motion": folder / "motion.npz", "model": folder / "model.mjb"}
 
 
 def _coordinates(motion: Motion) -> QposMotion:

@@ -75,10 +75,10 @@ def test_the_body_walks_as_the_pixels_say(walked):
 
 
 def test_files_are_replayed_by_mujoco_alone(walked, tmp_path):
-    """From the exported model, the first state and the controls; and the files are motions that are read again."""
+    """From the exact model, the first state and the controls; and the files are motions that are read again."""
     paths = walked.save(tmp_path)
     file = np.load(paths["motion"])
-    model = mujoco.MjModel.from_xml_path(str(paths["model"]))
+    model = mujoco.MjModel.from_binary_path(str(paths["model"]))
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:] = file["start_qpos"], file["start_qvel"]
     for ctrl, expected in zip(file["ctrl"], file["qpos"][1:], strict=True):
