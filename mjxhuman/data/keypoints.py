@@ -25,6 +25,9 @@ from mjxhuman.types import Provenance
 
 #: Lists that COCO-WholeBody annotations keep beside the body's.
 _WHOLEBODY = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
+#: Confidences are relative to what the source says of its better points (percentile); below this share a point counts
+#: as not seen.
+_USUAL, _LEAST = 90.0, 0.2
 #: A gap in the numbering of a folder's files that is no longer a few dropped frames.
 _LONGEST_GAP = 10_000
 
@@ -293,3 +296,12 @@ def _npz(source: Source) -> tuple[list[_Frame], dict[str, Any]]:
             raise source.error("pos3d", f"shape {stated['pos3d'].shape}", "(T, K, 3) m of the one person in the file")
     known = list(range(points.shape[1]))
     return [(list(frame), list(known)) for frame in points], stated
+
+
+def relative_confidence(confidence: np.ndarray) -> np.ndarray:
+    """Confidences (...) with a source's usual value for points it sees well as 1, and 0 below a fifth of that."""
+    said = confidence[confidence > 0]
+    if not said.size:
+        return np.zeros_like(confidence)
+    share = np.clip(confidence / np.percentile(said, _USUAL), 0.0, 1.0)
+    return np.where(share >= _LEAST, share, 0.0)

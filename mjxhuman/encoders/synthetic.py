@@ -9,6 +9,8 @@ for the same seed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mjxhuman.data.keypoint_names import LAYOUTS
@@ -107,26 +109,39 @@ def hidden(motion: Motion, world: np.ndarray, eye: np.ndarray) -> np.ndarray:
         raise ValueError(f"humanoid {motion.humanoid.name!r}: expected capsules, which hide what is behind them")
     place, quat = (np.asarray(x, np.float64)[:, capsules.body_id] for x in (motion.body_pos, motion.body_quat))
     ends = place[:, :, None] + quaternion.rotate(quat[:, :, None], capsules.ends)  # (T, C, 2, 3)
-    eye = np.broadcast_to(eye, (len(world), 3))[:, None]
+    return covered(np.broadcast_to(eye, (len(world), 3)), world, ends, capsules.radius)
+
+
+def covered(eye: Any, world: Any, ends: Any, radius: np.ndarray) -> Any:
+    """Points ``world (*b, K, 3)`` m whose line of sight from ``eye (*b, 3)`` passes through a capsule; NumPy or JAX.
+
+    Args:
+      ends: (*b, C, 2, 3) m of the capsules' axes. radius: (C,) m.
+    """
+    eye = eye[..., None, :]
     sight = world - eye
-    sight = sight * np.maximum(0.0, 1.0 - _INSIDE / np.linalg.norm(sight, axis=-1, keepdims=True))
-    blocked = np.zeros(world.shape[:2], bool)
-    for c, radius in enumerate(capsules.radius):
-        a, along = ends[:, None, c, 0], ends[:, None, c, 1] - ends[:, None, c, 0]
-        blocked |= _distance(eye, sight, a, along) < _CORE * radius
+    sight = sight * (1.0 - _INSIDE / _length(sight)).clip(0.0)[..., None]
+    blocked = sight[..., 0] > np.inf
+    for c, thick in enumerate(radius):
+        a = ends[..., None, c, 0, :]
+        blocked = blocked | (_distance(eye, sight, a, ends[..., None, c, 1, :] - a) < _CORE * thick)
     return blocked
 
 
-def _distance(p: np.ndarray, d: np.ndarray, q: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Distance (...) between the segments p + s d and q + t e, 0 <= s, t <= 1; either may be a point.
+def _distance(p: Any, d: Any, q: Any, e: Any) -> Any:
+    """Distance (...) between the segments p + s d and q + t e, 0 <= s, t <= 1; either may be a point. NumPy or JAX.
 
     After Ericson 2005, Real-Time Collision Detection, 5.1.9.
     """
-    dot = lambda x, y: np.sum(x * y, -1)  # noqa: E731
+    dot = lambda x, y: (x * y).sum(-1)  # noqa: E731
     r = p - q
     a, b, c, f, g = dot(d, d), dot(d, e), dot(d, r), dot(e, e), dot(e, r)
-    share = lambda x, y: np.clip(np.divide(x, y, out=np.zeros(np.broadcast(x, y).shape), where=y > 1e-12), 0.0, 1.0)  # noqa: E731
+    share = lambda x, y: (x * (y > 1e-12) / (y + (y <= 1e-12))).clip(0.0, 1.0)  # noqa: E731
     s = share(b * g - c * f, a * f - b * b)
     t = share(b * s + g, f)
     s = share(b * t - c, a)
-    return np.linalg.norm(r + s[..., None] * d - t[..., None] * e, axis=-1)
+    return _length(r + s[..., None] * d - t[..., None] * e)
+
+
+def _length(v: Any) -> Any:
+    return (v * v).sum(-1) ** 0.5

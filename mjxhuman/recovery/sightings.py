@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from mjxhuman.data.keypoint_names import mirrored_name
+from mjxhuman.data.keypoints import relative_confidence
 from mjxhuman.math import camera as lens_model
 from mjxhuman.math import quaternion
 from mjxhuman.retarget.chain import Chain
@@ -17,8 +18,6 @@ from mjxhuman.types import Camera, Keypoints
 #: goes away once the places are calibrated.
 NOISE, MISPLACED = 0.008, 0.012
 _SIZE_WINDOW = 1.0  # s over which the person's size in the picture is taken
-#: Confidences are relative to what the source says of its better points; below this share a point counts as not seen.
-_USUAL, _LEAST = 90.0, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,15 +118,6 @@ def sightings(keypoints: Keypoints, camera: Camera, chain: Chain) -> Sightings:
         points, swap(np.broadcast_to(view, (views, frames, 3, 4))), swap(lens), swap(ideal), swap(confidence), size,
         landmark, known, float(keypoints.fps),
     )  # fmt: skip
-
-
-def relative_confidence(confidence: np.ndarray) -> np.ndarray:
-    """Confidences (...) with a source's usual value for points it sees well as 1, and 0 below a fifth of that."""
-    said = confidence[confidence > 0]
-    if not said.size:
-        return np.zeros_like(confidence)
-    share = np.clip(confidence / np.percentile(said, _USUAL), 0.0, 1.0)
-    return np.where(share >= _LEAST, share, 0.0)
 
 
 def _size(uv: np.ndarray, confidence: np.ndarray, fps: float) -> np.ndarray:

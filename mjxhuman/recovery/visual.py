@@ -1,0 +1,74 @@
+"""What a video tells of one person, in one world: features, root orientation, rays and the whole-clip fit.
+
+    track = visual_track(keypoints, camera)                                         # of a video
+    track = visual_track(synthetic.detect(motion, camera), camera, ground="none")   # of recorded motion
+
+Simulated detections of recorded motion go the same way, so that what learns from it sees the front end's own errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Bool, Float
+
+from mjxhuman.data.keypoints import relative_confidence
+from mjxhuman.encoders.lifter import Lifter, load_lifter
+from mjxhuman.encoders.lifting import Rays, lift
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.math import rotation
+from mjxhuman.recovery.recover import recover_with_report
+from mjxhuman.retarget.chain import UPRIGHT
+from mjxhuman.types import Array, Camera, Keypoints, Provenance
+
+
+@struct.dataclass
+class VisualTrack:
+    """One person of a video, T frames; the world is z up, the floor at 0 where the fit was grounded."""
+
+    features: Float[Array, "*b T F"]  # of the lifter, or of another network; zeros where nothing was seen
+    root_quat: Float[Array, "*b T 4"]  # wxyz, pelvis in PHC's upright frame (the identity faces +x), as the lifter says
+    rays: Rays  # of 12 joints; confidences are relative to the source's usual
+    estimate: Float[Array, "*b T nq"]  # qpos of the whole-clip fit
+    known: Bool[Array, "*b T 24"]  # SMPL joints that were seen, or nearly
+    valid: Bool[Array, "*b T"]  # frames of the fit that hold
+    fps: float = struct.field(pytree_node=False)
+    feature_name: str = struct.field(pytree_node=False)  # which features of which network
+    humanoid: str = struct.field(pytree_node=False)  # of the estimate
+    provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+
+
+def visual_track(
+    keypoints: Keypoints,
+    camera: Camera | None = None,
+    humanoid: Humanoid | None = None,
+    *,
+    lifter: Lifter | None = None,
+    ground: str = "stance",
+) -> VisualTrack:
+    """The record of a person seen by one camera.
+
+    Args:
+      keypoints: ``uv (T, K, 2)``. camera: T frames or one, its world z up; None: gravity is found by the fit.
+      humanoid: of the estimate; None: the built-in one of the stature that the fit finds.
+      lifter: None for the shipped one that looks both ways.
+      ground: as of ``recover_motion``; "none" leaves the camera's world as it is.
+
+    Raises:
+      ValueError: as ``recover_with_report`` and the lifter.
+    """
+    lifter = lifter or load_lifter()
+    motion, report = recover_with_report(keypoints, camera, humanoid, ground=ground)
+    found = jax.tree.map(lambda x: np.asarray(x)[0], report.camera)  # of the only view, in the motion's world
+    features, lifted = lifter(keypoints, found)
+    relative = relative_confidence(np.asarray(keypoints.confidence, np.float64))
+    rays = lift(dataclasses.replace(keypoints, confidence=relative), found)
+    upright = jnp.broadcast_to(rotation.conjugate(jnp.asarray(UPRIGHT)), lifted.root_quat.shape)
+    return VisualTrack(
+        features.values, rotation.multiply(lifted.root_quat, upright), rays, motion.qpos, report.known, motion.valid,
+        float(keypoints.fps), lifter.name, motion.humanoid.name, motion.provenance,
+    )  # fmt: skip
