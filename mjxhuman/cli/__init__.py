@@ -430,6 +430,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         command = importlib.import_module(f"mjxhuman.cli.{args.command}")
+        if args.command == "run":  # launchers may change what traces cannot tell
+            return command.run(args)
         with importlib.import_module("mjxhuman.runs.traced").traces_kept():
             return command.run(args)
     except BrokenPipeError:  # the reader of a pipe has left: nobody to tell

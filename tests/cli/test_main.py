@@ -1,5 +1,6 @@
 """The command line: fast help, clear errors, exit codes. Commands on real motion are in test_cli_files.py."""
 
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -9,9 +10,12 @@ import pytest
 
 from mjxhuman.cli import build_parser, main
 from mjxhuman.data import read_motion, save_motion
+from mjxhuman.runs import traced
 from mjxhuman.types import BodyMotion, PointMotion
 
-COMMANDS = ("score", "view", "info", "convert", "render", "track", "run", "demo")
+COMMANDS = (
+    "score", "view", "info", "convert", "render", "track", "repair", "reconstruct", "stability", "scene", "run", "demo",
+)  # fmt: skip
 
 
 def test_help_loads_nothing_heavy():
@@ -35,6 +39,16 @@ def test_every_command_has_a_sentence_an_example_and_a_module(command, capsys):
     assert stop.value.code == 0 and importlib.util.find_spec(f"mjxhuman.cli.{command}")
     _, sentence, *_ = text.split("\n\n")
     assert sentence.endswith(".") and f"\n  mjxhuman {command}" in text.split("example")[-1]
+
+
+def test_launchers_use_no_traces_of_other_processes(monkeypatch):
+    """They may change constants of the package, which no hash of its source sees."""
+    kept = {}
+    for command in ("info", "run"):
+        module = importlib.import_module(f"mjxhuman.cli.{command}")
+        monkeypatch.setattr(module, "run", lambda args: kept.update({args.command: traced._folder}) or 0)
+        assert main([command]) == 0
+    assert kept["info"] is not None and kept["run"] is None
 
 
 def test_without_arguments_there_is_help(capsys):
