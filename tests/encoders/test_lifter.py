@@ -11,9 +11,11 @@ import pytest
 import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.encoders import synthetic, viewpoints
-from mjxhuman.encoders.lifter import Lifter, load_lifter, save_lifter
+from mjxhuman.encoders.lifter import KINDS, Lifter, _towards, load_lifter, save_lifter
 from mjxhuman.encoders.lifter_network import POINTS, init, say, see
 from mjxhuman.math import quaternion
+from mjxhuman.retarget.chain import chain_of
+from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.types import Camera
 
 SAY, SEE = jax.jit(say, static_argnums=2), jax.jit(see)
@@ -54,6 +56,38 @@ def test_turning_the_world_turns_what_is_said(film, fresh):
     np.testing.assert_allclose(turned.body_pose, lifted.body_pose, atol=2e-3)
     off = quaternion.multiply(quaternion.conjugate(turned.root_quat), quaternion.multiply(turn, lifted.root_quat))
     assert quaternion.angle(off).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shipped_weights_lift_a_walk_that_they_have_not_seen(walk, film, kind):
+    """The built-in one, of 1.71 m, as the lifter's body; its standard deviations are of the size of its errors."""
+    camera, keypoints = film
+    truth = synthetic.places(walk, keypoint_set(POINTS, chain_of(walk.humanoid)))
+    truth = truth - truth[:, [POINTS.index("LHip"), POINTS.index("RHip")]].mean(1, keepdims=True)
+    _, lifted = load_lifter(kind)(keypoints, camera)
+    off = np.linalg.norm(lifted.points - truth, axis=-1)
+    assert off.mean() < 0.09 < 0.2 * np.linalg.norm(truth, axis=-1).mean()  # m: 47 and 61 mm
+    assert 0.1 < np.mean(off**2 / lifted.deviation**2) / 3 < 1.5
+
+
+def test_points_move_towards_their_rays_as_far_as_the_lifter_is_unsure():
+    """Three metres ahead: across the ray all the way, along it not at all; an outlier of the detector is left."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0.0, 0.3, (len(POINTS), 3))
+    truth -= truth[[POINTS.index("LHip"), POINTS.index("RHip")]].mean(0)
+    place = truth + [0.0, 3.0, 0.0]
+    direction = place / np.linalg.norm(place, axis=-1, keepdims=True)
+    unsure, wrong = POINTS.index("LWrist"), POINTS.index("RAnkle")
+    deviation = np.full(len(POINTS), 0.01)
+    deviation[unsure] = 0.5
+    said = truth.copy()
+    across = np.cross(direction[unsure], [0.0, 0.0, 1.0])
+    said[unsure] += 0.2 * across + 0.1 * direction[unsure]
+    direction[wrong] = [0.6, 0.8, 0.0]
+    found = np.asarray(_towards(said, deviation, direction, np.ones(len(POINTS))))
+    left = found[unsure] - truth[unsure]
+    assert abs(left @ across) < 0.02 and left @ direction[unsure] == pytest.approx(0.1, abs=0.01)
+    np.testing.assert_allclose(np.delete(found, unsure, 0), np.delete(truth, unsure, 0), atol=0.01)
 
 
 def test_causal_looks_back_only(fresh):

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from mjxhuman.data.cameras import read_camera
 from mjxhuman.data.keypoints import read_detections
 from mjxhuman.planning import Settings
 from mjxhuman.planning.search import Snapshot
+from mjxhuman.planning.terms import Outlook, features, residuals
 from mjxhuman.reconstruction import METHODS, measure, methods, reconstruct
 from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others
 from mjxhuman.reconstruction.methods import Moved, method_of
+from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.reconstruction.reconstruct import _motion, follow
 from mjxhuman.reconstruction.result import Reconstruction
-from mjxhuman.reconstruction.start import LEAN, candidates
+from mjxhuman.reconstruction.start import LEAN, candidates, start_state
 from mjxhuman.types import Keypoints
 
 KEYPOINTS = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
@@ -119,6 +123,43 @@ def test_rays_pass_where_the_detector_saw_the_points(estimate):
     aside = motion.replace(body_pos=np.asarray(motion.body_pos) + 0.1 * np.cross(ahead, [0.0, 0.0, 1.0])[:, None])
     along, across = (np.median(measure.residuals(sight, m)[0][seen]) for m in (moved, aside))
     assert along < 0.03 and across > 0.08
+
+
+def test_a_plan_is_asked_to_stay_near_the_rays_and_less_so_along_them(short):
+    """Of two bodies as far from the fit the one that is seen where the pixels are costs less; feet that slide cost."""
+    motion = short.motion
+    feet = tuple(motion.humanoid.body_names.index(name) - 1 for name in ("L_Ankle", "R_Ankle"))
+    there = features(motion.humanoid, np.asarray(motion.qpos), np.asarray(motion.qvel))
+    there = jax.tree.map(lambda x: x[..., None, :], there)  # one sample, frames as steps
+    seen = jax.tree.map(lambda x: jnp.asarray(x)[..., None, :], short.sight)
+    ahead = np.asarray(short.sight.ray)[0].mean(0)[:, None]
+    flat = ahead * np.array([1.0, 1.0, 0.0])[:, None, None]
+    aside = np.cross(ahead, [0.0, 0.0, 1.0], axisa=0, axisc=0)
+
+    def cost(body):
+        look = Outlook(body, there, jnp.zeros((69, 1, motion.num_frames)), feet, seen)
+        return float(jnp.sum(residuals(VIDEO_TERMS, look) ** 2))
+
+    still, along, across = (cost(there.replace(pos=there.pos + 0.05 * way)) for way in (0 * flat, flat, aside))
+    assert still < along < across and across - along > 0.5
+    standing = there.replace(linvel=0 * there.linvel)
+    look = Outlook(there, standing, jnp.zeros((69, 1, motion.num_frames)), feet, seen)
+    without = {name: term for name, term in VIDEO_TERMS.items() if name != "standing_feet"}
+    assert jnp.sum(residuals(VIDEO_TERMS, look) ** 2) > 1.05 * jnp.sum(residuals(without, look) ** 2)
+
+
+def test_the_start_that_stays_nearest_to_the_rays_is_taken(short):
+    """Of starts that a method moves by how far they lean: the upright ones stay with the fit."""
+
+    class Slides(Copied):
+        def follow(self, estimate, start, seed):
+            moved = super().follow(estimate, start, seed)
+            leant = np.abs(start.qpos[3:7] - np.asarray(short.motion.qpos[0, 3:7])).max() > 1e-3
+            moved.qpos[:, :2] += 0.0 if leant else 0.2
+            return moved
+
+    state = start_state(short, Slides(99), 0)
+    assert np.abs(state.qpos[3:7] - np.asarray(short.motion.qpos[0, 3:7])).max() > 1e-3
 
 
 def test_starts_lean_about_the_floor(short):
