@@ -28,11 +28,11 @@ _TONES = {"left": (180, 139, 255), "right": (255, 201, 51), "": (79, 216, 187)}
 
 
 def clips_of(result: Reconstruction) -> list[ClipReport]:
-    """The simulation and the estimate, each with what the cameras saw; of "fit" the estimate alone."""
+    """The estimate and the simulation, each with what the cameras saw; of "fit" the estimate alone."""
     film = _film(result)
     clips = [_clip("estimate", result.estimate, result.estimate_scores, result, film)]
     if result.takes:
-        clips.insert(0, _clip(f"simulated by {result.method}", result.motion, result.scores, result, film))
+        clips.append(_clip(f"simulated by {result.method}", result.motion, result.scores, result, film))
     return clips
 
 

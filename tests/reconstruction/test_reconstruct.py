@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.reconstruction.reconstruct import _motion, follow
 from mjxhuman.reconstruction.result import Reconstruction
 from mjxhuman.reconstruction.start import LEAN, candidates, start_state
+from mjxhuman.report.reconstruction import clips_of
 from mjxhuman.types import Keypoints
 
 KEYPOINTS = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
@@ -76,6 +78,8 @@ def test_the_body_walks_as_the_pixels_say(walked):
     assert numbers["reprojection_px"] < 8.0 and numbers["to_estimate_mm"] < 80.0  # of a person 188 px tall
     assert numbers["float_mm"] < 10.0 and numbers["penetration_mm"] < 20.0
     assert numbers["frames"] == 21 and numbers["score"] > 0.5
+    # the page says what changed from the first to the second
+    assert [clip.name for clip in clips_of(walked)] == ["estimate", "simulated by plan"]
 
 
 def test_files_are_replayed_by_mujoco_alone(walked, tmp_path):
@@ -208,6 +212,19 @@ def test_methods_are_named_and_added():
         assert isinstance(made, Copied) and made.frames == 3 and method_of(made) is made
     finally:
         del METHODS["copied"]
+
+
+def test_who_is_lost_on_the_way_is_exit_code_1(short, tmp_path, monkeypatch, capsys):
+    takes = follow(short, Copied(8), 0)
+    lost = Reconstruction("copied", _motion(short.motion, takes), short.motion, takes, short, None, "", 1.0)
+    command = importlib.import_module("mjxhuman.cli.reconstruct")
+    monkeypatch.setattr(command, "reconstruct", lambda *_, **__: lost)
+    monkeypatch.setattr(command, "write", lambda *_: {})
+    assert main(["reconstruct", str(KEYPOINTS), "--method", "fit", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert any("8 frames lost; put back into the estimate at 0.53 s" in line for line in said)
+    line = json.loads(said[-1])
+    assert line["valid"] and not line["success"] and line["restarts"] == [0.533]
 
 
 def test_the_command(tmp_path, capsys):
