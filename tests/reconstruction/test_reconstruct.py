@@ -17,6 +17,7 @@ import mjxhuman
 from mjxhuman.cli import main
 from mjxhuman.data.cameras import read_camera
 from mjxhuman.data.keypoints import read_detections
+from mjxhuman.physics.motion import resample
 from mjxhuman.planning import Settings
 from mjxhuman.planning.search import Snapshot
 from mjxhuman.planning.terms import Outlook, features, residuals
@@ -26,6 +27,7 @@ from mjxhuman.reconstruction.methods import Moved, method_of
 from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.reconstruction.reconstruct import _motion, follow
 from mjxhuman.reconstruction.result import Reconstruction
+from mjxhuman.reconstruction.sight import sight_of
 from mjxhuman.reconstruction.start import LEAN, candidates, start_state
 from mjxhuman.report.reconstruction import clips_of
 from mjxhuman.types import Keypoints
@@ -127,6 +129,21 @@ def test_rays_pass_where_the_detector_saw_the_points(estimate):
     aside = motion.replace(body_pos=np.asarray(motion.body_pos) + 0.1 * np.cross(ahead, [0.0, 0.0, 1.0])[:, None])
     along, across = (np.median(measure.residuals(sight, m)[0][seen]) for m in (moved, aside))
     assert along < 0.03 and across > 0.08
+
+
+def test_sides_that_the_fit_exchanged_are_exchanged_in_the_rays(estimate):
+    found = read_detections(KEYPOINTS)
+    points = np.array([people[0] for people in found.people])
+    sides = {"L": "R", "R": "L"}
+    other = [found.names.index(sides.get(name[0], name[0]) + name[1:]) for name in found.names]
+    motion, recovery = resample(estimate.motion, found.fps), estimate.recovery
+    swapped = np.ones_like(recovery.swapped)
+    rays = [
+        sight_of(Keypoints(p[..., :2], p[..., 2], found.names, found.fps, found.image_size), motion, fit, 30.0).ray
+        for p, fit in ((points, recovery), (points[:, other], dataclasses.replace(recovery, swapped=swapped)))
+    ]
+    assert not recovery.swapped.any()
+    np.testing.assert_allclose(rays[1], rays[0], atol=1e-6)
 
 
 def test_a_plan_is_asked_to_stay_near_the_rays_and_less_so_along_them(short):
