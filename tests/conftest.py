@@ -34,8 +34,11 @@ shapes.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests by the fixtures they use, so that `-m "not shared"` needs no decorators."""
+    """Mark the tests by the fixtures they use, so that `-m "not shared"` needs no decorators; and those that extend the
+    package, whose files are pages of the documentation as they are."""
     for item in items:
+        if item.path.parent.name == "extension":
+            item.add_marker("compiled")
         for name in ("shared", "gl"):
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)

@@ -16,6 +16,8 @@ from mjxhuman.interaction import fit_seat
 from mjxhuman.recovery.load import load_motion
 from mjxhuman.scenes.convex import box_corners
 
+pytestmark = pytest.mark.compiled
+
 align_module = sys.modules["mjxhuman.alignment.align"]  # the package has the function under this name
 ON = [("Pelvis", "chair")]
 SCENE = scene_of(chair(), at=[(-0.03, 0.0)])

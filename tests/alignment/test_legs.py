@@ -10,6 +10,8 @@ from mjxhuman.alignment import seated, skin_of
 from mjxhuman.alignment.legs import beyond_ranges, legs_of, limbs_of, placement, with_legs
 from mjxhuman.scenes.convex import box_corners
 
+pytestmark = pytest.mark.compiled
+
 ANGLES = np.array([[[0.3, -0.2, 0.1, -0.4], [-0.1, 0.25, -0.3, 0.2]]])
 
 

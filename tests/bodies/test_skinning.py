@@ -17,6 +17,8 @@ from mjxhuman.bodies.smpl import body_shape, load_smpl_model
 sys.path.insert(0, str(Path(__file__).parent))
 import smplx_cases as cases
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture
 def load(tmp_path: Path):

@@ -15,6 +15,8 @@ from mjxhuman.cli import main, track
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.data.npz import QposMotion, save_motion
 
+pytestmark = pytest.mark.compiled
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

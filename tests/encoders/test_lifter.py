@@ -18,6 +18,8 @@ from mjxhuman.retarget.chain import chain_of
 from mjxhuman.retarget.landmarks import keypoint_set
 from mjxhuman.types import Camera
 
+pytestmark = pytest.mark.compiled
+
 SAY, SEE = jax.jit(say, static_argnums=2), jax.jit(see)
 
 

@@ -17,6 +17,8 @@ from mjxhuman.math import camera as lens_model
 from mjxhuman.retarget.chain import chain_of
 from mjxhuman.retarget.landmarks import keypoint_set
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def walk():

@@ -16,6 +16,8 @@ from mjxhuman.envs.imitation import ImitationConfig, make_imitation
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def imitation(library, humanoid):

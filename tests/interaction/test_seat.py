@@ -8,6 +8,8 @@ from experiments.measure_forces import TRIALS, measure
 from mjxhuman.interaction import poses
 from mjxhuman.interaction.seat import find_sitting, fit_seat
 
+pytestmark = pytest.mark.compiled
+
 
 def test_a_seat_is_found_under_who_sits_and_explains_the_forces(humanoid):
     motion = poses.sitting(humanoid, 0.36)

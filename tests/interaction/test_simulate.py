@@ -24,6 +24,8 @@ from mjxhuman.scenes.sdf import scene_surface
 from mjxhuman.scenes.surface import measure
 from mjxhuman.types import Motion
 
+pytestmark = pytest.mark.compiled
+
 
 @dataclasses.dataclass(frozen=True)
 class Posed:

@@ -16,6 +16,8 @@ from mjxhuman.envs import State, auto_reset, first_state, split
 from mjxhuman.learning import amp
 from mjxhuman.learning.normalization import new_statistics
 
+pytestmark = pytest.mark.compiled
+
 STYLE = jnp.asarray([0.5, -0.3])  # the velocity that the demonstrations have
 
 

@@ -14,6 +14,8 @@ from mjxhuman.learning import amp
 from mjxhuman.learning.extras import Extra, Loss, Share
 from mjxhuman.learning.ppo import PPO
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def teacher():

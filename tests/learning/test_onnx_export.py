@@ -14,6 +14,8 @@ from mjxhuman.learning.normalization import Statistics
 from mjxhuman.learning.onnx_export import export_onnx
 from mjxhuman.learning.policy import Policy
 
+pytestmark = pytest.mark.compiled
+
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 

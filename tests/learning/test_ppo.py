@@ -16,6 +16,8 @@ from mjxhuman.learning.networks import log_prob
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import collect
 
+pytestmark = pytest.mark.compiled
+
 
 def batch_of(networks: object, params: object, size: int = 12, critic: int | None = None) -> update.Batch:
     rng = np.random.default_rng(2)

@@ -25,6 +25,8 @@ from mjxhuman.learning.trainer import TrainOptions, train
 from mjxhuman.runs import read_json_lines
 from mjxhuman.runs.checkpoints import CheckpointMismatch, Checkpoints
 
+pytestmark = pytest.mark.compiled
+
 ITERATIONS = 24
 TOY = {"task": "point mass"}
 

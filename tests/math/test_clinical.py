@@ -10,6 +10,8 @@ import pytest
 from mjxhuman.math import rotation
 from mjxhuman.math.clinical import clinical_angles
 
+pytestmark = pytest.mark.compiled
+
 
 def _quats(count: int, seed: int = 0) -> np.ndarray:
     q = np.random.default_rng(seed).normal(size=(count, 4))

@@ -11,6 +11,8 @@ from scipy.spatial import ConvexHull
 
 from mjxhuman.math import polygon
 
+pytestmark = pytest.mark.compiled
+
 hull_distance = jax.jit(polygon.hull_distance, static_argnames="axis")
 signed_hull_distance = jax.jit(polygon.signed_hull_distance, static_argnames="axis")
 

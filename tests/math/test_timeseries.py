@@ -8,6 +8,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from mjxhuman.math import rotation, timeseries
 
+pytestmark = pytest.mark.compiled
+
 
 def euclidean(p, q):
     return q - p

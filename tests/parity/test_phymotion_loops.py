@@ -23,6 +23,8 @@ from mjxhuman.rewards.phymotion.body import torque_limit
 from mjxhuman.rewards.phymotion.score import phymotion_parts, phymotion_scores
 from mjxhuman.rewards.phymotion.time import make_clip
 
+pytestmark = pytest.mark.compiled
+
 FEET = ("L_Ankle", "L_Toe", "R_Ankle", "R_Toe")
 
 

@@ -46,6 +46,8 @@ from mjxhuman.physics.analysis import analyse
 from mjxhuman.physics.motion import assemble, motion_from_qpos
 from mjxhuman.types import Dynamics, Motion, Provenance
 
+pytestmark = pytest.mark.compiled
+
 HZ, SUBSTEPS = 120.0, 4
 LEGS = ("Hip", "Knee", "Ankle", "Toe")
 

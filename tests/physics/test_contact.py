@@ -9,6 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from mjxhuman.physics import contact
 
+pytestmark = pytest.mark.compiled
+
 
 def random_problem(n, seed=0, points=24, spread=0.2):
     rng = np.random.default_rng(seed)

@@ -15,6 +15,8 @@ from mjxhuman.physics import dynamics, kinematics
 from mjxhuman.physics.arrays import cross
 from mjxhuman.physics.tree import make_tree
 
+pytestmark = pytest.mark.compiled
+
 COUNT = 200
 
 

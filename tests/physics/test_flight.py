@@ -10,6 +10,8 @@ from mjxhuman.data.builtin import builtin_path
 from mjxhuman.physics import flight
 from mjxhuman.physics.motion import motion_from_qpos, resample
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def jump():

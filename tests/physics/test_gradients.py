@@ -11,6 +11,8 @@ import pytest
 from mjxhuman.physics import dynamics, kinematics
 from mjxhuman.physics.tree import make_tree
 
+pytestmark = pytest.mark.compiled
+
 
 def outputs(tree, params):
     """All of kinematics and dynamics as one vector per frame, (K, N)."""

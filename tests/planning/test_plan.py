@@ -25,6 +25,8 @@ from mjxhuman.tracking.disturbance import Disturbance
 from mjxhuman.tracking.evaluate import roll_out
 from mjxhuman.tracking.tracker import load_tracker
 
+pytestmark = pytest.mark.compiled
+
 #: Small enough for a second or two of a core.
 SMALL = Settings(samples=12, improvements=2, horizon=8)
 

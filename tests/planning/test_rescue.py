@@ -14,6 +14,8 @@ from mjxhuman.planning.rescue import rescue
 from mjxhuman.tracking.evaluate import evaluate
 from mjxhuman.tracking.tracker import load_tracker
 
+pytestmark = pytest.mark.compiled
+
 SMALL = Settings(samples=12, improvements=2, horizon=8, back=0.3)
 
 

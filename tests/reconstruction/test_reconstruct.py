@@ -32,6 +32,8 @@ from mjxhuman.reconstruction.start import LEAN, candidates, start_state
 from mjxhuman.report.reconstruction import clips_of
 from mjxhuman.types import Keypoints
 
+pytestmark = pytest.mark.compiled
+
 KEYPOINTS = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
 #: Small enough for a second or two of a core.
 SMALL = Settings(samples=12, improvements=2, horizon=8)

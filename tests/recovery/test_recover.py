@@ -16,6 +16,8 @@ from mjxhuman.recovery.recover import recover_motion, recover_with_report
 from mjxhuman.scenes.surface import Plane
 from mjxhuman.types import Camera, Keypoints
 
+pytestmark = pytest.mark.compiled
+
 JOINTS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]  # hips to wrists, SMPL's order
 
 

@@ -16,6 +16,8 @@ from mjxhuman.recovery.solver import _prepared
 from mjxhuman.retarget.chain import chain_of
 from mjxhuman.scenes.surface import Plane
 
+pytestmark = pytest.mark.compiled
+
 FRAMES = 4
 NAMES = ("pixels", "landmarks", "neutral", "ranges", "on_floor", "in_place", "accelerations")
 SLOPE = Plane(np.array([0.1, 0.0, 0.02]), np.array([0.3, -0.2, 1.0]))

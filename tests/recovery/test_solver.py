@@ -12,6 +12,8 @@ from mjxhuman.recovery import equations, solver
 from mjxhuman.recovery.residuals import problem_of
 from mjxhuman.retarget.chain import RANGE_INDEX, chain_of, forward_clip
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def chain(humanoid):

@@ -15,6 +15,8 @@ from mjxhuman.recovery.recover import recover_people
 from mjxhuman.recovery.world import common_height
 from mjxhuman.types import Keypoints
 
+pytestmark = pytest.mark.compiled
+
 FOCAL = 1100.0
 
 

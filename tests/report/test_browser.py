@@ -14,7 +14,10 @@ from mjxhuman.report.page import write_report
 from mjxhuman.report.viewer import write_playback
 from mjxhuman.scenes import HeightField
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH"),
+]
 
 
 @pytest.fixture(scope="module")

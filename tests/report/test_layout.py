@@ -13,6 +13,8 @@ from mjxhuman.report.film import FilmStrip, Layer, encode_jpeg, skeleton_edges
 from mjxhuman.report.page import write_report
 from mjxhuman.report.viewer import write_playback
 
+pytestmark = pytest.mark.compiled
+
 SIZES = {1400: 900, 760: 1000, 420: 840, 390: 844}
 
 #: Children of one parent that lie on each other; what lies on purpose over a canvas is positioned and left out.

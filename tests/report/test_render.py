@@ -10,6 +10,8 @@ import pytest
 from mjxhuman.report import render
 from mjxhuman.scenes import HeightField
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def walk(make_clip):

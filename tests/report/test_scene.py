@@ -10,6 +10,8 @@ from test_browser import open_page
 from mjxhuman.report.page import report_payload, write_report
 from mjxhuman.scenes.furniture.make import make_furniture
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture
 def pushed(make_clip):

@@ -12,6 +12,8 @@ from mjxhuman.retarget.chain import INDEX, UPRIGHT
 from mjxhuman.retarget.ground import contact_heights, find_ground, on_floor, shortest_half, stance_frames
 from mjxhuman.types import BodyMotion
 
+pytestmark = pytest.mark.compiled
+
 
 def standing(humanoid, frames: int = 60, height: float = 0.0, bump: float = 0.0) -> BodyMotion:
     """The T-pose, soles at ``height``; a hop of ``bump`` m in the middle fifth; drifts 1 cm/s."""

@@ -11,6 +11,8 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards import clip
 from mjxhuman.rewards.validation import damage
 
+pytestmark = pytest.mark.compiled
+
 DT, FIT = 1 / 30, np.ones(300, bool)
 
 

@@ -10,6 +10,8 @@ from mjxhuman.rewards import dynamic, feasibility
 from mjxhuman.rewards.score import ERROR_UNITS, score
 from mjxhuman.scenes import Plane
 
+pytestmark = pytest.mark.compiled
+
 
 def test_standing_still_is_feasible(motion, standing):
     s = score(motion(standing))

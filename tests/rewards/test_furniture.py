@@ -12,6 +12,8 @@ from mjxhuman.scenes.convex import box_corners, pack
 from mjxhuman.scenes.objects import make_object
 from mjxhuman.scenes.types import Mesh, Scene, resting
 
+pytestmark = pytest.mark.compiled
+
 
 def box(size, name="stool", friction=0.8):
     """A box on the floor, its corners the vertices."""

@@ -13,6 +13,8 @@ from mjxhuman.rewards.score import score
 from mjxhuman.rewards.validation import damage
 from mjxhuman.scenes import HeightField, Plane, Surfaces
 
+pytestmark = pytest.mark.compiled
+
 RISE, GOING, RISER = 0.17, 0.30, 0.01  # m: of a step, and how wide its riser is in the grid
 
 

@@ -13,6 +13,8 @@ from mjxhuman.scenes.sdf import by_object, closest, hulls_of, nearest, object_su
 from mjxhuman.scenes.surface import Surface, checked, measure
 from mjxhuman.scenes.types import Mesh, Scene, SceneObject, resting
 
+pytestmark = pytest.mark.compiled
+
 STOOL = [box_corners([0.2, 0.2, 0.02], [0, 0, 0.43])] + [
     box_corners([0.02, 0.02, 0.205], [x, y, 0.205]) for x in (-0.17, 0.17) for y in (-0.17, 0.17)
 ]

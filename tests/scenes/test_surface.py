@@ -10,6 +10,8 @@ from scipy.spatial import cKDTree
 from mjxhuman.scenes import FRICTION, HeightField, Nearest, Plane, Surfaces
 from mjxhuman.scenes.surface import Surface, checked, height_below, is_upright, measure, split
 
+pytestmark = pytest.mark.compiled
+
 
 def steps(spacing=0.02, rise=0.17, going=0.28, count=4):
     """A flight of stairs along x that begins at x = 0, risers one cell wide."""

@@ -14,6 +14,8 @@ from mjxhuman.math.camera import look_at, project
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.scoring.videos import LEAST_SEEN, VideoReward, reward
 
+pytestmark = pytest.mark.compiled
+
 pytest.importorskip("av", reason="the extra 'video' is not installed")
 
 #: Points of the stand-in encoder -> SMPL bodies they lie at.

@@ -13,6 +13,8 @@ from mjxhuman.tracking.disturbance import PERTURBED, Disturbance
 from mjxhuman.tracking.evaluate import evaluate
 from mjxhuman.tracking.tracker import load_tracker
 
+pytestmark = pytest.mark.compiled
+
 
 def test_one_push_a_second_of_the_speed_that_was_asked_for():
     found = Disturbance(push=0.4).pushes("mocap/walk.bvh", 95, 1 / 30)

@@ -17,6 +17,8 @@ from mjxhuman.tracking import metrics
 from mjxhuman.tracking.evaluate import ClipResult, evaluate, roll_out, summary
 from mjxhuman.tracking.tracker import load_tracker
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def tracker(make_tracker):

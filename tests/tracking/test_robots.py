@@ -18,6 +18,8 @@ from mjxhuman.recovery.load import load_motion
 from mjxhuman.tracking.evaluate import evaluate, usable
 from mjxhuman.tracking.tracker import load_tracker, tracker_facts
 
+pytestmark = pytest.mark.compiled
+
 #: Joints of loco-mujoco's G1 that have other names in Unitree's files.
 RENAMED = {
     "lumbar_extension": "waist_pitch_joint", "lumbar_bending": "waist_roll_joint", "torso_joint": "waist_yaw_joint",

@@ -11,6 +11,8 @@ from mjxhuman.envs.imitation import observations
 from mjxhuman.math import rotation
 from mjxhuman.rewards.tracking import BodyState
 
+pytestmark = pytest.mark.compiled
+
 
 def wxyz(q: np.ndarray) -> jnp.ndarray:
     return jnp.asarray(q[..., [3, 0, 1, 2]])

@@ -25,6 +25,8 @@ from mjxhuman.physics.engines.base import Engine, PhysicsState, scan
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.rewards.tracking import body_distance, imitation_reward
 
+pytestmark = pytest.mark.compiled
+
 SIZE = 8
 KEYS = jax.random.split(jax.random.key(0), SIZE)
 RESIDUAL = ImitationConfig(

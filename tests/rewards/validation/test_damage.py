@@ -11,6 +11,8 @@ from mjxhuman.data.builtin import builtin_path
 from mjxhuman.rewards.validation import damage, ranking
 from mjxhuman.scenes import Plane
 
+pytestmark = pytest.mark.compiled
+
 
 def test_kinds_are_listed_with_rising_severities():
     assert len(damage.DAMAGES) == 19
