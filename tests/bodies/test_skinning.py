@@ -74,6 +74,7 @@ def test_rest_joints_are_those_of_the_body_shape(load, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(body.joints)[[*range(22), 25, 40]], shape.joints, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_broadcasts_jits_and_takes_matrices(load) -> None:
     """One shape for many poses; rotation matrices in place of vectors; the same compiled."""
     model = load("smpl")

@@ -63,6 +63,7 @@ def test_track_by_planner(walk, tmp_path, capsys):
     assert "--policy: expected none with --by planner" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_repair(walk, tmp_path, capsys):
     """A walk that floats by 8 cm comes back to the floor: moved as a whole, as is said, not hung from its toes."""
     clip = load_builtin_clip("walk")

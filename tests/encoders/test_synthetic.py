@@ -163,6 +163,7 @@ def statistics(uv: np.ndarray, confidence: np.ndarray, truth: np.ndarray) -> dic
     }
 
 
+@pytest.mark.slow
 def test_errors_are_like_those_of_a_real_detector(shared):
     """OpenPose on four cameras against its triangulation, and simulated detections of the same motion and cameras."""
     trial = read_trial(shared / "data" / "keypoints" / "pose2sim")

@@ -67,6 +67,7 @@ class Bonus(Extra):
         return Share(state + 1, lambda networks, params, batch, rng: (jnp.zeros(()), {}), reward, {"bonus": state})
 
 
+@pytest.mark.slow
 def test_several_learn_side_by_side():
     env, algorithm = called_back(), PPO(small_config(amp=style_config()), extras=(Bonus(100.0),))
     state = algorithm.init(env)

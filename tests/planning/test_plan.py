@@ -152,6 +152,7 @@ def test_a_file_whose_arrays_are_of_another_body_is_refused(planned, tmp_path):
         Plan.load(tmp_path / "short.npz")
 
 
+@pytest.mark.slow
 def test_where_the_body_is_lost_the_search_goes_back(planner, walk, monkeypatch):
     """Calling a body lost early makes it go back; what is carried out in the end is one unbroken simulation."""
     monkeypatch.setattr(search, "LOST", 0.025)
@@ -170,6 +171,7 @@ def test_where_the_body_is_lost_the_search_goes_back(planner, walk, monkeypatch)
     np.testing.assert_array_equal(again[0], [state.qpos for state in trail.states[1:]])
 
 
+@pytest.mark.slow
 def test_a_second_pass_starts_from_the_first(planner, walk):
     """With no noise left to search with, a second pass repeats what the first one found."""
     reference = make_reference(planned_motion(planner, walk), planner.simulator)

@@ -44,6 +44,7 @@ def systems(humanoid):
     return dict(zip((*NAMES, "on a slope"), zip(own, automatic, strict=True), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "on a slope"])
 def test_the_block_equals_automatic_differentiation(systems, name):
     own, automatic = systems[name]

@@ -108,6 +108,7 @@ def test_unknown_reward_and_foreign_humanoid(motion, standing):
         score(motion(standing), humanoid=mjxhuman.load_humanoid("smpl", layout="hinge"))
 
 
+@pytest.mark.slow
 def test_gradients_match_finite_differences(humanoid, standing):
     """Forward, reverse and finite differences of the total with respect to qpos, qvel and qacc."""
     from mjxhuman.physics.anatomy import make_anatomy

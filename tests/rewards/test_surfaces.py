@@ -101,6 +101,7 @@ def climber(humanoid, standing):
     return mjxhuman.motion_from_qpos(humanoid, qpos, 30)
 
 
+@pytest.mark.slow
 def test_on_a_staircase_its_treads_carry_the_feet(humanoid, climber, stairs):
     inner = slice(5, -5)  # whole windows of the derivatives
     without, forces = analyse(climber), analyse(climber, stairs)

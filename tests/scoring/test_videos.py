@@ -148,6 +148,7 @@ def test_all_invalid(scorer):
     assert set(scores.axes) == {"kinematic", "contact", "dynamic"}
 
 
+@pytest.mark.slow
 def test_frame_rate_counts(scorer, plain):
     """The same pictures shown faster are another motion, the harder the faster; a rate per video is taken."""
     scores = scorer([pictures()] * 3, [FPS, 3.0 * FPS, 4.0 * FPS])
@@ -164,6 +165,7 @@ def test_nonsense_scores_worse(scorer, plain):
     assert scorer(pictures(jumpy)[None], FPS).total[0] < plain.total[0] - 0.05
 
 
+@pytest.mark.slow
 def test_deterministic_and_thread_safe(scorer, plain):
     batch = [pictures(), pictures(np.arange(FRAMES)[::-1])]
     first = scorer(batch, FPS, prompts=["a walk", "backwards"])

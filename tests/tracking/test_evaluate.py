@@ -41,6 +41,7 @@ def all_roll_outs(tracker, clips):
     return {r.clip: (r.qpos, r.effort, r.whole) for r in roll_out(env, tracker.policy)}
 
 
+@pytest.mark.slow
 def test_batches_and_windows_change_nothing(tracker, clips, monkeypatch):
     """One clip at a time in windows of 64 steps, or both together in windows of 16."""
     alone = all_roll_outs(tracker, clips)

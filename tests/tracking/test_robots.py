@@ -59,6 +59,7 @@ def walk_of_loco_mujoco(g1, path):
     return motion_from_qpos(g1, qpos, 500.0)
 
 
+@pytest.mark.slow
 def test_contact_forces_carry_the_robot_and_load_its_joints(g1, clips):
     """Forces of a generated walk: the floor carries its weight; the joints' powers are those of inverse dynamics."""
     walk = clips[0]

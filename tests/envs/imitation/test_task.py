@@ -287,6 +287,7 @@ def troubled(library, simulator) -> Imitation:
     return make_imitation(library, simulator, config)
 
 
+@pytest.mark.slow
 def test_pushes_change_the_velocity(troubled, simulator, run):
     """With one push per step each body gets its own kick."""
     pushed = troubled
@@ -329,6 +330,7 @@ def test_absolute_targets_are_the_scaled_action(env, run):
     np.testing.assert_allclose(target[:, hips], 0.25 * np.pi, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_means_of_rotation_vectors_across_half_a_turn():
     near = jnp.array([[0.0, 0.0, 3.1, 0.2, 0.0, 0.0]])
     far = jnp.array([[0.0, 0.0, -3.1, 0.3, 0.0, 0.0]])

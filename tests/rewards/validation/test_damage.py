@@ -81,6 +81,7 @@ def test_a_rolled_pelvis_leaves_the_legs_their_directions(humanoid, standing):
     assert np.abs(np.sum(before * after, -1)).min() > 0.99999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["freeze_in_flight", "hover"])
 def test_defects_of_a_flight_lower_the_total(motion, falling, name):
     pairs = list(ranking.damaged_pairs("falling", motion(falling), kinds=[name]))
