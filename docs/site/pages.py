@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 API = (
     "types", "data", "scenes", "humanoids", "physics", "alignment", "interaction", "encoders", "recovery",
     "rewards", "scoring", "envs", "learning", "tracking", "planning", "reconstruction",
+    "generators",
 )  # fmt: skip
 NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
 #: Where the files of ``tests/extension`` go in ``extending.md``.

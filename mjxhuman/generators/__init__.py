@@ -1,0 +1,1 @@
+"""Generators of motion and video by flow matching, and their post-training with rewards."""

@@ -1,0 +1,1 @@
+"""What post-training minimises: pure functions of predictions, samples and rewards."""
