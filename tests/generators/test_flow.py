@@ -61,6 +61,23 @@ def test_samplers_converge_at_their_order(x64):
     assert coarse / fine > 3.5 and fine < 0.05 * second
 
 
+@pytest.mark.parametrize("steps", [4, 10, 20])
+@pytest.mark.parametrize("name", ["euler", "unipc"])
+def test_trajectories_end_where_those_of_diffusers_do(shared, x64, name, steps):
+    """At its levels and, for the condition, its time steps, which it cuts to whole numbers for UniPC."""
+    golden = np.load(shared / "data" / "golden" / "diffusers_wan_tiny" / "schedulers.npz")
+    sigmas, times = (golden[f"{name}_shift5_n{steps}_{kind}"] for kind in ("sigmas", "timesteps"))
+    path = np.append(sigmas[: len(times)], 0.0).astype(np.float64)
+    table = jnp.asarray(times, jnp.float64)
+
+    def analytic(x, s):
+        time = table[jnp.argmin(jnp.abs(jnp.asarray(path[:-1]) - s))]
+        return x @ golden["field_A"].T + golden["field_b"] * jnp.sin(3 * time / 1000)
+
+    found = getattr(flow, name)(analytic, jnp.asarray(golden["x_init"], jnp.float64), path)
+    np.testing.assert_allclose(found, golden[f"{name}_traj_n{steps}"][-1], atol=2e-5)
+
+
 def test_a_sampler_of_few_steps_draws_from_the_distribution():
     noise = jax.random.normal(jax.random.key(1), (4096,))
 
