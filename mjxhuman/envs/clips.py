@@ -94,7 +94,8 @@ class Curriculum:
         flat = segment.reshape(-1)
         visits = jnp.zeros(count).at[flat].add(1.0)
         failures = jnp.zeros(count).at[flat].add(failed.reshape(-1).astype(jnp.float32))
-        return Curriculum(memory * self.visits + visits, memory * self.failures + failures)
+        found = {"visits": memory * self.visits + visits, "failures": memory * self.failures + failures}
+        return dataclasses.replace(self, **found)
 
     def probability(self, library: ClipLibrary, uniform: float, favour: str = "failing") -> Float[Array, " K"]:
         """Probability of drawing each segment.

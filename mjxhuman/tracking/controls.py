@@ -50,7 +50,7 @@ def play(tracker: Tracker, motion: Motion, qpos: np.ndarray, qvel: np.ndarray) -
     at = np.float64(qpos), np.float64(qvel), np.zeros(len(qvel))
     states, ctrl, state = [at], [], None
     for first in range(0, motion.num_frames - 1, WINDOW):
-        window = dataclasses.replace(env, **window_of(env, start, length, first))
+        window = window_of(env, start, length, first)
         state = begin(window, (_row(at[0]), _row(at[1]))) if state is None else next_window(state)
         for _ in range(min(WINDOW, motion.num_frames - 1 - first)):
             targets, state = _asked(window, tracker.policy, state)

@@ -16,7 +16,7 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from mjxhuman.envs.clips import ClipLibrary, Curriculum, make_library
+from mjxhuman.envs.clips import ClipLibrary, make_library
 from mjxhuman.envs.env import State
 from mjxhuman.envs.imitation import Imitation, ImitationConfig, make_imitation
 from mjxhuman.humanoids.humanoid import Humanoid
@@ -232,10 +232,6 @@ def bare(config: ImitationConfig) -> ImitationConfig:
     return config.plain(auto_reset=False, style=False, terminations=(), rewards={"alive": {}}, groups=groups)
 
 
-#: Arrays of a library with one row per frame.
-_FRAME_ARRAYS = ("qpos", "qvel", "torque", "control")
-
-
 def _play(
     env: Imitation, policy: Policy | Agent, clips: np.ndarray, disturbance: Disturbance | None, names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, Effort, np.ndarray]:
@@ -250,8 +246,12 @@ def _play(
         drawn = [disturbance.pushes(name, steps + WINDOW, env.simulator.dt) for name in names]
         pushes = jnp.asarray(np.stack(drawn, 1), jnp.float32)
     for first in range(0, steps, WINDOW):
-        window = dataclasses.replace(env, **window_of(env, start, length, first))
-        state = begin(window, begun if disturbance else None) if state is None else next_window(state)
+        window = window_of(env, start, length, first)
+        if state is None:
+            state = begin(window, begun if disturbance else None)
+            begun = env.simulator.body(state.sim)
+        else:
+            state = next_window(state)
         state, part = _advance(window, policy, state, None if pushes is None else pushes[first : first + WINDOW])
         parts.append(jax.device_get(part))
     bodies, effort, broken = jax.tree.map(lambda *x: np.concatenate(x), *parts)
@@ -259,23 +259,10 @@ def _play(
     return qpos, qvel, effort, broken
 
 
-def window_of(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> dict[str, Any]:
-    """Fields of an environment on ``WINDOW`` steps of N clips from a frame on; clips that ended repeat their last."""
+def window_of(env: Imitation, start: np.ndarray, length: np.ndarray, first: int) -> Imitation:
+    """The environment on ``WINDOW`` steps of N clips from a frame on; clips that ended repeat their last."""
     frames = WINDOW + PREVIEW  # what comes after the last step is seen as well
-    library = env.library
-    rows = start[:, None] + np.minimum(first + np.arange(frames), length[:, None] - 1)
-    count = len(start)
-    one, zero = jnp.ones(1, jnp.int32), jnp.zeros(1, jnp.int32)  # nothing is drawn: one segment stands for all
-    table = jax.tree.map(lambda x: x[rows.reshape(-1)], env.table)
-    part = dataclasses.replace(
-        library,
-        **jax.tree.map(lambda x: x[rows.reshape(-1)], {name: getattr(library, name) for name in _FRAME_ARRAYS}),
-        start=jnp.asarray(frames * np.arange(count, dtype=np.int32)),
-        length=jnp.full(count, frames, jnp.int32),
-        segment_clip=zero, segment_start=zero, segment_length=one, segment_of=jnp.zeros(rows.size, jnp.int32),
-        weight=jnp.ones(count), names=(),
-    )  # fmt: skip
-    return {"library": part, "curriculum": Curriculum.zeros(part), "table": table}
+    return env.window(start[:, None] + np.minimum(first + np.arange(frames), length[:, None] - 1))
 
 
 @jax.jit

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.envs.imitation.events import EVENTS, STARTS
 from mjxhuman.envs.imitation.terms import OBSERVATIONS, REWARDS, TERMINATIONS
 from mjxhuman.envs.terms import Event, Observation, Reward, Termination, check_names, entries, without_chance
 from mjxhuman.humanoids.actuated import Actuated
+from mjxhuman.types import Array
 
 #: The tables of a configuration: field -> kind of its entries, and the terms that they may name.
 TABLES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -23,6 +25,7 @@ TABLES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 Table = Mapping[str, Mapping[str, Any]]
+C = TypeVar("C", bound="ImitationConfig")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,9 @@ class ImitationConfig:
     The values that can be set are those of the entries' kinds and the parameters of the functions in
     ``envs.imitation.terms`` and ``envs.imitation.events``.
     """
+
+    #: The terms that there are: those of ``TABLES``; tasks derived from this one know more.
+    tables: ClassVar[Mapping[str, tuple[Any, Mapping[str, Any]]]] = TABLES
 
     action: str = "absolute"  # PHC's targets, scale * action; or "residual": around the reference pose
     action_scale: float = np.pi  # rad of target per unit of action (PHC: pi; around the reference about 0.5 is enough)
@@ -64,9 +70,10 @@ class ImitationConfig:
         if "state" not in dict(groups):
             raise ValueError("groups: expected at least one observation in the group 'state', found none")
         object.__setattr__(self, "groups", groups)
-        for field, (kind, terms) in TABLES.items():
+        for field, (kind, terms) in self.tables.items():
             object.__setattr__(self, field, entries(kind, getattr(self, field), terms, field))
-        object.__setattr__(self, "observations", _seen(self.observations, groups))
+        seen = _seen(self.observations, groups, self.tables["observations"][1])
+        object.__setattr__(self, "observations", seen)
 
     def scales(self, actuated: Actuated) -> np.ndarray:
         """Radians of target per unit of action, (nu,): ``action_scale`` times the factor of the joint.
@@ -83,11 +90,23 @@ class ImitationConfig:
         """Axes that actions move, (action_size,) int: those whose scale is not 0."""
         return np.flatnonzero(self.scales(actuated))
 
+    def smoothed(self, before: Array, action: Array) -> Array:
+        """What an action amounts to after clipping to [-1, 1] and smoothing over time, (*b, action_size)."""
+        return self.smoothing * before + (1.0 - self.smoothing) * jnp.clip(action, -1.0, 1.0)
+
+    def offset(self, actuated: Actuated, action: Array) -> Array:
+        """rad (*b, nu) by which smoothed actions (*b, action_size) move the targets of the servos."""
+        driven = self.driven(actuated)
+        offset = jnp.asarray(self.scales(actuated)[driven], action.dtype) * action
+        if len(driven) == actuated.nu:
+            return offset
+        return jnp.zeros((*action.shape[:-1], actuated.nu), action.dtype).at[..., driven].set(offset)
+
     def facts(self) -> dict[str, Any]:
         """JSON-ready; ``task_config`` makes the configuration of it."""
         facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         facts["groups"] = dict(self.groups)
-        return facts | {field: {e.name: e.values() for e in getattr(self, field)} for field in TABLES}
+        return facts | {field: {e.name: e.values() for e in getattr(self, field)} for field in self.tables}
 
     def plain(self, **changes: Any) -> ImitationConfig:
         """The task of an evaluation: the policy and the clip, nothing random. Noise, ``starts`` and ``events`` are off;
@@ -96,17 +115,22 @@ class ImitationConfig:
         return dataclasses.replace(self, **{**calm, **changes})
 
 
-def _seen(observations: Sequence[Observation], groups: Sequence[tuple[str, Sequence[str]]]) -> tuple[Observation, ...]:
+def _seen(
+    observations: Sequence[Observation], groups: Sequence[tuple[str, Sequence[str]]], terms: Mapping[str, Any]
+) -> tuple[Observation, ...]:
     """The entries that groups name, in that order; exact and in time where nothing else was said."""
     known = {entry.name: entry for entry in observations}
     names = dict.fromkeys(name for _, group in groups for name in group)
-    plain = entries(Observation, {name: {} for name in names if name not in known}, OBSERVATIONS, "groups")
+    plain = entries(Observation, {name: {} for name in names if name not in known}, terms, "groups")
     known |= {entry.name: entry for entry in plain}
     return tuple(known[name] for name in names)
 
 
-def task_config(facts: Mapping[str, Any]) -> ImitationConfig:
+def task_config(facts: Mapping[str, Any], kind: type[C] = ImitationConfig) -> C:  # type: ignore[assignment]
     """The configuration of a policy file's facts, of this version or of those before observations were tables.
+
+    Args:
+        kind: of the task.
 
     Raises:
         ValueError: unknown fields, terms or values; those that there are are named.
@@ -114,10 +138,10 @@ def task_config(facts: Mapping[str, Any]) -> ImitationConfig:
     values = {name: _hashable(value) for name, value in facts.items()}
     if "groups" not in values:
         values = _from_names(values)
-    known = [field.name for field in dataclasses.fields(ImitationConfig)]
+    known = [field.name for field in dataclasses.fields(kind)]
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"expected fields among {', '.join(known)}, found {unknown}")
-    return ImitationConfig(**values)
+    return kind(**values)
 
 
 def _from_names(old: dict[str, Any]) -> dict[str, Any]:

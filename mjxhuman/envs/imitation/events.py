@@ -43,7 +43,8 @@ def heading(start: Start, rng: Array, simulator: Simulator, largest: float = 0.0
     if largest == 0:
         return start
     angle = _uniform(rng, np.zeros(1), np.array([largest]))[..., 0]
-    return Start(start.heading + angle, *turned(simulator, start.qpos, start.qvel, angle))
+    qpos, qvel = turned(simulator, start.qpos, start.qvel, angle)
+    return dataclasses.replace(start, heading=start.heading + angle, qpos=qpos, qvel=qvel)
 
 
 @register(STARTS)

@@ -50,6 +50,11 @@ class Stance:
         body = BodyState(pos, rotation.multiply(turn[..., None, :], self.body.rot), vel, angvel)
         return Stance(body, spun(self.com, cosine, sine), spun(self.capture_point, cosine, sine))
 
+    def moved(self, offset: Float[Array, "*b 3"]) -> Stance:
+        """Moved by offsets in m; velocities stay."""
+        body = self.body._replace(pos=self.body.pos + offset[..., None, :])
+        return Stance(body, self.com + offset, self.capture_point + offset[..., :2])
+
 
 @struct.dataclass
 class Table:

@@ -11,6 +11,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Float, Int
 
@@ -29,6 +30,9 @@ from mjxhuman.types import Array, BodyState
 
 #: Frames in the window of the style discriminator (PHC, ``env_im.yaml``: numAMPObsSteps).
 STYLE_FRAMES = 10
+
+#: Arrays of a library with one row per frame.
+FRAME_ARRAYS = ("qpos", "qvel", "torque", "control")
 
 #: Sets the random numbers of the observations' noise apart from all others drawn with the same key.
 NOISE = 0x6E6F6973
@@ -83,8 +87,7 @@ class Imitation:
         else:
             clip, _ = self.library.draw(draw, self.library.weight[self.library.segment_clip])
             frame = jnp.zeros_like(clip)
-        heading = jnp.zeros(clip.shape)
-        start = Start(heading, *self.reference(clip, frame, heading))
+        start = self._start(change, clip, frame, jnp.zeros(clip.shape))
         return self._begun(rng, clip, frame, happen(self.config.starts, start, change, self.simulator))
 
     def start(
@@ -100,16 +103,25 @@ class Imitation:
         The body starts in the clip's state, or in the qpos and qvel that ``body`` names.
         """
         heading = jnp.zeros(clip.shape) if heading is None else heading
-        body = self.reference(clip, frame, heading) if body is None else body
-        return self._begun(rng, clip, frame, Start(heading, *body))
+        start = self._start(rng, clip, frame, heading)
+        if body is not None:
+            start = dataclasses.replace(start, qpos=body[0], qvel=body[1])
+        return self._begun(rng, clip, frame, start)
+
+    def _start(self, rng: Array, clip: Array, frame: Array, heading: Array) -> Start:
+        """In the clip's state; keys ``(*b)`` for what else an environment draws."""
+        return Start(heading, *self.reference(clip, frame, heading))
 
     def _begun(self, rng: Array, clip: Array, frame: Array, start: Start) -> State:
+        task = self._task(clip, frame, start)
+        sim = self.simulator.init(start.qpos, start.qvel)
+        obs, task = self._observe(self._moment(sim, task, jnp.zeros_like(task.action), task.action), task, rng, None)
+        return first_state(rng, obs=obs, sim=sim, task=task, metrics=self._metric_names())
+
+    def _task(self, clip: Array, frame: Array, start: Start) -> Task:
         action = jnp.zeros((*clip.shape, self.action_size))
         style = self._past_style(clip, frame) if self.config.style else None
-        task = Task(clip, frame, start.heading, jnp.zeros_like(frame), action, style, {})
-        sim = self.simulator.init(start.qpos, start.qvel)
-        obs, task = self._observe(self._moment(sim, task, jnp.zeros_like(action), action), task, rng, None)
-        return first_state(rng, obs=obs, sim=sim, task=task, metrics=self._metric_names())
+        return Task(clip, frame, start.heading, jnp.zeros_like(frame), action, style, {})
 
     def step(self, state: State, action: Array) -> State:
         """One control step (1/30 s) with ``action`` ``(*b, action_size)``, clipped to [-1, 1]."""
@@ -132,19 +144,14 @@ class Imitation:
 
     def smoothed(self, task: Task, action: Array) -> Array:
         """What an action amounts to after clipping to [-1, 1] and smoothing over time."""
-        keep = self.config.smoothing
-        return keep * task.action + (1.0 - keep) * jnp.clip(action, -1.0, 1.0)
+        return self.config.smoothed(task.action, action)
 
     def target(self, task: Task, action: Array) -> Array:
         """What the position actuators pull towards, ``(*b, nu)`` rad, for smoothed actions ``(*b, action_size)``.
 
         "absolute" scales the action; "residual" adds that to feed-forward control.
         """
-        actuated = self.simulator.actuated
-        driven = self.config.driven(actuated)
-        offset = jnp.asarray(self.config.scales(actuated)[driven], action.dtype) * action
-        if len(driven) < actuated.nu:
-            offset = jnp.zeros((*action.shape[:-1], actuated.nu), action.dtype).at[..., driven].set(offset)
+        offset = self.config.offset(self.simulator.actuated, action)
         if self.config.action == "absolute":
             return offset
         return self.table.control[self.library.index(task.clip, task.frame)] + offset
@@ -162,6 +169,23 @@ class Imitation:
         """Bodies and balance of the reference, turned about the vertical through the origin."""
         row = self.library.index(clip, frame)
         return jax.tree.map(lambda x: x[row], self.table.stance).turned(heading)
+
+    def window(self, rows: Int[np.ndarray, "N frames"]) -> Imitation:
+        """The environment on clips that hold these rows of the library; no frame of them is drawn as a start."""
+        count, frames = rows.shape
+        flat = rows.reshape(-1)
+        one, zero = jnp.ones(1, jnp.int32), jnp.zeros(1, jnp.int32)  # nothing is drawn: one segment stands for all
+        library = self.library
+        part = dataclasses.replace(
+            library,
+            **jax.tree.map(lambda x: x[flat], {name: getattr(library, name) for name in FRAME_ARRAYS}),
+            start=jnp.asarray(frames * np.arange(count, dtype=np.int32)),
+            length=jnp.full(count, frames, jnp.int32),
+            segment_clip=zero, segment_start=zero, segment_length=one, segment_of=jnp.zeros(flat.size, jnp.int32),
+            weight=jnp.ones(count), names=(),
+        )  # fmt: skip
+        table = jax.tree.map(lambda x: x[flat], self.table)
+        return dataclasses.replace(self, library=part, curriculum=Curriculum.zeros(part), table=table)
 
     def adapt(self, state: State, rollout: dict[str, Array]) -> tuple[Imitation, State]:
         """Count where episodes failed, so that hard segments are drawn more often."""
@@ -193,12 +217,14 @@ class Imitation:
 
     def _observe(self, moment: Moment, task: Task, rng: Array, past: Past | None) -> tuple[Observations, Task]:
         """What is seen, and the task with what is kept of it for later; ``past`` is None at an episode's start."""
-        config = self.config
-        obs, past = observe(dict(config.groups), config.observations, moment, fold(rng, NOISE), past)
-        if config.style:
+        obs, past = self._seen(moment, task, fold(rng, NOISE), past)
+        if self.config.style:
             assert task.style is not None
             obs["amp"] = task.style.reshape(*task.clip.shape, -1)
         return obs, dataclasses.replace(task, past=past)
+
+    def _seen(self, moment: Moment, task: Task, rng: Array, past: Past | None) -> tuple[Observations, Past]:
+        return observe(dict(self.config.groups), self.config.observations, moment, rng, past)
 
     def _judged(self, state: State, moment: Moment, sim: SimState, task: Task, diverged: Array, rng: Array) -> State:
         """The state after a step: reward, whether and how the episode ended, metrics; ``rng`` for what is seen."""
