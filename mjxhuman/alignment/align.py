@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ from mjxhuman.types import Camera, Motion
 METHODS = ("ours", *FIRST_ORDER)
 #: Frames of a motion that are looked at; between them the correction is a spline.
 FRAMES = 24
+#: Frames that are looked at besides where the body is deep between them, and how often.
+_MORE, _AGAIN = 8, 2
 #: m, a motion that moves less is one pose.
 _STILL = 1e-3
 #: m, what is farther from what one sits on, once one sits, is taken not to touch it.
@@ -46,12 +48,13 @@ class Alignment:
 
     motion: Motion
     scene: Scene
-    penetration: float  # m, the greater of the contacts' depths along their directions and of the whole body's
+    penetration: float  # m, the greater of the contacts' depths along their directions and of ``depths``
     gap: float  # m, the greatest of the contacts' gaps
     contacts: tuple[ContactFit, ...]
     converged: bool  # penetration and gap at most 5 mm, each contact on the right side and over its surface
     valid: bool  # converged, with objects whose pieces stand for their meshes, none in another or under the floor
     reason: str  # why not
+    depths: np.ndarray  # (T,) m, of the whole body in each frame, to the nearest side of an object
     shift: np.ndarray  # (T, 3) m, by which the person was moved
     moved: np.ndarray  # (O, 2) m, by which the objects were
 
@@ -129,20 +132,62 @@ def align_many(
         case_of(motion, scene, own)._replace(camera=camera)
         for motion, scene, own, camera in zip(motions, scenes, given, seen, strict=True)
     ]
-    first = [_seats_first(case) if own is None else case for case, own in zip(cases, given, strict=True)]
-    solutions = _solve(first, method, free)
-    results = [_finish(case, found) for case, found in zip(first, solutions, strict=True)]
-    again = {}
-    for i, (case, tried) in enumerate(zip(cases, first, strict=True)):
-        if len(tried.contacts) < len(case.contacts):
-            fits = _finish(case, solutions[i]).contacts
-            kept = tuple(fit.contact for fit in fits if fit.contact in tried.contacts or _touches(fit))
-            if len(kept) > len(tried.contacts):
-                again[i] = case._replace(contacts=kept)
-    for i, found in zip(again, _solve(list(again.values()), method, free), strict=True):
-        result = _finish(again[i], found)
-        results[i] = result if result.converged else results[i]
+    tried = [_seats_first(case) if own is None else case for case, own in zip(cases, given, strict=True)]
+    solutions = _solve(tried, method, free)
+    results = [_finish(case, found) for case, found in zip(tried, solutions, strict=True)]
+
+    def again(changed: dict[int, AlignmentCase], better: Callable[[AlignmentCase, Alignment, Alignment], bool]) -> None:
+        for i, found in zip(changed, _solve(list(changed.values()), method, free), strict=True):
+            result = _finish(changed[i], found)
+            if better(changed[i], result, results[i]):
+                results[i], tried[i] = result, changed[i]
+
+    again(_with_what_touches(cases, tried, solutions), lambda case, new, _: _holds(case, new))
+    for _ in range(_AGAIN if method == "ours" else 0):
+        again(_looking_between(tried, results), lambda _, new, old: new.penetration < old.penetration)
     return results
+
+
+def _with_what_touches(
+    cases: Sequence[AlignmentCase], tried: Sequence[AlignmentCase], solutions: Sequence[Unknowns | None]
+) -> dict[int, AlignmentCase]:
+    """Cases with more contacts than were tried: those that the solution without them makes."""
+    more = {}
+    for i, (case, without) in enumerate(zip(cases, tried, strict=True)):
+        if len(without.contacts) < len(case.contacts):
+            fits = _finish(case, solutions[i]).contacts
+            kept = tuple(fit.contact for fit in fits if fit.contact in without.contacts or _touches(fit))
+            if len(kept) > len(without.contacts):
+                more[i] = case._replace(contacts=kept)
+    return more
+
+
+def _looking_between(cases: Sequence[AlignmentCase], results: Sequence[Alignment]) -> dict[int, AlignmentCase]:
+    """Cases with more frames to look at: where the body is deep between those in which all is well."""
+    more = {}
+    for i, (case, result) in enumerate(zip(cases, results, strict=True)):
+        if not _holds(case, result):
+            continue
+        deep = result.depths > TOLERANCE
+        runs = np.split(np.arange(len(deep)), np.flatnonzero(np.diff(deep)) + 1)
+        peaks = [int(run[result.depths[run].argmax()]) for run in runs if deep[run[0]]]
+        if peaks:
+            peaks = sorted(peaks, key=lambda frame: -result.depths[frame])[:_MORE]
+            more[i] = _at(case, np.union1d(case.frames, peaks))
+    return more
+
+
+def _holds(case: AlignmentCase, result: Alignment) -> bool:
+    """Whether all is well in the frames that were looked at."""
+    deep = result.depths[case.frames].max() > TOLERANCE
+    return bool(result.contacts) and not worst(result.contacts) and not deep
+
+
+def _at(case: AlignmentCase, frames: np.ndarray) -> AlignmentCase:
+    """The case looked at in other frames."""
+    pos, quat = (np.asarray(x)[frames] for x in (case.motion.body_pos, case.motion.body_quat))
+    points, normals = case.skin.posed(pos, quat)
+    return case._replace(frames=frames, points=points, normals=normals)
 
 
 def _seats_first(case: AlignmentCase) -> AlignmentCase:
@@ -269,7 +314,8 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
         motion = with_legs(case.motion, shift, angles)
         points, normals = case.skin.posed(*(np.asarray(x)[case.frames] for x in (motion.body_pos, motion.body_quat)))
     fits = tuple(fit_of(c, scene, case.skin, points, normals, case.frames) for c in case.contacts)
-    depth = max([whole_body_depth(scene, points), *(fit.depth for fit in fits)])
+    depths = _depths(case, motion, scene)
+    depth = max([float(depths.max()), *(fit.depth for fit in fits)])
     gap = max([fit.gap for fit in fits], default=float("inf"))
     reason = worst(fits)
     if not fits:
@@ -278,7 +324,17 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
         reason = f"body: expected a depth of at most {TOLERANCE} m, found {depth:.3f}"
     converged = not reason
     unfit = next((f"{thing.name}: {thing.unfit}" for thing in scene.objects if thing.unfit), "") or misplaced(scene)
-    return Alignment(motion, scene, depth, gap, fits, converged, converged and not unfit, reason or unfit, shift, moved)
+    return Alignment(
+        motion, scene, depth, gap, fits, converged, converged and not unfit, reason or unfit, depths, shift, moved
+    )
+
+
+def _depths(case: AlignmentCase, motion: Motion, scene: Scene) -> np.ndarray:
+    """Depth in m of the whole body in each frame ``(T,)``; of a pose that is held, of one frame for all."""
+    frames = range(motion.num_frames) if len(case.frames) > 1 else case.frames
+    pos, quat = np.asarray(motion.body_pos), np.asarray(motion.body_quat)
+    deep = [whole_body_depth(scene, case.skin.posed(pos[frame], quat[frame])[0]) for frame in frames]
+    return np.broadcast_to(np.array(deep), (motion.num_frames,)).copy()
 
 
 def _in_time(case: AlignmentCase, values: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class ContactFit:
 
 
 def whole_body_depth(scene: Scene, points: np.ndarray) -> float:
-    """Depth in m of the deepest of points ``(T, N, 3)`` in the nearest side of any object; 0 where none is inside."""
+    """Depth in m of the deepest of points ``(..., 3)`` in the nearest side of any object; 0 where none is inside."""
     return max(depth(thing, pose, points) for thing, pose in zip(scene.objects, scene.poses, strict=True))
 
 

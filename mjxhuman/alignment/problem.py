@@ -178,7 +178,8 @@ def make_problem(
 
 #: Sizes that arrays are padded to: frames, objects, contacts, pieces, cameras.
 _SIZES = {
-    "T": (1, 8, 24), "O": (1, 2, 4, 8), "C": (1, 2, 4, 8, 16), "K": (4, 6, 8, 12, 16, 24, 32, 48, 64), "V": (0, 1, 2, 4)
+    "T": (1, 8, 24, 32, 40), "O": (1, 2, 4, 8), "C": (1, 2, 4, 8, 16), "K": (4, 6, 8, 12, 16, 24, 32, 48, 64),
+    "V": (0, 1, 2, 4),
 }  # fmt: skip
 
 

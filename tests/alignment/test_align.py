@@ -200,6 +200,22 @@ def test_a_clip_has_one_pose_of_the_chair_and_a_smooth_correction(person):
 
 
 @pytest.mark.slow
+def test_depth_between_the_frames_looked_at_is_seen_and_mended(person, monkeypatch):
+    """Who sinks for a moment of 140 frames, of which 24 are looked at, sinks there no more."""
+    count = 140
+    qpos = np.repeat(np.asarray(person.qpos[:1]), count, 0)
+    qpos[:, 2] -= 0.03 * np.exp(-(((np.arange(count) - 69) / 1.5) ** 2))
+    motion = mjxhuman.motion_from_qpos(person.humanoid, qpos, 30.0)
+    assert 69 not in case_of(motion, SCENE, ON).frames
+    found = mjxhuman.align(motion, SCENE, contacts=ON)
+    assert found.converged and found.depths.max() <= found.penetration < 0.005, found.reason
+    monkeypatch.setattr(align_module, "_AGAIN", 0)
+    before = mjxhuman.align(motion, SCENE, contacts=ON)
+    assert not before.converged and "body: expected a depth" in before.reason
+    assert abs(int(before.depths.argmax()) - 69) <= 2 and before.depths.max() > 0.01
+
+
+@pytest.mark.slow
 def test_who_rises_five_times_sits_on_the_seat_between_and_stands_where_he_stood(shared):
     motion = load_motion(shared / "data" / "grf" / "opencap_subject4" / "STS1_markers.trc")
     found = mjxhuman.align(motion, fit_seat(motion))
