@@ -23,6 +23,8 @@ from mjxhuman.runs.extras import optional
 from mjxhuman.runs.files import atomic_write
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+#: Where our facts are in the metadata of the weights.
+_FACTS = "mjxhuman"
 #: Prefixes of modules, as written by PEFT, by diffusers and by the original trainers.
 PREFIXES = ("base_model.model.", "transformer.", "diffusion_model.")
 #: Endings of the matrices A and B, as written by PEFT and diffusers, and by older trainers.
@@ -56,7 +58,7 @@ def save_adapter(
     Args:
         folder: of the two files, made where there is none.
         adapter: to write. params: of the network that it belongs to.
-        facts: JSON-ready, kept under "mjxhuman": the reward, prompts, scores before and after.
+        facts: JSON-ready, kept in the file's metadata: the reward, prompts, scores before and after.
         layout: "peft", or "diffusers": its prefix, and alpha / r in B, because it takes alpha for r where no alpha is
             given.
 
@@ -77,11 +79,11 @@ def save_adapter(
         "r": adapter.rank, "lora_alpha": adapter.alpha if peft else adapter.rank, "lora_dropout": 0.0, "bias": "none",
         "fan_in_fan_out": False, "use_rslora": False, "use_dora": False,
         "target_modules": sorted(module_name(path) for path in adapter.layers),
-        "mjxhuman": {"base": fingerprint(params), **(facts or {})},
     }  # fmt: skip
     folder = File(folder)
+    known = {"base": fingerprint(params), **(facts or {})}
     with atomic_write(folder / WEIGHTS, "wb") as file:
-        file.write(_safetensors().save(tensors, metadata={"format": "pt"}))
+        file.write(_safetensors().save(tensors, metadata={"format": "pt", _FACTS: json.dumps(known)}))
     with atomic_write(folder / CONFIG) as file:
         file.write(json.dumps(config, indent=1) + "\n")
     return folder
@@ -105,10 +107,11 @@ def load_adapter(
     weights = path / WEIGHTS if path.is_dir() else path
     config_file = weights.with_name(CONFIG)
     config = json.loads(config_file.read_text()) if config_file.is_file() else {}
-    facts = dict(config.get("mjxhuman", {}))
+    data = weights.read_bytes()
+    facts = _facts(data)
     if not force and facts.get("base") not in (None, found := fingerprint(params)):
         raise ValueError(f"{path}: expected an adapter of the network {found}, found one of {facts['base']}")
-    layers = _layers(weights, _safetensors().load(weights.read_bytes()))
+    layers = _layers(weights, _safetensors().load(data))
     flat = traverse_util.flatten_dict(params)
     known = {module_name(own): own for own in targets(params)}
     if missing := sorted(set(layers) - set(known)):
@@ -127,6 +130,12 @@ def load_adapter(
         nested[*known[name], "A"] = jnp.asarray(layer["A"], jnp.float32)
         nested[*known[name], "B"] = jnp.asarray(own * layer["B"], jnp.float32)
     return Adapter(traverse_util.unflatten_dict(nested), alpha, int(rank)), facts
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    """What ``save_adapter`` was told, from the header of a safetensors file: its length, and JSON."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return dict(json.loads(header.get("__metadata__", {}).get(_FACTS, "{}")))
 
 
 def _safetensors() -> Any:
