@@ -1,0 +1,1 @@
+"""Human motion from text: its representation."""
