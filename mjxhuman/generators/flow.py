@@ -81,15 +81,29 @@ def checked(path: Sequence[float]) -> Float[np.ndarray, " n"]:
     return s
 
 
-def euler(field: Velocity, x: Array, path: Sequence[float]) -> Array:
-    """Data from noise ``x`` by Euler's method through the levels of ``path``."""
+def euler(field: Velocity, x: Array, path: Sequence[float], *, last: int | None = None) -> Array:
+    """Data from noise ``x`` by Euler's method through the levels of ``path``.
+
+    ``last``: gradients go through so many steps at the end alone, each computed anew on the way back (DRaFT-K, Clark et
+    al. 2024, arXiv 2309.17400); None: through all.
+
+    Raises:
+        ValueError: levels as of ``checked``, or ``last`` below 1 or above the number of steps.
+    """
     s = checked(path)
+    kept = len(s) - 1 if last is None else last
+    if not 1 <= kept < len(s):
+        raise ValueError(f"last: expected 1 to {len(s) - 1} steps, found {last}")
 
     def step(x: Array, at: tuple[Array, Array]) -> tuple[Array, None]:
         now, after = at
         return x + (after - now).astype(x.dtype) * field(x, now), None
 
-    x, _ = jax.lax.scan(step, x, (jnp.asarray(s[:-1]), jnp.asarray(s[1:])))
+    ends = jnp.asarray(s[:-1]), jnp.asarray(s[1:])
+    if first := len(s) - 1 - kept:
+        x, _ = jax.lax.scan(step, x, jax.tree.map(lambda e: e[:first], ends))
+        x = jax.lax.stop_gradient(x)
+    x, _ = jax.lax.scan(step if last is None else jax.checkpoint(step), x, jax.tree.map(lambda e: e[first:], ends))
     return x
 
 
