@@ -6,6 +6,7 @@ A controller takes the trials of a scene, one model each and all of one layout, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -136,7 +137,9 @@ class ByPolicy:
         library = make_library([motion], self.fps, surface=surface)
         env = make_imitation(library, simulator, bare(self.tracker.config))
         body = tuple(jnp.asarray(x, jnp.float32) for x in (start[0][:, at.qpos], start[1][:, at.qvel]))
-        found = jax.device_get(_followed(env, self.tracker.policy, body, motion.num_frames - 1))
+        # compiled for these models: a function of its own, so that its program goes with it
+        follow = jax.jit(functools.partial(_followed, steps=motion.num_frames - 1))
+        found = jax.device_get(follow(env, self.tracker.policy, body))
         first = (*(x[:, None] for x in start), found[2][:, -1:])
         after = (found[0], found[1])
         qpos, qvel = (np.concatenate([x, y], 1) for x, y in zip(first, after, strict=False))
@@ -170,7 +173,6 @@ def _filled(states: Sequence[np.ndarray], frames: int) -> np.ndarray:
     return np.array([*states, *missing])
 
 
-@jax.jit(static_argnums=3)
 def _followed(
     env: Imitation, policy: Policy | Agent, body: tuple[jax.Array, jax.Array], steps: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
