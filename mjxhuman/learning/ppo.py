@@ -22,7 +22,7 @@ from mjxhuman.learning.networks import Networks, Params
 from mjxhuman.learning.normalization import new_statistics, update_statistics
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import Actors, Normalizer, Rollout, adapt, collect, rollout_metrics, start
-from mjxhuman.learning.update import Learner, MinibatchLoss, keys_for, optimizer, prepare, update
+from mjxhuman.learning.update import Learner, MinibatchLoss, gradient_norms, keys_for, optimizer, prepare, update
 
 
 @struct.dataclass
@@ -51,6 +51,28 @@ class TrainState:
 
 
 @dataclasses.dataclass(frozen=True)
+class WarmUp:
+    """The first iterations, in which extras alone teach the policy, and the critic learns to judge it.
+
+    Attributes:
+        iterations: so many. settle: iterations after them in which extras that know of it rest as well, and the critic
+            catches up with a policy that stays what it is.
+        first, last: the learning rate goes from one to the other, geometrically; then it is that of the configuration,
+            or goes on where the KL divergence steers it.
+    """
+
+    iterations: int
+    settle: int = 0
+    first: float = 5e-4
+    last: float = 1e-4
+
+    def rate(self, iteration: jax.Array) -> jax.Array:
+        """Learning rate in an iteration, ()."""
+        share = jnp.clip(iteration / max(self.iterations, 1), 0.0, 1.0)
+        return jnp.asarray(self.first * (self.last / self.first) ** share, jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
 class PPO(Algorithm[TrainState]):
     """PPO, with whatever else learns in the same steps.
 
@@ -58,11 +80,13 @@ class PPO(Algorithm[TrainState]):
         config: its numbers; ``config.amp`` adds the adversarial reward.
         extras: other losses and rewards, see ``learning.extras``.
         weight: of PPO's own loss beside theirs; 0 leaves the teaching to them.
+        warm_up: iterations in which they teach the policy alone, while the critic learns.
     """
 
     config: PPOConfig
     extras: tuple[Extra, ...] = ()
     weight: float = 1.0
+    warm_up: WarmUp | None = None
     name = "ppo"
 
     @property
@@ -81,6 +105,8 @@ class PPO(Algorithm[TrainState]):
         facts = dataclasses.asdict(self.config)
         if self.extras:
             facts |= {"extras": {extra.name: extra.facts() for extra in self.extras}, "weight": self.weight}
+        if self.warm_up is not None:
+            facts["warm_up"] = dataclasses.asdict(self.warm_up)
         return facts
 
     def init(self, env: Env, seed: int = 0) -> TrainState:
@@ -141,9 +167,13 @@ class PPO(Algorithm[TrainState]):
         )  # fmt: skip
         extras, rollout, losses, extra_metrics = self._share(train, collected, env, extra_rng, axis)
         batch, normalizer, value_metrics = prepare(networks, config, params, train.normalizer, rollout, axis, raw)
+        if self.extras:
+            own = dict(zip([extra.name for extra in self.extras], losses[-len(self.extras) :], strict=True))
+            extra_metrics |= gradient_norms(networks, config, params, batch, own, extra_rng, axis)
         desired_kl, most_spread = config.annealed(train.iteration)
+        learner, desired_kl, actor_weight = self._warm(train, desired_kl)
         learner, update_metrics, update_fault = update(
-            networks, config, train.learner, batch, update_rng, axis, losses, self.weight, desired_kl
+            networks, config, learner, batch, update_rng, axis, losses, self.weight, desired_kl, actor_weight
         )
         if config.learn_std:
             spread = jnp.minimum(learner.params["log_std"], most_spread)
@@ -163,6 +193,17 @@ class PPO(Algorithm[TrainState]):
         metrics = {**rollout_metrics(collected, axis), **extra_metrics, **value_metrics, **update_metrics}
         late = {**update_fault, **curriculum_fault(after.curriculum)}
         return after, metrics, dataclasses.replace(fault, update=late)
+
+    def _warm(self, train: TrainState, desired_kl: jax.Array) -> tuple[Learner, jax.Array, jax.Array | float]:
+        """The learner at an iteration's learning rate, the KL divergence aimed at, the weight of the actor's loss."""
+        if self.warm_up is None:
+            return train.learner, desired_kl, 1.0
+        warm = train.iteration < self.warm_up.iterations + self.warm_up.settle
+        constant = self.config.desired_kl == 0
+        rate = jnp.asarray(self.config.learning_rate, jnp.float32) if constant else train.learner.learning_rate
+        rate = jnp.where(warm, self.warm_up.rate(train.iteration), rate)
+        learner = dataclasses.replace(train.learner, learning_rate=rate)
+        return learner, jnp.where(warm, 0.0, desired_kl), jnp.where(warm, 0.0, 1.0)
 
     def _averaged(self, average: Params | None, latest: Params, iteration: jax.Array) -> Params | None:
         """The running mean with the latest parameters; of fewer iterations at the start."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -135,9 +135,14 @@ def value_spread(returns: jax.Array, axis: str | None) -> jax.Array:
 
 
 def ppo_loss(
-    params: Params, networks: Networks, config: PPOConfig, batch: Batch, old_log_std: jax.Array
+    params: Params,
+    networks: Networks,
+    config: PPOConfig,
+    batch: Batch,
+    old_log_std: jax.Array,
+    actor_weight: jax.Array | float = 1.0,
 ) -> tuple[jax.Array, Metrics]:
-    """Loss () of a minibatch and its parts, for minimisation.
+    """Loss () of a minibatch and its parts, for minimisation; ``actor_weight`` is that of the actor's part.
 
     actor:  -mean min(r A, clip(r, 1 - c, 1 + c) A), r the ratio of new to old probability (Schulman et al. 2017, eq. 7)
     critic: mean (V - target)^2;  bounds: mean over samples of the sum over actions of max(|mean| - 1, 0)^2
@@ -150,7 +155,9 @@ def ppo_loss(
     critic = jnp.mean(jnp.square(value - batch.target))
     bounds = jnp.mean(jnp.sum(jnp.square(jnp.maximum(jnp.abs(mean) - 1.0, 0.0)), axis=-1))
     spread = entropy(log_std)
-    loss = actor + config.critic_coef * critic + config.bounds_coef * bounds - config.entropy_coef * spread
+    loss = (
+        actor_weight * actor + config.critic_coef * critic + config.bounds_coef * bounds - config.entropy_coef * spread
+    )
     metrics = {
         "loss/actor": actor,
         "loss/critic": critic,
@@ -172,10 +179,12 @@ def update(
     extras: Sequence[MinibatchLoss] = (),
     weight: float = 1.0,
     desired_kl: jax.Array | float | None = None,
+    actor_weight: jax.Array | float = 1.0,
 ) -> tuple[Learner, Metrics, dict[str, jax.Array]]:
     """``num_epochs`` passes over shuffled minibatches, each minimising PPO's loss times ``weight`` and the extra ones.
 
-    ``desired_kl`` stands for the configuration's where that is annealed.
+    ``desired_kl`` stands for the configuration's where that is annealed (0: the learning rate stays), ``actor_weight``
+    is that of the actor's part of PPO's loss.
 
     Returns:
         The learner, means of the minibatches' metrics, and term -> index of the first minibatch in which it was not
@@ -186,7 +195,7 @@ def update(
     _, old_log_std = networks.policy(learner.params, batch.obs[:1])
 
     def objective(params: Params, part: Batch, key: jax.Array) -> tuple[jax.Array, Metrics]:
-        loss, metrics = ppo_loss(params, networks, config, part, old_log_std)
+        loss, metrics = ppo_loss(params, networks, config, part, old_log_std, actor_weight)
         loss = weight * loss
         for extra, extra_key in zip(extras, keys_for(key, len(extras)), strict=True):
             added, more = extra(networks, params, part, extra_key)
@@ -210,6 +219,35 @@ def update(
     return learner, {**means, "policy/learning_rate": learner.learning_rate}, fault
 
 
+def gradient_norms(
+    networks: Networks,
+    config: PPOConfig,
+    params: Params,
+    batch: Batch,
+    losses: Mapping[str, MinibatchLoss],
+    rng: jax.Array,
+    axis: str | None,
+) -> Metrics:
+    """Norms of the gradients of PPO's loss and of others, by name, with respect to the actor, before an update.
+
+    Of one minibatch's samples, evenly from the whole batch.
+    """
+    part = jax.tree.map(lambda x: x[:: config.batch_size // config.minibatch_size], batch)
+    _, log_std = networks.policy(params, part.obs[:1])
+
+    def ppo(networks: Networks, params: Params, part: Batch, rng: jax.Array) -> tuple[jax.Array, Metrics]:
+        return ppo_loss(params, networks, config, part, log_std)
+
+    found = {}
+    for name, loss in {"ppo": ppo, **losses}.items():
+
+        def of(actor: Params, loss: MinibatchLoss = loss) -> jax.Array:
+            return loss(networks, {**params, "actor": actor}, part, rng)[0]
+
+        found[f"gradient/{name}"] = optax.tree.norm(pmean(jax.grad(of)(params["actor"]), axis))
+    return found
+
+
 def keys_for(rng: jax.Array, n: int) -> list[jax.Array]:
     """A key for each of ``n``; a single one gets the key itself."""
     return [rng][:n] if n < 2 else list(jax.random.split(rng, n))
@@ -225,6 +263,6 @@ def step(
         aim = config.desired_kl if desired_kl is None else desired_kl
         too_far, too_near = metrics["policy/kl"] > 2 * aim, metrics["policy/kl"] < aim / 2
         factor = jnp.where(too_far, 1 / LEARNING_RATE_STEP, jnp.where(too_near, LEARNING_RATE_STEP, 1.0))
-        rate = jnp.clip(rate * factor, *config.learning_rate_range)
+        rate = jnp.where(aim > 0, jnp.clip(rate * factor, *config.learning_rate_range), rate)
     params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
     return Learner(params, opt_state, rate), {**metrics, "loss/gradient_norm": optax.tree.norm(grads)}
