@@ -11,6 +11,7 @@ finite (the message names it and the file with the states).
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def dataclass_of(kind: type, values: Mapping[str, Any], label: str) -> Any:
     Raises:
         ValueError: a field that the dataclass does not have, or a value that it refuses.
     """
-    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    known = [field.name for field in dataclasses.fields(kind)]
     given = {name: _plain(value) for name, value in values.items()}
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"{label}: expected fields among {', '.join(known)}, found {', '.join(unknown)}")

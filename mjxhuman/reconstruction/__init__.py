@@ -3,5 +3,8 @@
 from mjxhuman.reconstruction.methods import METHODS, Method, register
 from mjxhuman.reconstruction.reconstruct import reconstruct
 from mjxhuman.reconstruction.result import Reconstruction, Stretch
+from mjxhuman.reconstruction.vision import PolicyMethod
 
 __all__ = ["METHODS", "Method", "Reconstruction", "Stretch", "reconstruct", "register"]
+
+register("policy", PolicyMethod)

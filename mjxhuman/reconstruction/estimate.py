@@ -40,11 +40,14 @@ class Estimate:
     camera: Camera  # in the motion's world, (V, C, ...), at the keypoints' rate
     recovery: Recovery | None
     recovered: Recovered | None  # of a file
+    fit: Motion | None = None  # the whole fit at the keypoints' rate, and those; None where there are no keypoints
+    keypoints: Keypoints | None = None
+    first: int = 0  # frame of the whole at which this one begins
 
     def cut(self, first: int, stop: int) -> Estimate:
         """The frames from ``first`` to before ``stop``."""
         sight = jax.tree.map(lambda x: x[..., first:stop], self.sight)
-        return dataclasses.replace(self, motion=cut(self.motion, first, stop), sight=sight)
+        return dataclasses.replace(self, motion=cut(self.motion, first, stop), sight=sight, first=self.first + first)
 
 
 def estimate_of(
@@ -115,7 +118,8 @@ def _at_rate(
             sight = sight_of(keypoints, motion, recovery, fps)
         camera = recovery.camera
     at_rate = motion if abs(motion.fps - fps) < 1e-3 else resample(motion, fps)
-    found = Estimate(at_rate, sight, camera, recovery, recovered)
+    seen = (None, None) if sight is None else (motion, keypoints)
+    found = Estimate(at_rate, sight, camera, recovery, recovered, *seen)
     if not stretches(found):
         where = motion.provenance.path or "keypoints"
         raise ValueError(f"{where}: expected at least {MIN_FRAMES} valid frames in a row at {fps:g} Hz, found none")

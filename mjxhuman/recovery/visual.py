@@ -21,9 +21,9 @@ from mjxhuman.encoders.lifter import Lifter, load_lifter
 from mjxhuman.encoders.lifting import Rays, lift
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.math import rotation
-from mjxhuman.recovery.recover import recover_with_report
+from mjxhuman.recovery.recover import Recovery, recover_with_report
 from mjxhuman.retarget.chain import UPRIGHT
-from mjxhuman.types import Array, Camera, Keypoints, Provenance
+from mjxhuman.types import Array, Camera, Keypoints, Motion, Provenance
 
 
 @struct.dataclass
@@ -61,8 +61,13 @@ def visual_track(
     Raises:
       ValueError: as ``recover_with_report`` and the lifter.
     """
-    lifter = lifter or load_lifter()
     motion, report = recover_with_report(keypoints, camera, humanoid, ground=ground)
+    return track_of(keypoints, motion, report, lifter)
+
+
+def track_of(keypoints: Keypoints, motion: Motion, report: Recovery, lifter: Lifter | None = None) -> VisualTrack:
+    """The same of a fit to keypoints ``(T, K, 2)`` that is there."""
+    lifter = lifter or load_lifter()
     found = jax.tree.map(lambda x: np.asarray(x)[0], report.camera)  # of the only view, in the motion's world
     features, lifted = lifter(keypoints, found)
     relative = relative_confidence(np.asarray(keypoints.confidence, np.float64))
@@ -72,3 +77,12 @@ def visual_track(
         features.values, rotation.multiply(lifted.root_quat, upright), rays, motion.qpos, report.known, motion.valid,
         float(keypoints.fps), lifter.name, motion.humanoid.name, motion.provenance,
     )  # fmt: skip
+
+
+def at_rate(track: VisualTrack, qpos: Float[Array, "N nq"], fps: float) -> VisualTrack:
+    """A track at another frame rate: of each frame what was told in the nearest one, and an estimate at that rate."""
+    time = np.arange(len(qpos)) / fps
+    rows = np.minimum(np.rint(time * track.fps).astype(int), np.shape(track.estimate)[0] - 1)
+    told = {name: np.asarray(getattr(track, name))[rows] for name in ("features", "root_quat", "known", "valid")}
+    rays = jax.tree.map(lambda x: np.asarray(x)[rows], track.rays)
+    return dataclasses.replace(track, **told, rays=rays, estimate=np.asarray(qpos), fps=fps)

@@ -41,19 +41,25 @@ def play(tracker: Tracker, motion: Motion, qpos: np.ndarray, qvel: np.ndarray) -
     Raises:
         ValueError: an engine other than "c".
     """
-    engine = tracker.simulator.backend
-    if not isinstance(engine, CEngine):
-        raise ValueError(f"engine: expected 'c', which is MuJoCo itself, found {tracker.simulator.engine!r}")
     env = make_imitation(make_library([motion], tracker.fps), tracker.simulator, tracker.config)
+    return play_in(env, tracker.policy, qpos, qvel)
+
+
+def play_in(env: Imitation, policy: Policy | Agent, qpos: np.ndarray, qvel: np.ndarray) -> Played:
+    """The same in an environment with a single clip."""
+    engine = env.simulator.backend
+    if not isinstance(engine, CEngine):
+        raise ValueError(f"engine: expected 'c', which is MuJoCo itself, found {env.simulator.engine!r}")
     env = dataclasses.replace(env, config=bare(env.config))
+    frames = int(env.library.length[0])
     start, length = np.asarray(env.library.start), np.asarray(env.library.length)
     at = np.float64(qpos), np.float64(qvel), np.zeros(len(qvel))
     states, ctrl, state = [at], [], None
-    for first in range(0, motion.num_frames - 1, WINDOW):
+    for first in range(0, frames - 1, WINDOW):
         window = window_of(env, start, length, first)
         state = begin(window, (_row(at[0]), _row(at[1]))) if state is None else next_window(state)
-        for _ in range(min(WINDOW, motion.num_frames - 1 - first)):
-            targets, state = _asked(window, tracker.policy, state)
+        for _ in range(min(WINDOW, frames - 1 - first)):
+            targets, state = _asked(window, policy, state)
             wanted = np.asarray(targets, np.float64)
             qpos, qvel, warmstart = engine.rollout_host(at[0][None], at[1][None], at[2][None], wanted[:, None])
             at = qpos[0, 0], qvel[0, 0], warmstart[0, 0]

@@ -91,14 +91,25 @@ def load_tracker(
     """
     if path in UNTRAINED:
         return _untrained(str(path), engine, humanoid)
-    path = Path(path) if path is not None else SHIPPED
+    return load_kind(SHIPPED if path is None else path, _TASK, ImitationConfig, engine, humanoid)
+
+
+def load_kind(
+    path: str | os.PathLike[str],
+    kind: str,
+    task: type[ImitationConfig],
+    engine: str | None = None,
+    humanoid: Humanoid | None = None,
+) -> Tracker:
+    """A policy of a kind, with the task that it was trained for; see ``load_tracker``."""
+    path = Path(path)
     if path.is_dir():
         best, latest = path / "best.npz", path / "policy.npz"
         path = best if best.is_file() else latest
-    policy, facts = load_policy(path, {"kind": _TASK})
-    config = _config(path, facts.get("task"))
-    for name, kind in (("humanoid", dict), ("contacts", str), ("control_hz", float | int)):
-        if not isinstance(facts.get(name), kind):
+    policy, facts = load_policy(path, {"kind": kind})
+    config = _config(path, facts.get("task"), task)
+    for name, of in (("humanoid", dict), ("contacts", str), ("control_hz", float | int)):
+        if not isinstance(facts.get(name), of):
             raise ValueError(f"{path}: {name}: expected the facts of a tracker, found {facts.get(name)!r}")
     body = dict(facts["humanoid"])
     try:
@@ -124,10 +135,10 @@ def _untrained(name: str, engine: str | None, humanoid: Humanoid | None) -> Trac
     return Tracker(Agent(kind, simulator.actuated.nu), simulator, config, facts, Path(name))
 
 
-def _config(path: Path, values: Any) -> ImitationConfig:
+def _config(path: Path, values: Any, task: type[ImitationConfig]) -> ImitationConfig:
     if not isinstance(values, dict):
         raise ValueError(f"{path}: task: expected a table of fields, found {values!r}")
     try:
-        return task_config(values)
+        return task_config(values, task)
     except ValueError as error:
         raise ValueError(f"{path}: task: {error}") from None

@@ -1,0 +1,276 @@
+"""How well bodies do what simulated videos of recorded motion show, by several methods side by side.
+
+    python -m experiments.benchmark_vision --clips='mocap/**/*.amc' --policy=out/vision --out=out/benchmark_vision
+    python -m experiments.benchmark_vision --clips=mocap --held_out=07_05,131 --methods=fit,fit+track,policy,zero
+
+Each clip is filmed by ``--cameras`` simulated cameras, with detections of the kind ``--noise`` (``--seed`` fixes both);
+``fit`` is the whole-clip fit, ``fit+track`` the tracker ``--expert`` that follows it, ``fit+plan`` the planner that
+does, ``policy`` a policy of ``experiments.train_vision``, ``zero`` servos that hold the T-pose. All start in the fit's
+first state; errors are against the recorded motion, on joints of the built-in body.
+
+Means are over ALL clips, what is lost with the errors it has; ``conditional`` has those over successes. Success: the
+mean distance of 20 bodies never exceeds 0.5 m (PHC). Intervals hold 95 % of 1000 bootstrap samples over clips. Written
+is ``benchmark_vision.json``; the last line on stdout is one JSON object without the cases.
+
+Exit code: 0; 1 some files could not be loaded or filmed (named on stderr); 2 nothing to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax, progress
+
+from .launch import launch, named_motions
+
+NOTHING_TO_DO = 2
+METHODS = ("fit", "fit+track", "fit+plan", "policy", "zero")
+#: Kinds of simulated videos: cameras in turns, and a preset of noise.
+KINDS = {
+    "clean": (("standing",), "clean"), "detector": (("standing",), "detector"),
+    "blazepose": (("standing",), "blazepose"), "occluded": (("standing",), "occluded"),
+    "moving": (("panning", "walking"), "detector"),
+}  # fmt: skip
+#: Names and headings of what is measured; a method's row has the mean of each.
+NUMBERS = {
+    "mpjpe_mm": "root-relative mm", "pa_mpjpe_mm": "Procrustes mm", "global_mm": "global mm", "end_mm": "at the end mm",
+    "along_mm": "root along the view mm", "across_mm": "across mm", "w_mpjpe_mm": "W", "wa_mpjpe_mm": "WA",
+    "rte_percent": "RTE %", "jitter": "jitter", "foot_slide_mm": "standing foot mm/frame", "float_mm": "float mm",
+    "penetration_mm": "penetration mm",
+}  # fmt: skip
+_SAMPLES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video of one clip."""
+
+    clip: int
+    view: int
+    truth: Any  # Motion, T frames
+    track: Any  # VisualTrack
+
+
+def measure(motion: Any, video: Video) -> dict[str, Any]:
+    """Errors of what a method made of a video."""
+    from mjxhuman.reconstruction import measure as measured
+    from mjxhuman.tracking import metrics
+
+    truth, body = video.truth, video.truth.humanoid
+    pos, ref = measured.bodies_of(motion), measured.bodies_of(truth)
+    off = pos[:, 0] - ref[:, 0]
+    ahead = ref[:, 0] - np.asarray(video.track.rays.origin, float)
+    ahead = ahead / np.linalg.norm(ahead, axis=-1, keepdims=True)
+    along = (off * ahead).sum(-1)
+    height = measured.lowest(motion)
+    path = metrics.rte(pos[:, 0], ref[:, 0])
+    return {
+        "success": metrics.first_failure(pos, ref, body.known.rows(body.known.evaluated)) is None,
+        "mpjpe_mm": _mean(metrics.mpjpe(pos, ref, (0,))), "pa_mpjpe_mm": _mean(metrics.pa_mpjpe(pos, ref)),
+        "global_mm": _mean(metrics.mpjpe(pos, ref)), "end_mm": _mean(metrics.mpjpe(pos[-1:], ref[-1:])),
+        "along_mm": 1e3 * _mean(np.abs(along)),
+        "across_mm": 1e3 * _mean(np.linalg.norm(off - along[:, None] * ahead, axis=-1)),
+        "w_mpjpe_mm": _mean(metrics.w_mpjpe(pos, ref)), "wa_mpjpe_mm": _mean(metrics.wa_mpjpe(pos, ref)),
+        "rte_percent": _mean(path), "jitter": _mean(metrics.jitter(pos, truth.fps)),
+        "foot_slide_mm": _mean(measured.slide(motion, truth, np.ones(truth.num_frames, bool))),
+        "float_mm": 1e3 * _mean(np.maximum(height, 0.0)), "penetration_mm": 1e3 * _mean(np.maximum(-height, 0.0)),
+    }  # fmt: skip
+
+
+def _mean(x: np.ndarray) -> float:
+    return float(np.mean(x)) if np.size(x) else float("nan")
+
+
+def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]:
+    """Means of a method over all clips, over successes, and intervals of 95 %; views of a clip count together."""
+    clips = sorted({case["clip"] for case in cases})
+
+    def by_clip(name: str, some: Sequence[dict[str, Any]]) -> np.ndarray:
+        found = [[case[name] for case in some if case["clip"] == clip] for clip in clips]
+        return np.array([np.nanmean(x) if x and np.isfinite(x).any() else np.nan for x in found], float)
+
+    def mean(x: np.ndarray) -> float | None:
+        return round(float(np.nanmean(x)), 3) if np.isfinite(x).any() else None
+
+    drawn = np.random.default_rng(seed).integers(0, len(clips), (_SAMPLES, len(clips)))
+    held = [case for case in cases if case["success"]]
+    row: dict[str, Any] = {"conditional": {}, "interval": {}}
+    for name in ("success", *NUMBERS):
+        values = by_clip(name, cases)
+        label = "success_rate" if name == "success" else name
+        row[label] = mean(values)
+        if np.isfinite(values).all():
+            row["interval"][label] = [round(float(x), 3) for x in np.quantile(values[drawn].mean(1), [0.025, 0.975])]
+        if name != "success":
+            row["conditional"][name] = mean(by_clip(name, held))
+    return row
+
+
+def filmed(clips: Sequence[Any], names: Sequence[str], cameras: int, seed: int, noise: str) -> tuple[list[Video], int]:
+    """The videos of clips, and how many clips could not be filmed."""
+    from mjxhuman.envs.vision.films import film, views
+
+    kinds, preset = KINDS[noise]
+    videos, failed = [], 0
+    with progress(len(clips) * cameras, unit="video", label="film") as bar:
+        for k, (clip, name) in enumerate(zip(clips, names, strict=True)):
+            tracks = []
+            try:
+                for view in views(cameras, seed, kinds, (preset,)):
+                    tracks += film(clip, [view])
+                    bar.update()
+            except ValueError as error:
+                print(f"benchmark_vision: {name}: {error}", file=sys.stderr)
+                failed += 1
+                continue
+            videos += [Video(k, v, clip, track) for v, track in enumerate(tracks)]
+    return videos, failed
+
+
+def fits(videos: Sequence[Video]) -> list[Any]:
+    """The estimates as motions."""
+    from mjxhuman.physics.motion import motion_from_qpos
+
+    return [
+        motion_from_qpos(v.truth.humanoid, np.asarray(v.track.estimate), v.truth.fps, provenance=v.truth.provenance)
+        for v in videos
+    ]
+
+
+def tracked(videos: Sequence[Video], tracker: Any) -> list[Any]:
+    """What a tracker makes of the estimates."""
+    from mjxhuman.tracking.evaluate import evaluate
+
+    names = [str(k) for k in range(len(videos))]
+    found = {t.result.name: t.motion for t in evaluate(tracker, fits(videos), names, score=False)}
+    return [found[name] for name in names]
+
+
+def planned(videos: Sequence[Video], preset: str) -> list[Any]:
+    """What the planner makes of the estimates."""
+    from mjxhuman.planning import Planner
+    from mjxhuman.planning.planner import actuated_for
+
+    planner = Planner(actuated_for(videos[0].truth.humanoid), preset)
+    names = [str(k) for k in range(len(videos))]
+    found = {t.result.name: t.motion for t in planner.evaluate(fits(videos), names, score=False)}
+    return [found[name] for name in names]
+
+
+def seen(videos: Sequence[Video], tracker: Any) -> list[Any]:
+    """What a policy that sees the videos makes of them."""
+    from mjxhuman.envs.clips import make_library
+    from mjxhuman.envs.vision import make_vision, make_visual_library
+    from mjxhuman.tracking.vision import check_features, evaluate_vision
+
+    check_features(tracker, videos[0].track.feature_name)
+    estimates = fits(videos)  # every video is a clip of its own; the truth is not needed to follow it
+    library = make_library(estimates, tracker.fps)
+    visual = make_visual_library(library, tracker.simulator, [[v.track] for v in videos], carry=False)
+    env = make_vision(library, tracker.simulator, tracker.config, visual)
+    names = [str(k) for k in range(len(videos))]
+    found = {t.result.name: t.motion for t in evaluate_vision(env, tracker.policy, estimates, names, 0)}
+    return [found[name] for name in names]
+
+
+def movers(given: Any) -> dict[str, Callable[[Sequence[Video]], list[Any]]]:
+    """The methods that are asked for, by name.
+
+    Raises:
+        ValueError: an unknown one, or a policy without a file.
+    """
+    from mjxhuman.tracking.tracker import load_tracker
+    from mjxhuman.tracking.vision import load_vision
+
+    if unknown := sorted(set(given.methods) - set(METHODS)):
+        raise ValueError(f"--methods: expected some of {', '.join(METHODS)}, found {', '.join(unknown)}")
+    if "policy" in given.methods and not given.policy:
+        raise ValueError("--methods: expected --policy=FILE beside the method policy")
+    known: dict[str, Callable[[Sequence[Video]], list[Any]]] = {
+        "fit": fits, "fit+track": lambda v: tracked(v, load_tracker(given.expert or None)),
+        "fit+plan": lambda v: planned(v, given.preset), "policy": lambda v: seen(v, load_vision(given.policy)),
+        "zero": lambda v: tracked(v, load_tracker("zero")),
+    }  # fmt: skip
+    return {name: known[name] for name in METHODS if name in given.methods}
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_string("clips", "", "Files, folders or globs of recorded motion, separated by commas.")
+    flags.DEFINE_string("held_out", "", "Beginnings of names of those that are measured; empty: all.")
+    flags.DEFINE_string("policy", "", "File or run folder of experiments.train_vision.")
+    flags.DEFINE_string("expert", "", "Tracker of the method fit+track; empty: the shipped one.")
+    flags.DEFINE_string("preset", "fast", "Of the planner.")
+    flags.DEFINE_list("methods", ["fit", "fit+track", "zero"], f"Some of {', '.join(METHODS)}.")
+    flags.DEFINE_enum("noise", "detector", sorted(KINDS), "Kind of the videos.")
+    flags.DEFINE_integer("cameras", 4, "Videos of each clip.", lower_bound=1)
+    flags.DEFINE_integer("seed", 1000, "Of cameras and noise; training takes those from 0.")
+    flags.DEFINE_float("seconds", 100 / 30, "Of each clip, from its start.")
+    flags.DEFINE_string("out", "out/benchmark_vision", "Folder for results.")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point of absl."""
+    del argv
+    given = flags.FLAGS
+    prepare_jax()
+    from mjxhuman import load_humanoid
+    from mjxhuman.envs.clips import load_clips
+    from mjxhuman.tracking.evaluate import first_seconds, usable
+
+    from .lifter_clips import split
+
+    try:
+        chosen = movers(given)
+        paths = named_motions(given.clips) if given.clips else []
+        if names := [name for name in given.held_out.split(",") if name]:
+            paths = split(paths, names)[1]
+        body = load_humanoid("smpl")
+        loaded = load_clips(paths, body)
+        for path, error in loaded.failed.items():
+            print(f"benchmark_vision: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
+        clips = [
+            first_seconds(usable(motion, body, 30.0, path), given.seconds)
+            for motion, path in zip(loaded.motions, loaded.paths, strict=True)
+        ]
+        videos, failed = filmed(clips, loaded.paths, given.cameras, given.seed, given.noise)
+        if not videos:
+            raise ValueError("--clips: expected a motion that can be filmed, found none")
+    except (ValueError, OSError) as error:
+        print(f"benchmark_vision: {error}", file=sys.stderr)
+        return NOTHING_TO_DO
+    labels = {v.clip: Path(loaded.paths[v.clip]).name for v in videos}
+    rows, cases = {}, []
+    print("| method | success | " + " | ".join(NUMBERS.values()) + " |\n" + "| --- " * (len(NUMBERS) + 2) + "|")
+    for name, move in chosen.items():
+        found = [
+            {"method": name, "clip": labels[v.clip], "view": v.view, **measure(motion, v)}
+            for motion, v in zip(move(videos), videos, strict=True)
+        ]
+        rows[name], cases = summarised(found), cases + found
+        cells = [f"{rows[name]['success_rate']:.0%}", *(_cell(rows[name][key]) for key in NUMBERS)]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    summary = {
+        "benchmark": "synthetic", "kind": given.noise, "clips": len(labels), "cameras": given.cameras,
+        "seed": given.seed, "methods": rows,
+    }  # fmt: skip
+    with atomic_write(Path(given.out) / "benchmark_vision.json") as file:
+        file.write(json_line({**summary, "cases": cases, "environment": describe()}) + "\n")
+    print(json_line(summary))
+    return 1 if failed or loaded.failed else 0
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    define_flags()
+    launch(main)

@@ -1,0 +1,185 @@
+"""Train a policy that moves the simulated body as a video shows; see configs/vision_policy.py for the settings.
+
+    python -m experiments.train_vision --config=configs/vision_policy.py --config.clips='mocap/**/*.amc'
+
+Every clip is filmed by simulated cameras (kept in the cache folder; seven seconds of processor time per 100 frames and
+video). A tracker, the expert, sees the recorded motion and says what it would do in the states that the policy visits:
+first the policy learns that alone, then beside PPO. The same command continues a run that was stopped.
+
+Exit code: 0 trained to the end (or to the time limit); 1 some files could not be loaded or filmed, training went on
+with the others; 2 nothing to train on, or a configuration that does not fit the run in the folder; 3 a number stopped
+being finite.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_dict
+
+from mjxhuman.options import spelt
+from mjxhuman.runs import prepare_jax, progress
+
+from .launch import launch
+from .train_imitation import NOT_FINITE, NOTHING_TO_DO, dataclass_of, load
+
+#: Weights of the expert's loss above which PPO is left out, as in PhysHMR's release.
+ALONE = 1e6
+
+
+def prepared(config: config_dict.ConfigDict, tracker: Any) -> tuple[list[Any], list[str], int]:
+    """Clips at the control rate without those held out, their files' names, and how many files were left out."""
+    from mjxhuman.tracking.evaluate import evaluate, first_seconds, usable
+
+    from .lifter_clips import split
+
+    loaded = load(config, tracker.humanoid)
+    kept = set(split([Path(path) for path in loaded.paths], [x for x in config.held_out.split(",") if x])[0])
+    clips, names, failed = [], [], len(loaded.failed)
+    for motion, path in zip(loaded.motions, loaded.paths, strict=True):
+        if Path(path) not in kept:
+            continue
+        try:
+            clips.append(first_seconds(usable(motion, tracker.humanoid, tracker.fps, path), config.seconds))
+            names.append(path)
+        except ValueError as error:
+            failed += 1
+            print(f"train_vision: {error}", file=sys.stderr)
+    if config.held_by_expert and clips:
+        results = {found.result.name: found.result for found in evaluate(tracker, clips, names, score=False)}
+        for name in [name for name in names if not results[name].success]:
+            print(f"train_vision: {name}: left out, the expert loses it", file=sys.stderr)
+        clips = [clip for clip, name in zip(clips, names, strict=True) if results[name].success]
+        names = [name for name in names if results[name].success]
+    if not clips:
+        raise ValueError(f"clips: expected a motion to train on, found none in {config.clips!r}")
+    return clips, names, failed
+
+
+def filmed(config: config_dict.ConfigDict, clips: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """The videos of clips; None where one could not be made, named on stderr."""
+    from mjxhuman.envs.vision.films import film, views
+
+    wanted = views(config.videos.count, config.videos.seed, tuple(config.videos.cameras), tuple(config.videos.noises))
+    found = []
+    with progress(len(clips) * len(wanted), unit="video", label="film", quiet=config.quiet) as bar:
+        for clip, name in zip(clips, names, strict=True):
+            tracks = []
+            try:
+                for view in wanted:
+                    tracks += film(clip, [view])
+                    bar.update()
+            except ValueError as error:
+                print(f"train_vision: {name}: {error}", file=sys.stderr)
+            found.append(tracks if len(tracks) == len(wanted) else None)
+    return found
+
+
+def environment(config: config_dict.ConfigDict) -> tuple[Any, Any, list[Any], list[str], int]:
+    """Environment, expert's tracker, clips, their files, and how many files were left out."""
+    from mjxhuman.envs.clips import make_library
+    from mjxhuman.envs.vision import VisionConfig, make_expert, make_vision, make_visual_library
+    from mjxhuman.tracking.tracker import load_tracker
+
+    task = dataclass_of(VisionConfig, config.task, "config.task")
+    tracker = load_tracker(config.expert or None, config.engine)
+    clips, names, failed = prepared(config, tracker)
+    tracks = filmed(config, clips, names)
+    good = [k for k, found in enumerate(tracks) if found is not None]
+    if not good:
+        raise ValueError("clips: expected a motion that can be filmed, found none")
+    clips, names, tracks = ([some[k] for k in good] for some in (clips, names, tracks))
+    library = make_library(clips, tracker.fps)
+    visual = make_visual_library(library, tracker.simulator, tracks, config.videos.carry)
+    taught = "expert" in dict(task.groups)
+    expert = make_expert(tracker.policy, tracker.config) if taught else None
+    keep = config.keep_lead if taught else 0.0
+    env = make_vision(library, tracker.simulator, task, visual, expert, keep)
+    return env, tracker, clips, names, failed + len(tracks) - len(good)
+
+
+def algorithm_of(config: config_dict.ConfigDict) -> Any:
+    """PPO, with the expert's loss beside it and before it."""
+    from mjxhuman.learning.config import AMPConfig, PPOConfig
+    from mjxhuman.learning.distill import Distillation
+    from mjxhuman.learning.ppo import PPO, WarmUp
+
+    values = dict(config.ppo)
+    if config.amp is not None:
+        values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
+    ppo = dataclass_of(PPOConfig, values, "config.ppo")
+    if not config.task.groups.get("expert"):
+        return PPO(ppo)
+    size, given = ppo.batch_size, config.distill
+    warm, settle = round(config.warm_up.samples / size), round(config.warm_up.settle / size)
+    only = given.first > ALONE
+    loss = Distillation(
+        1.0 - config.task.smoothing, given.alone, warm, settle, given.alone if only else given.first,
+        given.alone if only else given.last, max(1, round(given.over / size)),
+    )  # fmt: skip
+    warm_up = WarmUp(warm, settle, config.warm_up.first, config.warm_up.last) if warm else None
+    return PPO(ppo, (loss,), 0.0 if only else 1.0, warm_up)
+
+
+def evaluator(env: Any, clips: list[Any], names: list[str]) -> Any:
+    """The judgement of a policy by one video of each training clip, from its start, for the log."""
+    import numpy as np
+
+    from mjxhuman.tracking.evaluate import summary
+    from mjxhuman.tracking.vision import evaluate_vision
+
+    def judge(policy: Any, _: int) -> dict[str, float]:
+        numbers = summary([found.result for found in evaluate_vision(env, policy, clips, names, 0)])
+        chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
+        kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
+        return kept | {"score": numbers["success_rate"] - 1e-4 * min(numbers["mpjpe_local_mm"], 1000.0)}
+
+    return judge
+
+
+def run(config: config_dict.ConfigDict) -> int:
+    """Train as configured; returns the exit code."""
+    prepare_jax()
+    from mjxhuman.learning.faults import NotFinite
+    from mjxhuman.learning.trainer import TrainOptions, train
+    from mjxhuman.tracking.vision import vision_facts
+
+    try:
+        algorithm = algorithm_of(config)
+        env, tracker, clips, names, failed = environment(config)
+        options = TrainOptions(
+            folder=config.out, iterations=max(1, round(config.samples / algorithm.batch_size)),
+            max_seconds=config.max_seconds, checkpoint_every=config.checkpoint_every,
+            evaluate_every=config.evaluate_every, tensorboard=config.tensorboard, wandb=config.wandb,
+            quiet=config.quiet,
+        )  # fmt: skip
+        facts = vision_facts(env.simulator, env.config, env.visual.feature_name) | {
+            "clips": [Path(name).name for name in names], "held_out": config.held_out,
+            "videos": config.videos.to_dict(),
+            "expert": {"file": tracker.path.name, "steps": tracker.facts.get("steps")},
+        }  # fmt: skip
+        train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips, names))
+    except NotFinite as error:
+        print(f"train_vision: {error}", file=sys.stderr)
+        return NOT_FINITE
+    except (ValueError, OSError, ImportError) as error:
+        print(f"train_vision: {spelt(str(error), '--config.reading.{}')}", file=sys.stderr)
+        return NOTHING_TO_DO
+    print(f"policy: {Path(config.out) / 'best.npz'}")
+    return 1 if failed else 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point of absl."""
+    if len(argv) > 1:
+        print(f"train_vision: unexpected arguments {argv[1:]}; name files by --config.clips=...", file=sys.stderr)
+        return NOTHING_TO_DO
+    return run(flags.FLAGS.config)
+
+
+if __name__ == "__main__":
+    launch(main, "vision_policy")

@@ -1,0 +1,76 @@
+"""A policy that sees the video moves the body: ``--method policy``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from mjxhuman.envs.clips import make_library
+from mjxhuman.envs.vision import VisionConfig, make_vision, make_visual_library
+from mjxhuman.humanoids.humanoid import Humanoid
+from mjxhuman.physics.motion import resample
+from mjxhuman.physics.simulate import Simulator
+from mjxhuman.planning.search import Snapshot
+from mjxhuman.reconstruction.estimate import Estimate
+from mjxhuman.reconstruction.methods import Moved
+from mjxhuman.recovery.visual import VisualTrack, at_rate, track_of
+from mjxhuman.tracking.controls import play_in
+from mjxhuman.tracking.vision import check_features, load_vision
+
+
+class PolicyMethod:
+    """A trained policy in closed loop with one camera's video: features, rays, and the fit around which it acts."""
+
+    name = "policy"
+
+    def __init__(self, policy: str | None = None) -> None:
+        if policy is None:
+            raise ValueError("policy: expected a file of experiments.train_vision; none is part of the package")
+        self._tracker = load_vision(policy, "c")
+        self._told: tuple[int, VisualTrack] | None = None
+
+    @property
+    def humanoid(self) -> Humanoid:
+        """See ``Method``."""
+        return self._tracker.humanoid
+
+    def simulator(self, humanoid: Humanoid) -> Simulator:
+        """See ``Method``."""
+        return self._tracker.simulator
+
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
+        """See ``Method``.
+
+        Raises:
+            ValueError: no keypoints, or those of several cameras; features of another network than the policy's.
+        """
+        config = self._tracker.config
+        assert isinstance(config, VisionConfig)
+        track = self._track(estimate)
+        library = make_library([estimate.motion], self._tracker.fps)
+        visual = make_visual_library(library, self._tracker.simulator, [[track]], carry=False)
+        env = make_vision(library, self._tracker.simulator, config, visual)
+        return Moved(*play_in(env, self._tracker.policy, start.qpos, start.qvel))
+
+    def _track(self, estimate: Estimate) -> VisualTrack:
+        """What the video tells in the estimate's frames."""
+        keypoints, fit, recovery = estimate.keypoints, estimate.fit, estimate.recovery
+        if keypoints is None or fit is None or recovery is None or np.ndim(keypoints.uv) != 3:
+            raise ValueError("policy: expected the keypoints of one camera, found bodies or several cameras")
+        if self._told is None or self._told[0] != id(fit):
+            whole = track_of(keypoints, fit, recovery)
+            check_features(self._tracker, whole.feature_name)
+            fps = self._tracker.fps
+            qpos = np.asarray(fit.qpos if abs(fit.fps - fps) < 1e-3 else resample(fit, fps).qpos)
+            self._told = id(fit), at_rate(whole, qpos, fps)
+        frames = slice(estimate.first, estimate.first + estimate.motion.num_frames)
+        return _cut(self._told[1], frames, np.asarray(estimate.motion.qpos))
+
+
+def _cut(track: VisualTrack, frames: slice, qpos: np.ndarray) -> VisualTrack:
+    """Some frames of a track."""
+    told = {name: np.asarray(getattr(track, name))[frames] for name in ("features", "root_quat", "known", "valid")}
+    rays = jax.tree.map(lambda x: np.asarray(x)[frames], track.rays)
+    return dataclasses.replace(track, **told, rays=rays, estimate=qpos)

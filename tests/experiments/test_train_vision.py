@@ -1,0 +1,73 @@
+"""The launcher of policies that follow videos, its configurations, and the method of ``reconstruct``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.vision_policy import RELEASED, VARIANTS, get_config
+from experiments import train_vision
+from experiments.train_imitation import dataclass_of
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_makes_a_task_and_an_algorithm(variant):
+    from mjxhuman.envs.vision import VisionConfig
+
+    config = get_config(variant)
+    task = dataclass_of(VisionConfig, config.task, "config.task")
+    assert dict(task.groups)["expert"] == ("expert",)
+    algorithm = train_vision.algorithm_of(config)
+    (loss,) = algorithm.extras
+    assert loss.rate == 1.0 - task.smoothing and algorithm.weight == 1.0
+    if variant in ("physhmr", "released"):
+        assert dict(task.groups)["state"] == RELEASED and task.action == "absolute"
+    if variant == "released":
+        assert algorithm.warm_up is None and (loss.first, loss.last) == (0.1, 0.1)
+    else:
+        assert algorithm.warm_up.iterations == loss.warm_up > 0
+
+
+def test_ablations_are_values():
+    config = get_config("test")
+    config.distill.first = 2e6
+    alone = train_vision.algorithm_of(config)
+    assert alone.weight == 0.0 and alone.extras[0].first == alone.extras[0].last == 100.0
+    config.task.groups.expert = ()
+    assert not train_vision.algorithm_of(config).extras
+    with pytest.raises(ValueError, match="expected variant cpu, gpu, physhmr"):
+        get_config("huge")
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_policy_that_reconstructs(tmp_path, monkeypatch):
+    """Film, expert, both stages, the same command again, and a video through the closed loop."""
+    import mjxhuman
+    from mjxhuman.tracking.tracker import load_tracker
+    from mjxhuman.tracking.vision import load_vision
+
+    monkeypatch.setenv("MJXHUMAN_CACHE", str(tmp_path / "cache"))
+    config = get_config("test")
+    config.out, config.quiet = str(tmp_path / "run"), True
+    assert train_vision.run(config) == 0 and train_vision.run(config) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert lines[0]["distill/weight"] == 100.0 and lines[-1]["distill/weight"] < 10.0
+    assert lines[-1]["gradient/ppo"] > 0 and lines[-1]["gradient/distill"] > 0
+    tracker = load_vision(tmp_path / "run")
+    assert tracker.facts["features"].startswith("mjxhuman lifter") and tracker.facts["expert"]["file"] == "smpl.npz"
+    with pytest.raises(ValueError, match="kind: expected 'imitation'"):
+        load_tracker(tmp_path / "run")
+    other = dataclasses.replace(tracker, facts={**tracker.facts, "features": "another"})
+    monkeypatch.setattr("mjxhuman.reconstruction.vision.load_vision", lambda *_: other)
+    walk = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
+    with pytest.raises(ValueError, match="expected those that the policy has learned with, 'another'"):
+        mjxhuman.reconstruct(walk, method="policy", method_options={"policy": "any"})
+    monkeypatch.undo()
+    found = mjxhuman.reconstruct(walk, method="policy", method_options={"policy": str(tmp_path / "run")})
+    assert found.method == "policy" and found.takes
+    np.testing.assert_allclose(found.replayed()[0], found.takes[0].qpos, atol=1e-6)
