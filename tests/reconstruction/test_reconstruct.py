@@ -206,7 +206,7 @@ def test_who_is_carried_by_something_else_is_refused(short):
 
 
 def test_bad_input_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"method: expected one of fit, track, plan, found 'slam'"):
+    with pytest.raises(ValueError, match=r"method: expected one of fit, track, plan, policy, found 'slam'"):
         reconstruct(KEYPOINTS, method="slam")
     with pytest.raises(ValueError, match=r"walk.bvh: expected a video or 2D keypoints, found another file"):
         reconstruct(KEYPOINTS.parent / "walk.bvh")
