@@ -15,6 +15,8 @@ from mjxhuman.data.npz import save_motion
 from mjxhuman.interaction import fit_seat, poses, simulate_scene
 from mjxhuman.scenes import save_scene
 
+pytestmark = pytest.mark.compiled
+
 KEYS = {
     "valid", "type", "penetration_m", "gap_m", "seat_load_bw", "feet_load_bw", "internal_load_bw", "object_moved_m",
     "object_tilt_deg", "reason",

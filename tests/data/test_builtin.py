@@ -12,6 +12,8 @@ import mjxhuman
 from mjxhuman.data.builtin import load_builtin_clip
 from mjxhuman.rewards.validation import damage
 
+pytestmark = pytest.mark.compiled
+
 CYCLE = 64  # frames
 GRAVITY = 9.81
 

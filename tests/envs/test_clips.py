@@ -18,6 +18,8 @@ from mjxhuman.options import ClipOptions
 from mjxhuman.physics.motion import resample
 from mjxhuman.types import Controls
 
+pytestmark = pytest.mark.compiled
+
 
 def test_frames_lie_flat_and_clips_keep_their_ends(library, motions):
     assert library.num_clips == 2

@@ -15,6 +15,8 @@ from mjxhuman.envs import State
 from mjxhuman.learning.distill import Distillation
 from mjxhuman.learning.ppo import PPO, WarmUp
 
+pytestmark = pytest.mark.compiled
+
 WARM, SETTLE, OVER = 12, 4, 500
 END = 2 * WARM + SETTLE
 DISTILLATION = Distillation(alone=100.0, warm_up=WARM, settle=SETTLE, first=10.0, last=0.0, over=OVER)

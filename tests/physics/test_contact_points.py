@@ -17,6 +17,8 @@ from mjxhuman.physics.motion import humanoid_tree
 from mjxhuman.scenes import Plane
 from mjxhuman.scenes.surface import FRICTION
 
+pytestmark = pytest.mark.compiled
+
 
 def test_spheres_meet_a_slope_where_they_meet_the_floor_of_a_turned_world(humanoid, x64):
     """All 35 candidates, thick ones too, of bodies in every attitude, at any speed."""

@@ -15,6 +15,8 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.planning import Plan, Planner, Settings
 from mjxhuman.planning.export import export_plan
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def stand(humanoid) -> Plan:

@@ -14,6 +14,8 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards.phymotion import time as phymotion_time
 from mjxhuman.rewards.phymotion.score import RELEASED_FPS, phymotion_parts, phymotion_scores, score_motion
 
+pytestmark = pytest.mark.compiled
+
 FRAMES = 45
 TIME = np.arange(FRAMES, dtype=float)
 Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # from a y-up world

@@ -21,6 +21,8 @@ from mjxhuman.scoring import files as files_module
 from mjxhuman.scoring.files import SCHEMA, digest, score_files, scored
 from mjxhuman.types import Motion, Provenance, Scores
 
+pytestmark = pytest.mark.compiled
+
 BODY = types.SimpleNamespace(name="smpl", stature=1.7, mass=70.0)
 
 

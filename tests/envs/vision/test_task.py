@@ -15,6 +15,8 @@ from mjxhuman.envs.vision.terms import OBSERVATIONS, REWARDS, VisualMoment
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 
+pytestmark = pytest.mark.compiled
+
 SIZE = 6
 KEYS = jax.random.split(jax.random.key(0), SIZE)
 SEES = ("compact", "feed_forward", "preview", "video_features", "features_ahead", "root_orientation", "rays",

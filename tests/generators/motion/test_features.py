@@ -13,6 +13,8 @@ from mjxhuman.generators.motion.features import FLOORS, Scale, feature_size, fro
 from mjxhuman.math import rotation
 from mjxhuman.physics.coordinates import coordinates
 
+pytestmark = pytest.mark.compiled
+
 
 def apart(humanoid, a, b):
     """Largest distance of roots in m and angle of rotations in degrees."""

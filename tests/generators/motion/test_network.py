@@ -10,6 +10,8 @@ import pytest
 from mjxhuman.generators.motion.network import SIZES, MotionTransformer, NetworkSize
 from mjxhuman.generators.motion.text import SIZE, embedded, nearest
 
+pytestmark = pytest.mark.compiled
+
 #: Where "jump" is in 64 numbers, on every machine.
 JUMP = [15, 17, 22, 50, 59]
 SMALL = MotionTransformer(SIZES["test"])
