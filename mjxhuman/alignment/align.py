@@ -30,8 +30,9 @@ from mjxhuman.types import Camera, Motion
 METHODS = ("ours", *FIRST_ORDER)
 #: Frames of a motion that are looked at; between them the correction is a spline.
 FRAMES = 24
-#: Frames that are looked at besides where the body is deep between them, and how often.
-_MORE, _AGAIN = 8, 2
+#: Frames that are looked at besides where the body is deep between them, how often, and s within which such a frame
+#: stands for others: a correction that changes between neighbours would jerk.
+_MORE, _AGAIN, _NEAR = 8, 2, 0.15
 #: m, a motion that moves less is one pose.
 _STILL = 1e-3
 #: m, what is farther from what one sits on, once one sits, is taken not to touch it.
@@ -173,7 +174,9 @@ def _looking_between(cases: Sequence[AlignmentCase], results: Sequence[Alignment
         peaks = [int(run[result.depths[run].argmax()]) for run in runs if deep[run[0]]]
         if peaks:
             peaks = sorted(peaks, key=lambda frame: -result.depths[frame])[:_MORE]
-            more[i] = _at(case, np.union1d(case.frames, peaks))
+            apart = np.abs(case.frames[:, None] - np.array(peaks)).min(1) * case.motion.dt
+            kept = (apart > _NEAR) | np.isin(case.frames, case.frames[[0, -1]])
+            more[i] = _at(case, np.union1d(case.frames[kept], peaks))
     return more
 
 
