@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax, progress
+from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax
 
 from .launch import launch, named_motions
+from .vision_clips import filmed, usable_clips
 
 NOTHING_TO_DO = 2
 METHODS = ("fit", "fit+track", "fit+plan", "policy", "zero")
@@ -111,27 +112,6 @@ def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]
         if name != "success":
             row["conditional"][name] = mean(by_clip(name, held))
     return row
-
-
-def filmed(clips: Sequence[Any], names: Sequence[str], cameras: int, seed: int, noise: str) -> tuple[list[Video], int]:
-    """The videos of clips, and how many clips could not be filmed."""
-    from mjxhuman.envs.vision.films import film, views
-
-    kinds, preset = KINDS[noise]
-    videos, failed = [], 0
-    with progress(len(clips) * cameras, unit="video", label="film") as bar:
-        for k, (clip, name) in enumerate(zip(clips, names, strict=True)):
-            tracks = []
-            try:
-                for view in views(cameras, seed, kinds, (preset,)):
-                    tracks += film(clip, [view])
-                    bar.update()
-            except ValueError as error:
-                print(f"benchmark_vision: {name}: {error}", file=sys.stderr)
-                failed += 1
-                continue
-            videos += [Video(k, v, clip, track) for v, track in enumerate(tracks)]
-    return videos, failed
 
 
 def fits(videos: Sequence[Video]) -> list[Any]:
@@ -223,30 +203,32 @@ def main(argv: Sequence[str]) -> int:
     prepare_jax()
     from mjxhuman import load_humanoid
     from mjxhuman.envs.clips import load_clips
-    from mjxhuman.tracking.evaluate import first_seconds, usable
+    from mjxhuman.envs.vision.films import views
 
     from .lifter_clips import split
 
     try:
         chosen = movers(given)
         paths = named_motions(given.clips) if given.clips else []
-        if names := [name for name in given.held_out.split(",") if name]:
-            paths = split(paths, names)[1]
+        if held := [name for name in given.held_out.split(",") if name]:
+            paths = split(paths, held)[1]
         body = load_humanoid("smpl")
         loaded = load_clips(paths, body)
-        for path, error in loaded.failed.items():
-            print(f"benchmark_vision: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
-        clips = [
-            first_seconds(usable(motion, body, 30.0, path), given.seconds)
-            for motion, path in zip(loaded.motions, loaded.paths, strict=True)
+        clips, names, failed = usable_clips(loaded, body, 30.0, given.seconds, "benchmark_vision")
+        cameras, noise = KINDS[given.noise]
+        tracks = filmed(clips, names, views(given.cameras, given.seed, cameras, (noise,)), "benchmark_vision")
+        failed += tracks.count(None)
+        videos = [
+            Video(k, v, clip, track)
+            for k, (clip, some) in enumerate(zip(clips, tracks, strict=True))
+            for v, track in enumerate(some or ())
         ]
-        videos, failed = filmed(clips, loaded.paths, given.cameras, given.seed, given.noise)
         if not videos:
             raise ValueError("--clips: expected a motion that can be filmed, found none")
     except (ValueError, OSError) as error:
         print(f"benchmark_vision: {error}", file=sys.stderr)
         return NOTHING_TO_DO
-    labels = {v.clip: Path(loaded.paths[v.clip]).name for v in videos}
+    labels = {v.clip: Path(names[v.clip]).name for v in videos}
     rows, cases = {}, []
     print("| method | success | " + " | ".join(NUMBERS.values()) + " |\n" + "| --- " * (len(NUMBERS) + 2) + "|")
     for name, move in chosen.items():
@@ -264,7 +246,7 @@ def main(argv: Sequence[str]) -> int:
     with atomic_write(Path(given.out) / "benchmark_vision.json") as file:
         file.write(json_line({**summary, "cases": cases, "environment": describe()}) + "\n")
     print(json_line(summary))
-    return 1 if failed or loaded.failed else 0
+    return 1 if failed else 0
 
 
 def _cell(value: float | None) -> str:

@@ -28,19 +28,55 @@ from .launch import launch, named_motions
 NOTHING_TO_DO, NOT_FINITE = 2, 3
 
 
-def load(config: config_dict.ConfigDict, humanoid: Any) -> Any:
-    """The motions to train on (``LoadedClips``); files that could not be loaded are named on stderr."""
+def motion_files(config: config_dict.ConfigDict) -> list[Path]:
+    """The files of ``config.clips``; the built-in walking clip where there are none."""
     from mjxhuman.data.builtin import builtin_path
+
+    return named_motions(config.clips) if config.clips else [builtin_path("walk")]
+
+
+def load_files(paths: Sequence[Path], config: config_dict.ConfigDict, humanoid: Any) -> Any:
+    """The motions of files (``LoadedClips``), as configured."""
     from mjxhuman.envs.clips import load_clips
 
-    paths = named_motions(config.clips) if config.clips else [builtin_path("walk")]
     with progress(len(paths), unit="clip", label="load", quiet=config.quiet) as bar:
-        loaded = load_clips(paths, humanoid, lambda _: bar.update(), record_of(ClipOptions, config.reading))
+        return load_clips(paths, humanoid, lambda _: bar.update(), record_of(ClipOptions, config.reading))
+
+
+def load(config: config_dict.ConfigDict, humanoid: Any) -> Any:
+    """The motions to train on (``LoadedClips``); files that could not be loaded are named on stderr."""
+    loaded = load_files(motion_files(config), config, humanoid)
     for path, error in loaded.failed.items():
         print(f"train_imitation: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
     if not loaded.motions:
         raise ValueError(f"clips: expected at least one motion that can be loaded, found none in {config.clips!r}")
     return loaded
+
+
+def ppo_config(config: config_dict.ConfigDict) -> Any:
+    """``PPOConfig`` of ``config.ppo``, with the adversarial reward of ``config.amp``."""
+    from mjxhuman.learning.config import AMPConfig, PPOConfig
+
+    values = dict(config.ppo)
+    if config.amp is not None:
+        values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
+    return dataclass_of(PPOConfig, values, "config.ppo")
+
+
+def train_options(config: config_dict.ConfigDict, algorithm: Any) -> Any:
+    """``TrainOptions`` of a configuration."""
+    from mjxhuman.learning.trainer import TrainOptions
+
+    return TrainOptions(
+        folder=config.out,
+        iterations=max(1, round(config.samples / algorithm.batch_size)),
+        max_seconds=config.max_seconds,
+        checkpoint_every=config.checkpoint_every,
+        evaluate_every=config.evaluate_every,
+        tensorboard=config.tensorboard,
+        wandb=config.wandb,
+        quiet=config.quiet,
+    )
 
 
 def environment(config: config_dict.ConfigDict) -> tuple[Any, Any]:
@@ -117,34 +153,21 @@ def evaluator(env: Any, motions: list[Any], disturbance: Any) -> Any:
 def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
-    from mjxhuman.learning.config import AMPConfig, PPOConfig
     from mjxhuman.learning.faults import NotFinite
     from mjxhuman.learning.ppo import PPO
-    from mjxhuman.learning.trainer import TrainOptions, train
+    from mjxhuman.learning.trainer import train
     from mjxhuman.tracking.disturbance import Disturbance
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
-        values = dict(config.ppo)
-        if config.amp is not None:
-            values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
-        algorithm = PPO(dataclass_of(PPOConfig, values, "config.ppo"))
+        algorithm = PPO(ppo_config(config))
         env, clips = environment(config)
-        options = TrainOptions(
-            folder=config.out,
-            iterations=max(1, round(config.samples / algorithm.batch_size)),
-            max_seconds=config.max_seconds,
-            checkpoint_every=config.checkpoint_every,
-            evaluate_every=config.evaluate_every,
-            tensorboard=config.tensorboard,
-            wandb=config.wandb,
-            quiet=config.quiet,
-        )
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()
         disturbance = Disturbance(config.evaluate_push, config.evaluate_perturbed, config.seed)
         judge = evaluator(env, clips.motions, disturbance)
+        options = train_options(config, algorithm)
         train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=judge)
     except NotFinite as error:
         print(f"train_imitation: {error}", file=sys.stderr)

@@ -22,10 +22,19 @@ from absl import flags
 from ml_collections import config_dict
 
 from mjxhuman.options import spelt
-from mjxhuman.runs import prepare_jax, progress
+from mjxhuman.runs import prepare_jax
 
 from .launch import launch
-from .train_imitation import NOT_FINITE, NOTHING_TO_DO, dataclass_of, load
+from .train_imitation import (
+    NOT_FINITE,
+    NOTHING_TO_DO,
+    dataclass_of,
+    load_files,
+    motion_files,
+    ppo_config,
+    train_options,
+)  # fmt: skip
+from .vision_clips import filmed, usable_clips
 
 #: Weights of the expert's loss above which PPO is left out, as in PhysHMR's release.
 ALONE = 1e6
@@ -33,22 +42,14 @@ ALONE = 1e6
 
 def prepared(config: config_dict.ConfigDict, tracker: Any) -> tuple[list[Any], list[str], int]:
     """Clips at the control rate without those held out, their files' names, and how many files were left out."""
-    from mjxhuman.tracking.evaluate import evaluate, first_seconds, usable
+    from mjxhuman.tracking.evaluate import evaluate
 
     from .lifter_clips import split
 
-    loaded = load(config, tracker.humanoid)
-    kept = set(split([Path(path) for path in loaded.paths], [x for x in config.held_out.split(",") if x])[0])
-    clips, names, failed = [], [], len(loaded.failed)
-    for motion, path in zip(loaded.motions, loaded.paths, strict=True):
-        if Path(path) not in kept:
-            continue
-        try:
-            clips.append(first_seconds(usable(motion, tracker.humanoid, tracker.fps, path), config.seconds))
-            names.append(path)
-        except ValueError as error:
-            failed += 1
-            print(f"train_vision: {error}", file=sys.stderr)
+    paths = motion_files(config)
+    kept = split(paths, [x for x in config.held_out.split(",") if x])[0]
+    loaded = load_files(kept, config, tracker.humanoid)
+    clips, names, failed = usable_clips(loaded, tracker.humanoid, tracker.fps, config.seconds, "train_vision")
     if config.held_by_expert and clips:
         results = {found.result.name: found.result for found in evaluate(tracker, clips, names, score=False)}
         for name in [name for name in names if not results[name].success]:
@@ -60,58 +61,39 @@ def prepared(config: config_dict.ConfigDict, tracker: Any) -> tuple[list[Any], l
     return clips, names, failed
 
 
-def filmed(config: config_dict.ConfigDict, clips: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """The videos of clips; None where one could not be made, named on stderr."""
-    from mjxhuman.envs.vision.films import film, views
-
-    wanted = views(config.videos.count, config.videos.seed, tuple(config.videos.cameras), tuple(config.videos.noises))
-    found = []
-    with progress(len(clips) * len(wanted), unit="video", label="film", quiet=config.quiet) as bar:
-        for clip, name in zip(clips, names, strict=True):
-            tracks = []
-            try:
-                for view in wanted:
-                    tracks += film(clip, [view])
-                    bar.update()
-            except ValueError as error:
-                print(f"train_vision: {name}: {error}", file=sys.stderr)
-            found.append(tracks if len(tracks) == len(wanted) else None)
-    return found
-
-
 def environment(config: config_dict.ConfigDict) -> tuple[Any, Any, list[Any], list[str], int]:
     """Environment, expert's tracker, clips, their files, and how many files were left out."""
     from mjxhuman.envs.clips import make_library
     from mjxhuman.envs.vision import VisionConfig, make_expert, make_vision, make_visual_library
+    from mjxhuman.envs.vision.films import views
     from mjxhuman.tracking.tracker import load_tracker
 
     task = dataclass_of(VisionConfig, config.task, "config.task")
     tracker = load_tracker(config.expert or None, config.engine)
     clips, names, failed = prepared(config, tracker)
-    tracks = filmed(config, clips, names)
-    good = [k for k, found in enumerate(tracks) if found is not None]
+    videos = config.videos
+    wanted = views(videos.count, videos.seed, tuple(videos.cameras), tuple(videos.noises))
+    tracks = filmed(clips, names, wanted, "train_vision", config.quiet)
+    good = [row for row in zip(clips, names, tracks, strict=True) if row[2] is not None]
     if not good:
         raise ValueError("clips: expected a motion that can be filmed, found none")
-    clips, names, tracks = ([some[k] for k in good] for some in (clips, names, tracks))
+    failed += len(clips) - len(good)
+    clips, names = [row[0] for row in good], [row[1] for row in good]
     library = make_library(clips, tracker.fps)
-    visual = make_visual_library(library, tracker.simulator, tracks, config.videos.carry)
+    visual = make_visual_library(library, tracker.simulator, [row[2] or [] for row in good], config.videos.carry)
     taught = "expert" in dict(task.groups)
     expert = make_expert(tracker.policy, tracker.config) if taught else None
     keep = config.keep_lead if taught else 0.0
     env = make_vision(library, tracker.simulator, task, visual, expert, keep)
-    return env, tracker, clips, names, failed + len(tracks) - len(good)
+    return env, tracker, clips, names, failed
 
 
 def algorithm_of(config: config_dict.ConfigDict) -> Any:
     """PPO, with the expert's loss beside it and before it."""
-    from mjxhuman.learning.config import AMPConfig, PPOConfig
     from mjxhuman.learning.distill import Distillation
     from mjxhuman.learning.ppo import PPO, WarmUp
 
-    values = dict(config.ppo)
-    if config.amp is not None:
-        values["amp"] = dataclass_of(AMPConfig, config.amp, "config.amp")
-    ppo = dataclass_of(PPOConfig, values, "config.ppo")
+    ppo = ppo_config(config)
     if not config.task.groups.get("expert"):
         return PPO(ppo)
     size, given = ppo.batch_size, config.distill
@@ -145,23 +127,18 @@ def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
     from mjxhuman.learning.faults import NotFinite
-    from mjxhuman.learning.trainer import TrainOptions, train
+    from mjxhuman.learning.trainer import train
     from mjxhuman.tracking.vision import vision_facts
 
     try:
         algorithm = algorithm_of(config)
         env, tracker, clips, names, failed = environment(config)
-        options = TrainOptions(
-            folder=config.out, iterations=max(1, round(config.samples / algorithm.batch_size)),
-            max_seconds=config.max_seconds, checkpoint_every=config.checkpoint_every,
-            evaluate_every=config.evaluate_every, tensorboard=config.tensorboard, wandb=config.wandb,
-            quiet=config.quiet,
-        )  # fmt: skip
         facts = vision_facts(env.simulator, env.config, env.visual.feature_name) | {
             "clips": [Path(name).name for name in names], "held_out": config.held_out,
             "videos": config.videos.to_dict(),
             "expert": {"file": tracker.path.name, "steps": tracker.facts.get("steps")},
         }  # fmt: skip
+        options = train_options(config, algorithm)
         train(env, algorithm, options, seed=config.seed, facts=facts, evaluate=evaluator(env, clips, names))
     except NotFinite as error:
         print(f"train_vision: {error}", file=sys.stderr)

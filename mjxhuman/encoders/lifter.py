@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import zipfile
@@ -71,8 +72,11 @@ class Lifter:
 
     @property
     def name(self) -> str:
-        """Of its features."""
-        return f"mjxhuman lifter, {KINDS[self.causal]}, version {self.facts.get('version', 'own')}"
+        """Of its features: other weights have another."""
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(self.params):
+            digest.update(np.asarray(leaf).tobytes())
+        return f"mjxhuman lifter, {KINDS[self.causal]}, weights {digest.hexdigest()[:12]}"
 
     def __call__(self, keypoints: Keypoints, camera: Camera | None = None) -> tuple[VideoFeatures, Lifted]:
         """Features and body of a person seen by one camera.

@@ -134,6 +134,12 @@ def test_any_frame_rate_gives_every_frame(walk, film, fresh, fps):
     assert len(features.values) == len(lifted.points) == len(rate.uv) and np.isfinite(lifted.points).all()
 
 
+def test_features_of_other_weights_have_another_name(fresh):
+    changed = dataclasses.replace(fresh, params=jax.tree.map(lambda x: x + 1e-3, fresh.params))
+    assert fresh.name == dataclasses.replace(fresh, facts={"told": "otherwise"}).name
+    assert len({fresh.name, changed.name, load_lifter().name, load_lifter("causal").name}) == 4
+
+
 def test_what_does_not_fit_is_named(film, fresh, tmp_path):
     camera, keypoints = film
     headless = dataclasses.replace(keypoints, names=tuple(n.replace("Ankle", "Thing") for n in keypoints.names))

@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from mjxhuman.encoders import synthetic, viewpoints
@@ -91,9 +90,8 @@ def _key(motion: Motion, view: Filming, lifter: Lifter) -> str:
     digest = hashlib.sha256(np.asarray(motion.qpos, np.float32).tobytes())
     body = motion.humanoid
     facts = {"view": dataclasses.asdict(view), "fps": motion.fps, "body": body.name, "stature": body.stature}
+    facts["lifter"] = lifter.name
     digest.update(json.dumps({**facts, "version": _VERSION}, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(lifter.params):
-        digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()[:32]
 
 

@@ -80,10 +80,6 @@ class VisualLibrary:
         found = jax.tree.map(lambda x: x[view, row], self.sight)
         return dataclasses.replace(found, features=found.features.astype(jnp.float32))
 
-    def known(self, view: Int[Array, "*b"], row: Int[Array, "*b"]) -> Table:
-        """Rows of the estimate's table."""
-        return jax.tree.map(lambda x: x[view, row], self.table)
-
     def rows(self, rows: Int[np.ndarray, " N"]) -> VisualLibrary:
         """Those rows of every view."""
         return self._each(lambda x: x[:, rows])
