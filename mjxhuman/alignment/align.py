@@ -37,6 +37,8 @@ _MORE, _AGAIN, _NEAR = 8, 2, 0.15
 _STILL = 1e-3
 #: m, what is farther from what one sits on, once one sits, is taken not to touch it.
 _TOUCH = 0.02
+#: Frames whose whole skin is measured at once: 20 MB.
+_FRAMES = 512
 #: Scenes per call of the compiled program.
 _BLOCK = 8
 
@@ -176,7 +178,10 @@ def _looking_between(cases: Sequence[AlignmentCase], results: Sequence[Alignment
             peaks = sorted(peaks, key=lambda frame: -result.depths[frame])[:_MORE]
             apart = np.abs(case.frames[:, None] - np.array(peaks)).min(1) * case.motion.dt
             kept = (apart > _NEAR) | np.isin(case.frames, case.frames[[0, -1]])
-            more[i] = _at(case, np.union1d(case.frames[kept], peaks))
+            frames = np.union1d(case.frames[kept], peaks)
+            if not all(contact.during(frames).any() for contact in case.contacts):  # one is shorter than that
+                frames = np.union1d(case.frames, peaks)
+            more[i] = _at(case, frames)
     return more
 
 
@@ -334,10 +339,11 @@ def _finish(case: AlignmentCase, unknowns: Unknowns | None) -> Alignment:
 
 def _depths(case: AlignmentCase, motion: Motion, scene: Scene) -> np.ndarray:
     """Depth in m of the whole body in each frame ``(T,)``; of a pose that is held, of one frame for all."""
-    frames = range(motion.num_frames) if len(case.frames) > 1 else case.frames
     pos, quat = np.asarray(motion.body_pos), np.asarray(motion.body_quat)
-    deep = [whole_body_depth(scene, case.skin.posed(pos[frame], quat[frame])[0]) for frame in frames]
-    return np.broadcast_to(np.array(deep), (motion.num_frames,)).copy()
+    if len(case.frames) == 1:
+        return np.repeat(whole_body_depth(scene, case.skin.posed(pos[case.frames], quat[case.frames])[0]), len(pos))
+    blocks = [slice(first, first + _FRAMES) for first in range(0, len(pos), _FRAMES)]
+    return np.concatenate([whole_body_depth(scene, case.skin.posed(pos[b], quat[b])[0]) for b in blocks])
 
 
 def _in_time(case: AlignmentCase, values: np.ndarray) -> np.ndarray:

@@ -44,9 +44,10 @@ class ContactFit:
         return self.gap <= TOLERANCE and self.depth <= TOLERANCE and self.opposed and self.over
 
 
-def whole_body_depth(scene: Scene, points: np.ndarray) -> float:
-    """Depth in m of the deepest of points ``(..., 3)`` in the nearest side of any object; 0 where none is inside."""
-    return max(depth(thing, pose, points) for thing, pose in zip(scene.objects, scene.poses, strict=True))
+def whole_body_depth(scene: Scene, points: np.ndarray) -> np.ndarray:
+    """Depth ``(*f)`` in m of the deepest of points ``(*f, N, 3)`` in the nearest side of any object; 0 where none is
+    inside."""
+    return np.max([depth(thing, pose, points) for thing, pose in zip(scene.objects, scene.poses, strict=True)], 0)
 
 
 def fit_of(
@@ -106,7 +107,7 @@ def misplaced(scene: Scene) -> str:
         if low > _MISPLACED:
             return f"{thing.name}: expected it on the floor, found it {low:.3f} m under it"
         for k, other in enumerate(scene.objects):
-            deep = depth(other, scene.poses[k], points) if k != i else 0.0
+            deep = float(depth(other, scene.poses[k], points)) if k != i else 0.0
             if deep > _MISPLACED:
                 return f"{thing.name}: expected it beside {other.name}, found it {deep:.3f} m in it"
     return ""

@@ -35,18 +35,19 @@ def distances(
     return distance.reshape(points.shape[:-1]), normal.reshape(points.shape)
 
 
-def depth(thing: SceneObject, pose: np.ndarray, points: np.ndarray) -> float:
-    """Depth in m of the deepest of points ``(..., 3)``, to the nearest side of the piece it is deepest in; 0 if none is
-    inside: the greatest ``-distance``, without the search for edges."""
+def depth(thing: SceneObject, pose: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Depth ``(*f)`` in m of the deepest of points ``(*f, N, 3)``, to the nearest side of the piece it is deepest in; 0
+    if none is inside: the greatest ``-distance``, without the search for edges."""
     parts, pose = thing.parts, np.asarray(pose, np.float64)
+    *lead, count, _ = np.shape(points)
     local = quaternion.rotate(quaternion.conjugate(pose[3:]), np.asarray(points, np.float64).reshape(-1, 3) - pose[:3])
-    mask, deepest = np.asarray(parts.mask, bool), 0.0
+    mask, deepest = np.asarray(parts.mask, bool), np.zeros(len(local) // count)
     corners, planes = (np.asarray(x, np.float64)[mask] for x in (parts.vertices, parts.planes))
     for low, high, faces in zip(corners.min(1), corners.max(1), planes, strict=True):
-        inside = local[((local > low) & (local < high)).all(1)]
-        if len(inside):
-            deepest = max(deepest, -float((inside @ faces[:, :3].T - faces[:, 3]).max(1).min()))
-    return deepest
+        inside = np.flatnonzero(((local > low) & (local < high)).all(1))
+        behind = -(local[inside] @ faces[:, :3].T - faces[:, 3]).max(1)
+        np.maximum.at(deepest, inside // count, behind)
+    return deepest.reshape(lead)
 
 
 def hulls(thing: SceneObject) -> Hulls:

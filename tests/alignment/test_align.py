@@ -1,6 +1,7 @@
 """A seated body is put onto a chair from inside it and from afar."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import mjxhuman
 from mjxhuman.alignment import PartContact, align_many, seated, skin_of
 from mjxhuman.alignment.align import _finish, _in_time, _seats_first, _touches, _with_ends, case_of, problem_of
 from mjxhuman.alignment.contacts import find_contacts, resting_contacts
+from mjxhuman.alignment.measure import ContactFit
 from mjxhuman.alignment.problem import has_surface, stack, tiles_of
 from mjxhuman.alignment.solve import solve
 from mjxhuman.interaction import fit_seat
@@ -197,6 +199,21 @@ def test_a_clip_has_one_pose_of_the_chair_and_a_smooth_correction(person):
     assert np.abs(np.diff(found.shift, axis=0)).max() < 0.02
     np.testing.assert_allclose(found.shift[30, 2], 0.08, atol=0.01)
     assert found.scene.poses.shape == (1, 7) and found.motion.num_frames == count
+
+
+def test_a_short_contact_keeps_a_frame_where_others_make_room(person):
+    """Frames beside a deep one make room for it, unless a contact has no other."""
+    motion = mjxhuman.motion_from_qpos(person.humanoid, np.repeat(np.asarray(person.qpos[:1]), 140, 0), 30.0)
+    motion = motion.replace(body_pos=np.asarray(motion.body_pos) + 0.01 * (np.arange(140) == 0)[:, None, None])
+    short = PartContact("Pelvis", "chair", 66, 68)
+    holds = ContactFit(short, 0.0, 0.0, True, True)
+    for contacts, some in (([short], True), ([PartContact("Pelvis", "chair")], False)):
+        case = case_of(motion, SCENE, contacts)
+        depths = np.where(np.arange(140) == 69, 0.02, 0.0)
+        found = align_module._looking_between([case], [types.SimpleNamespace(depths=depths, contacts=(holds,))])[0]
+        assert 69 in found.frames and {0, 139} <= set(found.frames)
+        assert short.during(found.frames).any() == some
+        assert len(found.points) == len(found.frames)
 
 
 @pytest.mark.slow

@@ -72,6 +72,9 @@ def test_words_matter_and_their_forms_little():
     assert base @ form > 0.6 > base @ other and base @ order < 0.95
     np.testing.assert_allclose(np.linalg.norm(embedded(["x", "kick"]), axis=1), 1.0, rtol=1e-6)
     assert embedded(["jump"], 64)[0].nonzero()[0].tolist() == JUMP
+    words = embedded(["jump", "walk", "kick", "turn", "bow", "clap", "spin", "crawl", "wave", "roll", "punch"], 32)
+    likeness = (words @ words.T)[np.triu_indices(len(words), 1)]
+    assert abs(likeness.mean()) < 0.08  # hashes that meet by chance cancel
     with pytest.raises(ValueError, match="expected words, found '!!'"):
         embedded(["walk", "!!"])
 
