@@ -100,18 +100,15 @@ def load_adapter(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: layers that the network does not have, matrices of other shapes or only one of two, different ranks,
-            or another network's adapter.
+        ValueError: files that cannot be read, layers that the network does not have, matrices of other shapes or only
+            one of two, different ranks, or another network's adapter.
     """
     path = File(path)
     weights = path / WEIGHTS if path.is_dir() else path
-    config_file = weights.with_name(CONFIG)
-    config = json.loads(config_file.read_text()) if config_file.is_file() else {}
-    data = weights.read_bytes()
-    facts = _facts(data)
+    (tensors, facts), config = _read(weights), _config(weights.with_name(CONFIG))
     if not force and facts.get("base") not in (None, found := fingerprint(params)):
         raise ValueError(f"{path}: expected an adapter of the network {found}, found one of {facts['base']}")
-    layers = _layers(weights, _safetensors().load(data))
+    layers = _layers(weights, tensors)
     flat = traverse_util.flatten_dict(params)
     known = {module_name(own): own for own in targets(params)}
     if missing := sorted(set(layers) - set(known)):
@@ -132,10 +129,48 @@ def load_adapter(
     return Adapter(traverse_util.unflatten_dict(nested), alpha, int(rank)), facts
 
 
-def _facts(data: bytes) -> dict[str, Any]:
-    """What ``save_adapter`` was told, from the header of a safetensors file: its length, and JSON."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return dict(json.loads(header.get("__metadata__", {}).get(_FACTS, "{}")))
+def _read(file: File) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors of a safetensors file, and what ``save_adapter`` was told, from its header: its length, and JSON.
+
+    Raises:
+        ValueError: the file cannot be read, or holds numbers that are not finite.
+    """
+    data = file.read_bytes()
+    library = _safetensors()
+    try:
+        tensors = library.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        facts = dict(json.loads(header.get("__metadata__", {}).get(_FACTS, "{}")))
+    except (
+        ValueError,
+        TypeError,
+        optional("safetensors", "generators", "a file of an adapter").SafetensorError,
+    ) as error:
+        raise ValueError(f"{file}: expected a safetensors file, cannot read it ({error})") from None
+    for name, value in tensors.items():
+        if not np.isfinite(value.astype(np.float32)).all():
+            raise ValueError(f"{file}: {name}: expected finite numbers, found others")
+    return tensors, facts
+
+
+def _config(file: File) -> dict[str, Any]:
+    """The configuration beside the weights, {} where there is none.
+
+    Raises:
+        ValueError: no JSON object, or an alpha that is no number above 0.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: expected JSON, cannot read it ({error})") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file}: expected a table of fields, found {config!r:.40}")
+    alpha = config.get("lora_alpha", 1.0)
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not alpha > 0:
+        raise ValueError(f"{file}: lora_alpha: expected a number above 0, found {alpha!r}")
+    return config
 
 
 def _safetensors() -> Any:

@@ -14,10 +14,14 @@ def load_prompts(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no prompt, or the same one twice (both lines are named).
+        ValueError: no text in UTF-8, no prompt, or the same one twice (both lines are named).
     """
     lines: dict[str, int] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8, found others at byte {error.start}") from None
+    for number, line in enumerate(text.splitlines(), 1):
         prompt = " ".join(line.split())
         if not prompt or prompt.startswith("#"):
             continue

@@ -104,6 +104,15 @@ def test_what_does_not_fit_is_named(params, tmp_path):  # noqa: F811
     tail = a.replace("head", "tail")
     broken(lambda t: t.update({tail: t[a], tail.replace("A", "B"): t[a]}), "expected layers of the network, found tail")
     broken(lambda t: t.update({"head.weight": t[a]}), "expected tensors that end in .*found 'head.weight'")
+    broken(lambda t: t.update({a: np.full_like(t[a], np.nan)}), "lora_A.weight: expected finite numbers")
+    for content in (b"", b"junk", (tmp_path / WEIGHTS).read_bytes()[:-9]):
+        (tmp_path / "cut.safetensors").write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut.safetensors: expected a safetensors file, cannot read it"):
+            load_adapter(tmp_path / "cut.safetensors", params)
+    for content, message in (("{", "expected JSON"), ("[]", "expected a table"), ('{"lora_alpha": "x"}', "lora_alpha")):
+        (tmp_path / CONFIG).write_text(content)
+        with pytest.raises(ValueError, match=f"{CONFIG}: {message}"):
+            load_adapter(tmp_path, params)
     with pytest.raises(FileNotFoundError):
         load_adapter(tmp_path / "none", params)
 

@@ -50,3 +50,9 @@ def test_fewer_prompts_than_groups_repeat_evenly():
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="expected one or more"):
         PromptSampler(0, 2)
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "prompts.txt").write_bytes(b"a walk\n\xff\xfe")
+    with pytest.raises(ValueError, match=r"prompts.txt: expected text in UTF-8, found others at byte 7"):
+        load_prompts(tmp_path / "prompts.txt")
