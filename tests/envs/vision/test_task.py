@@ -107,6 +107,22 @@ def test_nothing_of_the_truth_reaches_the_policy(env, run, begun):
     assert np.abs(one.reward - two.reward).max() > 0.01
 
 
+def test_critic_and_reward_see_the_truth_where_the_video_has_it(env, run, begun):
+    """Carried farther by 0.2 and 0.1 m, the truth is so much farther away, and what the policy sees stays."""
+    visual = dataclasses.replace(env.visual, carried=env.visual.carried + jnp.array([0.2, -0.1, 0.0]))
+    other = dataclasses.replace(env, visual=visual)
+    again = run.start(other, KEYS, begun.task.clip, begun.task.frame, jnp.zeros(SIZE), view=begun.task.view)
+    np.testing.assert_array_equal(again.obs["state"], begun.obs["state"])
+    off = again.obs["privileged_state"] - begun.obs["privileged_state"]
+    places = off[:, -27:].reshape(SIZE, 9, 3)  # root and key bodies of ``compact``
+    np.testing.assert_allclose(jnp.linalg.norm(places, axis=-1), np.hypot(0.2, 0.1), atol=1e-5)
+    np.testing.assert_allclose(places[..., 2], 0.0, atol=1e-5)
+    np.testing.assert_allclose(off[:, :-27], 0.0, atol=1e-5)
+    still = jnp.zeros((SIZE, 69))
+    one, two = run.step(env, begun, still), run.step(other, again, still)
+    assert np.abs(two.reward - one.reward).min() > 1e-3
+
+
 def test_heading_changes_no_observation(env, run, begun):
     """World, camera and clip turned together."""
     turned = run.start(env, KEYS, begun.task.clip, begun.task.frame, jnp.linspace(0.3, 3.0, SIZE), view=begun.task.view)
