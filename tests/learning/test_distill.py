@@ -39,19 +39,28 @@ class Taught(PointMass):
         return self, state  # rewards of all iterations are of the same task
 
 
+ENV = Taught(jnp.float32(1.0), jnp.float32(1.0))
+
+
 @pytest.fixture(scope="module")
-def runs():
+def iteration():
+    return jax.jit(ALGORITHM.iteration)
+
+
+def begun(first):
+    """A new run that takes itself to be at an iteration."""
+    state = ALGORITHM.init(ENV)
+    return dataclasses.replace(state, iteration=jnp.int32(first), extras={"distill": jnp.int32(first)})
+
+
+@pytest.fixture(scope="module")
+def runs(iteration):
     """Metrics of distillation alone and then with PPO, and of PPO alone: one program, which counts its iterations."""
-    env = Taught(jnp.float32(1.0), jnp.float32(1.0))
-    iteration = jax.jit(ALGORITHM.iteration)
 
     def run(first: int, count: int) -> list[dict[str, float]]:
-        state = ALGORITHM.init(env)
-        extras = {"distill": jnp.int32(first)}
-        state = dataclasses.replace(state, iteration=jnp.int32(first), extras=extras)
-        found = []
+        state, found = begun(first), []
         for _ in range(count):
-            state, metrics, fault = jax.block_until_ready(iteration(state, env))
+            state, metrics, fault = jax.block_until_ready(iteration(state, ENV))
             assert not bool(fault.found)
             found.append({name: float(x) for name, x in metrics.items()})
         return found
@@ -78,6 +87,16 @@ def test_the_critic_learns_while_the_expert_teaches_and_both_gradients_are_logge
     assert alone[0]["distill/weight"] == 0.0  # long after
     assert all(x["gradient/ppo"] > 0 for x in taught) and alone[0]["gradient/distill"] == 0.0
     assert taught[0]["gradient/distill"] > taught[0]["gradient/ppo"]
+
+
+def test_rewards_move_no_policy_before_its_turn(iteration):
+    """While the critic settles, neither expert nor rewards teach the actor; after that they do."""
+    for first, moves in ((WARM, False), (WARM + SETTLE, True)):
+        before = begun(first)
+        after = jax.block_until_ready(iteration(before, ENV))[0]
+        moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), before.learner.params, after.learner.params)
+        assert (max(jax.tree.leaves(moved["actor"])) > 1e-6) == moves
+        assert max(jax.tree.leaves(moved["critic"])) > 1e-6
 
 
 def test_settings_are_checked_and_part_of_the_run():
