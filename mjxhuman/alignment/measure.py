@@ -61,16 +61,17 @@ def fit_of(
     side = normals[:, bearing].mean(1)
     side /= np.linalg.norm(side, axis=-1, keepdims=True)
     distance, out = distances(scene.objects[which], scene.poses[which], points[:, bearing])
-    nearest = distance.argmin(1)
-    facing = np.einsum("ti,ti->t", out[np.arange(len(out)), nearest], side)
+    faced = out[np.arange(len(out)), distance.argmin(1)]  # outward, of the surface at the nearest point
+    facing = np.einsum("ti,ti->t", faced, side)
     along, under = [], []
-    for x, u in zip(points, side, strict=True):
-        lines = np.concatenate([x[bearing], x[bearing].mean(0)[None]])
-        enter, leave = _crossings(scene, which, lines, -u)  # (L, K), m along -u
-        extent = (x @ -u).max() - lines @ -u
+    for x, u, outward in zip(points, side, faced, strict=True):
+        enter, leave = _crossings(scene, which, x[bearing], -u)  # (L, K), m along -u
+        extent = (x @ -u).max() - x[bearing] @ -u
         hit = (enter < leave) & (leave > 0) & (leave < extent[:, None])
-        along.append(np.where(hit, leave, 0.0)[:-1].max())
-        under.append(((enter[-1] < leave[-1]) & (np.abs(leave[-1]) < _UNDER)).any())
+        along.append(np.where(hit, leave, 0.0).max())
+        # a patch that leans (a pelvis before rising) has the object below it, not along its own side
+        enter, leave = _crossings(scene, which, x[bearing].mean(0)[None], outward)
+        under.append(((enter < leave) & (np.abs(leave) < _UNDER)).any())
     return ContactFit(
         contact, max(0.0, float(distance.min(1).max())), float(max(along)), bool((facing < _OPPOSED).all()),
         bool(np.all(under)),

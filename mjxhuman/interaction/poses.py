@@ -217,7 +217,7 @@ def sitting(
     ankle = (thigh * np.cos(slope) - shank * np.sin(SHANK), p.sole)
     upright = Key((0.0, 0.0, hip), ankle, ankle, pitch=-0.1, bend=0.15, shoulder=0.35, elbow=0.9, seconds=0.9)
     stand = p.standing(ankle[0])
-    down = dataclasses.replace(upright, bend=0.5, shoulder=0.8, elbow=0.3, seconds=1.6)
+    down = dataclasses.replace(upright, bend=0.5, shoulder=1.5, elbow=0.3, seconds=1.6)  # hands before the knees
     low, high = 0.0, PITCH  # lean forward until the feet could carry
     for _ in range(12):
         middle = 0.5 * (low + high)
@@ -227,7 +227,8 @@ def sitting(
     if lean:
         keys.append(dataclasses.replace(upright, pitch=-lean, bend=0.0, shoulder=0.4, elbow=0.4, seconds=1.0))
     if rise:
-        keys += [dataclasses.replace(down, seconds=1.0), dataclasses.replace(stand, seconds=1.6)]
+        stay = dataclasses.replace(keys[-1], seconds=HOLD)
+        keys += [stay, dataclasses.replace(down, seconds=1.0), dataclasses.replace(stand, seconds=1.6)]
     what = "sit, lean back" if lean else "sit"
     return p.motion(keys, fps, f"{what}: seat at {seat_height:.3f} m under x = 0, ankles at x = {ankle[0]:.3f} m")
 

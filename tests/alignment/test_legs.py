@@ -8,6 +8,7 @@ from box_chair import SEAT, chair, scene_of
 import mjxhuman
 from mjxhuman.alignment import seated, skin_of
 from mjxhuman.alignment.legs import beyond_ranges, legs_of, limbs_of, placement, with_legs
+from mjxhuman.interaction import poses
 from mjxhuman.scenes.convex import box_corners
 
 pytestmark = pytest.mark.compiled
@@ -74,3 +75,16 @@ def test_who_sat_lower_puts_thighs_and_soles_down_on_a_higher_seat():
     points = skin.posed(np.asarray(found.motion.body_pos)[0], np.asarray(found.motion.body_quat)[0])[0]
     soles = [points[skin.part == skin.names.index(name), 2].min() for name in ("L_Foot", "R_Foot")]
     np.testing.assert_allclose(soles, 0.0, atol=0.005)  # without legs, they are as far above the floor as it was moved
+
+
+@pytest.mark.slow  # compiles for half a minute
+def test_who_sits_down_and_rises_by_recipe_touches_the_seat_while_seated():
+    humanoid, height = mjxhuman.load_humanoid(), 0.45
+    stool = chair("stool", [box_corners([0.235, 0.25, height / 2], [0, 0, height / 2])])
+    motion = poses.sitting(humanoid, height, rise=True)
+    found = mjxhuman.align(motion, scene_of(stool, at=[(-0.115, 0.0)]), legs=True)
+    assert found.converged, found.reason
+    pelvis = next(fit.contact for fit in found.contacts if fit.contact.part == "Pelvis")
+    seconds = np.array([pelvis.start, pelvis.stop]) * motion.dt
+    np.testing.assert_allclose(seconds, [2.2, 5.4], atol=0.2)  # down after 0.8 + 1.6 s, up 0.9 + 0.8 + 1.0 s later
+    assert not [fit.contact for fit in found.contacts if "Hand" in fit.contact.part]

@@ -38,7 +38,8 @@ def test_a_chair_is_put_under_the_hips_and_a_table_before_them(turned):
 def test_the_moment_that_is_held_is_one_of_sitting_or_the_one_asked_for(turned):
     still, frame = moment(turned)
     frames = np.flatnonzero(find_sitting(turned).frames)
-    assert abs(frame - frames.mean()) < 2 and np.ptp(np.asarray(still.qpos), axis=0).max() == 0
+    longest = max(np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1), key=len)
+    assert abs(frame - longest.mean()) < 2 and np.ptp(np.asarray(still.qpos), axis=0).max() == 0
     assert moment(turned, 1.0)[1] == 30
     with pytest.raises(ValueError, match=r"--at: expected 0 to \d+\.\d+ s, found 99 s"):
         moment(turned, 99.0)
