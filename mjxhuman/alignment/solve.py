@@ -8,6 +8,7 @@ hold the person to the lines of sight (``views``).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,11 @@ def start_of(problem: AlignmentProblem, free: tuple[str, ...] = ()) -> Unknowns:
 
 def residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> Array:
     """All residuals, a vector."""
+    return jnp.concatenate([row.reshape(-1) for rows in _residuals(problem, pushes, unknowns) for row in rows])
+
+
+def _residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> tuple[list[Array], list[Array]]:
+    """Those of the frames ``(T, ...)`` or, of changes between them, ``(T - 1, ...)``; those of none."""
     place, turn, size = placed(problem, unknowns)
     person, on, body = unknowns["person"], problem.contact_object, limbs(problem, unknowns)
     frame = problem.frame.astype(person.dtype)[:, None]
@@ -85,13 +91,47 @@ def residuals(problem: AlignmentProblem, pushes: Pushes, unknowns: Unknowns) -> 
         person * frame / PERSON,
         jnp.diff(person, axis=0) * frame[1:] / (DRIFT * problem.interval[1:, None]),
         _short_of(person[:, 2]) * alone * frame[:, 0] / SOLE,
-        unknowns["object"] / OBJECT,
-        *(unknowns[name] / unit for name, unit in (("yaw", YAW), ("scale", SCALE)) if name in unknowns),
-        *([_objects_apart(problem, place, turn, size) / DEPTH] if len(problem.poses) > 1 else []),
         *([pixel_errors(problem.views, body) * frame[..., None, None]] if problem.views.weight.size else []),
         *(_legs(problem, unknowns["legs"], low) if "legs" in unknowns else []),
     ]
-    return jnp.concatenate([row.reshape(-1) for row in rows])
+    objects = [
+        unknowns["object"] / OBJECT,
+        *(unknowns[name] / unit for name, unit in (("yaw", YAW), ("scale", SCALE)) if name in unknowns),
+        *([_objects_apart(problem, place, turn, size) / DEPTH] if len(problem.poses) > 1 else []),
+    ]
+    return rows, objects
+
+
+class _Jacobian:
+    """The slope of residuals, few directions at a time.
+
+    What belongs to a frame depends on the unknowns of that frame and of the one before, and on the objects. So a number
+    of all even frames, or of all odd ones, is moved at once, and each residual tells of whose it is (Curtis, Powell and
+    Reid 1974, IMA J Appl Math 13).
+    """
+
+    def __init__(self, problem: AlignmentProblem, tile_part: tuple[int, ...], like: Unknowns) -> None:
+        frames = problem.points.shape[0]
+        rows = jax.eval_shape(lambda x: _residuals(problem, look(problem, tile_part, x), x), like)
+        ofs = [
+            np.broadcast_to(np.arange(x.shape[0]).reshape(-1, *[1] * (x.ndim - 1)) + (frames - x.shape[0]), x.shape)
+            for x in rows[0]
+        ]
+        row = np.concatenate([*(x.reshape(-1) for x in ofs), *(np.full(x.size, -1) for x in rows[1])])
+        frame, colour, colours = {}, {}, 0
+        for name, x in like.items():
+            own = np.prod(x.shape[1:], dtype=int) if name in ("person", "legs") else 0
+            each = np.arange(x.size)
+            frame[name] = (each // own if own else np.full(x.size, -1)).reshape(x.shape)
+            colour[name] = (colours + (each % own * 2 + each // own % 2 if own else each)).reshape(x.shape)
+            colours += 2 * own if own else x.size
+        at, self.colour = (np.concatenate([x.reshape(-1) for x in jax.tree.leaves(tree)]) for tree in (frame, colour))
+        self.known = (at[:, None] < 0) | (at[:, None] == row) | (at[:, None] == row - 1)  # (unknowns, residuals)
+        self.directions = (self.colour == np.arange(colours)[:, None]).astype(np.float32)
+
+    def __call__(self, pull: Callable[[Array], Array]) -> Array:
+        """``(unknowns, residuals)``."""
+        return jax.vmap(pull)(jnp.asarray(self.directions))[self.colour] * self.known
 
 
 def _legs(problem: AlignmentProblem, angles: Array, low: Array) -> list[Array]:
@@ -136,6 +176,7 @@ def _descend(
 ) -> tuple[Array, Array]:
     """The cheapest place on a path of damped steps from ``first (U,)``, none longer than its limit, and its cost."""
     unravel = ravel_pytree(like)[1]
+    jacobian = _Jacobian(problem, tile_part, like)
     lever = ravel_pytree({name: jnp.full_like(x, _LEVER if name == "legs" else 1) for name, x in like.items()})[0]
 
     def step(state: tuple[Array, Array, Array], limit: Array) -> tuple[tuple[Array, Array, Array], None]:
@@ -145,7 +186,7 @@ def _descend(
         cost = 0.5 * jnp.sum(r**2)
         better = cost < least
         best, least = jnp.where(better, x, best), jnp.where(better, cost, least)
-        rows = jax.vmap(pull)(jnp.eye(len(x), dtype=x.dtype))  # (unknowns, residuals)
+        rows = jacobian(pull)
         square = rows @ rows.T
         damped = square + _DAMPING * jnp.diag(jnp.diag(square)) + 1e-6 * jnp.eye(len(x), dtype=x.dtype)
         move = -_solve_positive(damped, rows @ r)

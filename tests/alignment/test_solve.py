@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from box_chair import SEAT, chair, scene_of
+from jax.flatten_util import ravel_pytree
 
 import mjxhuman
-from mjxhuman.alignment import seated
+from mjxhuman.alignment import seated, skin_of
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
-from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, placed
-from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, _ahead, residuals, start_of
+from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, look, placed
+from mjxhuman.alignment.problem import tiles_of
+from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, _ahead, _Jacobian, residuals, start_of
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])
@@ -41,6 +43,26 @@ def test_objects_are_placed_where_the_scene_has_them_afterwards(problem):
         np.testing.assert_allclose(own, other, atol=1e-12)
     np.testing.assert_array_equal(scene.poses[1], SCENE.poses[1])
     assert quaternion.rotate(scene.poses[0, 3:], np.array([1.0, 0, 0]))[1] == pytest.approx(np.sin(0.4))
+
+
+def test_the_slope_found_in_few_directions_is_that_in_all(problem):
+    """Of every unknown: each residual belongs to the frame that it is said to."""
+    given = jax.tree.map(jnp.asarray, problem)
+    part = tuple(tiles_of(skin_of(mjxhuman.load_humanoid())).part.tolist())
+    like = start_of(given, ("yaw", "scale", "legs"))
+    key = jax.random.key(0)
+    first, unravel = ravel_pytree(jax.tree.map(lambda x: 0.01 * jax.random.normal(key, x.shape), like))
+
+    @jax.jit
+    def both(x):
+        pushes = look(given, part, unravel(x))
+        _, pull = jax.linearize(lambda y: residuals(given, pushes, unravel(y)), x)
+        return jax.vmap(pull)(jnp.eye(len(x))), _Jacobian(given, part, like)(pull)
+
+    every, few = both(first)
+    assert len(_Jacobian(given, part, like).directions) == 2 * (3 + 8) + 2 * 4 and len(every) == 3 * (3 + 8) + 2 * 4
+    np.testing.assert_allclose(few, every, atol=1e-4 * np.abs(every).max())
+    assert np.count_nonzero(every) > 200
 
 
 def test_residuals_weigh_what_their_units_say(problem):
