@@ -12,7 +12,19 @@ from mjxhuman.alignment import seated, skin_of
 from mjxhuman.alignment.align import _moved_scene, case_of, problem_of
 from mjxhuman.alignment.look import SLACK, Pushes, _contacts, limbs, look, placed
 from mjxhuman.alignment.problem import tiles_of
-from mjxhuman.alignment.solve import DRIFT, FLOOR, HANGING, OBJECT, PERSON, SLIDE, SOLE, _ahead, _Jacobian, residuals, start_of
+from mjxhuman.alignment.solve import (
+    DRIFT,
+    FLOOR,
+    HANGING,
+    OBJECT,
+    PERSON,
+    SLIDE,
+    SOLE,
+    _ahead,
+    _Jacobian,
+    residuals,
+    start_of,
+)
 from mjxhuman.math import quaternion
 
 SCENE = scene_of(chair("chair"), chair("table", free=False), at=[(-0.03, 0.0), (2.0, 0.5)])

@@ -21,6 +21,8 @@ from mjxhuman.types import Array
 
 #: Numbers of a frame before the rotations.
 _PLAIN = 4
+#: Of them, those that lead to the next frame.
+RATES = slice(1, _PLAIN)
 #: Least standard deviations: m, m/s twice, rad/s, and of rotations. What hardly moves must not become noise.
 FLOORS = (0.01, 0.05, 0.05, 0.05, 0.02)
 
@@ -71,7 +73,7 @@ def from_features(
     at = _ball(humanoid)
     if features.shape[-1] != (size := feature_size(humanoid)):
         raise ValueError(f"features: expected {size} per frame for {humanoid.name!r}, found {features.shape[-1]}")
-    rates = features[..., :-1, 1:_PLAIN] / fps
+    rates = features[..., :-1, RATES] / fps
     yaw = _summed(rates[..., 2], start[2])
     cosine, sine = jnp.cos(yaw), jnp.sin(yaw)
     c, s = cosine[..., :-1], sine[..., :-1]

@@ -1,0 +1,149 @@
+"""Train a generator of human motion from text; see configs/generator.py for the settings.
+
+    python -m experiments.train_generator --config=configs/generator.py --config.data=captions.jsonl
+
+The same command continues a run that was stopped, killed or interrupted. The last line on stdout is one JSON object.
+
+Exit code: 0 trained to the end (or to the time limit); 1 some recordings could not be used (named), training went on
+with the others; 2 nothing to train on, or a configuration that does not fit the run in the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from ml_collections import config_dict
+
+from mjxhuman.options import ClipOptions, record_of, spelt
+from mjxhuman.runs import json_line, prepare_jax, progress
+
+from .launch import launch
+from .lifter_clips import plain
+
+NOTHING_TO_DO = 2
+#: Batches of windows that a run is judged by.
+_JUDGED = 8
+
+
+def sources(config: config_dict.ConfigDict) -> tuple[Any, Any, int]:
+    """Clips that are trained on, clips that the run is judged by, and how many recordings could not be used.
+
+    Raises:
+        ValueError: nothing can be used. FileNotFoundError: a path does not exist.
+    """
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.generators.motion.captions import Caption, load_captions
+    from mjxhuman.generators.motion.windows import make_clips
+    from mjxhuman.humanoids import load_humanoid
+    from mjxhuman.recovery.load import load_clip
+
+    built_in = [Caption(Path(builtin_path(name)), f"a person {name}s") for name in ("walk", "jump")]
+    captions = load_captions(config.data) if config.data else built_in
+    humanoid, options = load_humanoid("smpl"), record_of(ClipOptions, config.reading)
+    with progress(len(captions), unit="caption", label="load", quiet=config.quiet) as bar:
+        clips, failed = make_clips(
+            captions, lambda c: load_clip(c.path, humanoid, options), humanoid, mirror=config.mirror, done=bar.update
+        )
+    for path, error in failed.items():
+        print(f"train_generator: {path}: {error.removeprefix(f'{path}: ')}", file=sys.stderr)
+    wanted = [plain(name) for name in config.held_out.split(",") if name]
+    out = np.array([any(plain(Path(n).stem).startswith(w) for w in wanted) for n in clips.names])
+    if out.all():
+        raise ValueError("held_out: expected some recordings to train on, found all held out")
+    kept = clips.only(~out)
+    return kept, clips.only(out) if out.any() else kept, len(failed)
+
+
+def windows(clips: Any, scale: Any, options: Any, generator: np.random.Generator) -> Any:
+    """One batch of windows."""
+    from mjxhuman.generators.motion.text import embedded
+    from mjxhuman.generators.motion.training import Window
+
+    features, valid, which = clips.draw(generator, options.windows, options.frames)
+    text = embedded([clips.texts[i] for i in which])[:, None]
+    return Window(scale.to_unit(features).astype(np.float32), valid, text)
+
+
+def run(config: config_dict.ConfigDict) -> int:
+    """Train as configured; returns the exit code."""
+    prepare_jax()
+    try:
+        train, held, failed = sources(config)
+        summary = fit(config, train, held)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"train_generator: {spelt(str(error), '--config.{}')}", file=sys.stderr)
+        return NOTHING_TO_DO
+    print(json_line(summary))
+    return 1 if failed else 0
+
+
+def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]:
+    """Train on some clips, judge by others, write everything; returns the last line."""
+    import jax
+
+    from mjxhuman.generators.motion import training
+    from mjxhuman.generators.motion.generator import init_generator, save_generator
+    from mjxhuman.runs.checkpoints import Checkpoints
+    from mjxhuman.runs.metrics import MetricsWriter
+
+    options, scale = training.Options(**config.training.to_dict()), train.scale()
+    facts = {
+        "training": dataclasses.asdict(options), "seed": config.seed, "mirror": config.mirror,
+        "clips": sorted(set(train.names)), "held_out": config.held_out, "seconds": round(train.seconds, 2),
+    }  # fmt: skip
+    generator = init_generator(options.size, scale, options.frames, train.fps, train.captions, config.seed, facts)
+    drawn = np.random.default_rng((config.seed, 1))
+    judged = [windows(held, scale, options, drawn) for _ in range(_JUDGED)]
+    key, own = jax.random.split(jax.random.key(config.seed + 1))
+    folder, start, spent = Path(config.out), time.monotonic(), time.process_time()
+    checkpoints, state, values = Checkpoints(folder / "checkpoints"), training.begin(generator.params, options), {}
+    done = 0
+    if checkpoints.steps:
+        done, state = checkpoints.restore(state, facts)
+    writer = MetricsWriter(folder, step=done, tensorboard=config.tensorboard, config=facts)
+    with writer, progress(options.steps, label="train", quiet=config.quiet, initial=done) as bar:
+        while done < options.steps:
+            batch = windows(train, scale, options, np.random.default_rng((config.seed, 2, done)))
+            state, found = training.learn(state, batch, jax.random.fold_in(key, done), options)
+            done += 1
+            last = done >= options.steps or 0 < config.max_seconds < time.monotonic() - start
+            if last or done % config.evaluate_every == 0:
+                losses = [
+                    training.judge(state.average, window, jax.random.fold_in(own, i), options)
+                    for i, window in enumerate(judged)
+                ]
+                values = {"held_out/loss": float(np.mean(losses))} | {f"train/{k}": float(v) for k, v in found.items()}
+                writer.write(done, values)
+                bar.set_postfix_str(f"held out {values['held_out/loss']:.3f}")
+            if last or done % config.checkpoint_every == 0:
+                checkpoints.save(done, state, facts)
+            bar.update()
+            if last:
+                break
+    checkpoints.close()
+    told = {**facts, "steps": done, "command": " ".join(sys.argv[1:])}
+    save_generator(folder / "generator.npz", dataclasses.replace(generator, params=state.average, facts=told))
+    return {
+        "generator": str(folder / "generator.npz"), "steps": done, "seconds": facts["seconds"],
+        "captions": len(train.captions), "held_out_loss": values.get("held_out/loss"),
+        "processor_seconds": round(time.process_time() - spent, 1),
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point of absl."""
+    if len(argv) > 1:
+        print(f"train_generator: unexpected arguments {argv[1:]}; name data by --config.data=...", file=sys.stderr)
+        return NOTHING_TO_DO
+    return run(flags.FLAGS.config)
+
+
+if __name__ == "__main__":
+    launch(main, "generator")

@@ -1,0 +1,62 @@
+"""Training the generator of motion: the launcher end to end, and that a stopped run continues."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.launch import load_config
+from experiments.train_generator import run, sources
+from mjxhuman.data.builtin import builtin_path
+from mjxhuman.generators.motion.generator import load_motion_generator
+
+pytestmark = pytest.mark.compiled
+
+
+def small(folder, **changes):
+    _, config = load_config("generator:test")
+    config.out, config.quiet, config.tensorboard = str(folder), True, False
+    for name, value in changes.items():
+        config[name] = value
+    return config
+
+
+@pytest.mark.slow
+def test_training_runs_continues_and_is_loaded(tmp_path, capsys):
+    assert run(small(tmp_path / "whole")) == 0
+    whole = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert whole["steps"] == 4 and whole["captions"] == 2 and np.isfinite(whole["held_out_loss"])
+    parts = small(tmp_path / "parts", max_seconds=1e-3)
+    assert run(parts) == 0 and json.loads(capsys.readouterr().out.splitlines()[-1])["steps"] == 1
+    parts.max_seconds = 0.0
+    assert run(parts) == 0
+    one, other = (load_motion_generator(tmp_path / name / "generator.npz") for name in ("whole", "parts"))
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.captions == ("a person walks", "a person jumps") and one.facts["seed"] == 0
+    parts.seed = 1
+    assert run(parts) == 2
+    assert "seed" in capsys.readouterr().err
+
+
+def test_recordings_are_held_out_by_name(tmp_path, capsys):
+    table = tmp_path / "captions.jsonl"
+    rows = [{"path": str(builtin_path("walk")), "text": "walk"}, {"path": str(builtin_path("jump")), "text": "jump"},
+            {"path": "absent.bvh", "text": "none"}]  # fmt: skip
+    table.write_text("\n".join(map(json.dumps, rows)))
+    kept, held, failed = sources(small(tmp_path, data=str(table), held_out="jump", mirror=False))
+    assert kept.texts == ("walk",) and held.texts == ("jump",) and failed == 1
+    assert "absent.bvh: no such file" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="held_out: expected some recordings to train on"):
+        sources(small(tmp_path, data=str(table), held_out="jump,walk"))
+
+
+def test_what_does_not_fit_is_named(tmp_path, capsys):
+    config = small(tmp_path, data=str(tmp_path / "none.jsonl"))
+    assert run(config) == 2 and "none.jsonl: no such file or folder" in capsys.readouterr().err
+    config = small(tmp_path)
+    config.training.size = "huge"
+    assert run(config) == 2 and "training.size: expected one of test, cpu, gpu, found 'huge'" in capsys.readouterr().err
