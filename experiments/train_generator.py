@@ -89,7 +89,7 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
     import jax
 
     from mjxhuman.generators.motion import training
-    from mjxhuman.generators.motion.generator import init_generator, save_generator
+    from mjxhuman.generators.motion.generator import FILE, init_generator, save_generator
     from mjxhuman.runs.checkpoints import Checkpoints
     from mjxhuman.runs.metrics import MetricsWriter
 
@@ -129,9 +129,9 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
                 break
     checkpoints.close()
     told = {**facts, "steps": done, "command": " ".join(sys.argv[1:])}
-    save_generator(folder / "generator.npz", dataclasses.replace(generator, params=state.average, facts=told))
+    save_generator(folder / FILE, dataclasses.replace(generator, params=state.average, facts=told))
     return {
-        "generator": str(folder / "generator.npz"), "steps": done, "seconds": facts["seconds"],
+        "generator": str(folder / FILE), "steps": done, "seconds": facts["seconds"],
         "captions": len(train.captions), "held_out_loss": values.get("held_out/loss"),
         "processor_seconds": round(time.process_time() - spent, 1),
     }  # fmt: skip

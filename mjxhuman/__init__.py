@@ -17,6 +17,7 @@ from mjxhuman.version import __version__
 
 if TYPE_CHECKING:
     from mjxhuman.alignment import Alignment, align
+    from mjxhuman.generators.motion.generator import load_generator
     from mjxhuman.humanoids import Humanoid, load_humanoid
     from mjxhuman.interaction import Outcome, simulate_scene
     from mjxhuman.physics import inverse_dynamics
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Alignment": "mjxhuman.alignment",
     "align": "mjxhuman.alignment",
+    "load_generator": "mjxhuman.generators.motion.generator",
     "Humanoid": "mjxhuman.humanoids",
     "load_humanoid": "mjxhuman.humanoids",
     "Outcome": "mjxhuman.interaction",
@@ -63,8 +65,9 @@ _HOME = {
 __all__ = [
     "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance",
     "Reconstruction", "Scores", "__version__",
-    "align", "analyse", "inverse_dynamics", "load_humanoid", "load_motion", "load_scene", "make_furniture",
-    "motion_from_qpos", "plan", "reconstruct", "resample", "score", "signed_distance", "simulate_scene", "stability",
+    "align", "analyse", "inverse_dynamics", "load_generator", "load_humanoid", "load_motion", "load_scene",
+    "make_furniture", "motion_from_qpos", "plan", "reconstruct", "resample", "score", "signed_distance",
+    "simulate_scene", "stability",
 ]  # fmt: skip
 
 

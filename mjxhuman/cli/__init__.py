@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_track,
         _add_repair,
         _add_reconstruct,
+        _add_generate,
         _add_stability,
         _add_scene,
         _add_run,
@@ -255,6 +256,29 @@ def _add_reconstruct(commands: Any) -> None:
         help="print one JSON object per file and nothing else; it is the last line anyway",
     )
     add_flags(reconstruct, LoadOptions)
+
+
+def _add_generate(commands: Any) -> None:
+    generate = _command(
+        commands,
+        "generate",
+        "make motions from text with a generator of yours, and score them",
+        'mjxhuman generate "a person walks" --generator out/generator --samples 4',
+    )
+    generate.add_argument("prompts", nargs="+", metavar="PROMPT", help="what the person does, in words")
+    generate.add_argument(
+        "--generator",
+        required=True,
+        metavar="FILE",
+        help="a generator's file, or the folder of experiments.train_generator",
+    )
+    generate.add_argument("--adapter", metavar="FILE", help="an adapter's folder or .safetensors file")
+    generate.add_argument("--force", action="store_true", help="take an adapter that was trained beside other weights")
+    generate.add_argument("--samples", type=_at_least_1, default=1, metavar="N", help="of each prompt (default 1)")
+    generate.add_argument("--seconds", type=_seconds, metavar="S", help="of motion (default: the most it makes)")
+    generate.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    generate.add_argument("--out", default="out/generated", metavar="DIR", help="for motions and report.html")
+    generate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
 def _add_stability(commands: Any) -> None:

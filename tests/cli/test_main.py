@@ -14,7 +14,8 @@ from mjxhuman.runs import traced
 from mjxhuman.types import BodyMotion, PointMotion
 
 COMMANDS = (
-    "score", "view", "info", "convert", "render", "track", "repair", "reconstruct", "stability", "scene", "run", "demo",
+    "score", "view", "info", "convert", "render", "track", "repair", "reconstruct", "generate", "stability", "scene",
+    "run", "demo",
 )  # fmt: skip
 
 

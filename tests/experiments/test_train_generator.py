@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
+import mjxhuman
 from experiments.launch import load_config
 from experiments.train_generator import run, sources
 from mjxhuman.data.builtin import builtin_path
-from mjxhuman.generators.motion.generator import load_motion_generator
+from mjxhuman.generators.motion.features import Scale, to_features
+from mjxhuman.generators.motion.generator import init_generator, load_generator, save_generator
 
 pytestmark = pytest.mark.compiled
 
@@ -33,7 +37,7 @@ def test_training_runs_continues_and_is_loaded(tmp_path, capsys):
     assert run(parts) == 0 and json.loads(capsys.readouterr().out.splitlines()[-1])["steps"] == 1
     parts.max_seconds = 0.0
     assert run(parts) == 0
-    one, other = (load_motion_generator(tmp_path / name / "generator.npz") for name in ("whole", "parts"))
+    one, other = (load_generator(tmp_path / name / "generator.npz") for name in ("whole", "parts"))
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
         np.testing.assert_array_equal(a, b)
     assert one.captions == ("a person walks", "a person jumps") and one.facts["seed"] == 0
@@ -52,6 +56,26 @@ def test_recordings_are_held_out_by_name(tmp_path, capsys):
     assert "absent.bvh: no such file" in capsys.readouterr().err
     with pytest.raises(ValueError, match="held_out: expected some recordings to train on"):
         sources(small(tmp_path, data=str(table), held_out="jump,walk"))
+
+
+@pytest.mark.slow
+def test_a_generator_is_measured_beside_its_recordings(tmp_path, humanoid, capsys):
+    motion = mjxhuman.load_motion(builtin_path("walk"))
+    scale = Scale.of(np.asarray(to_features(humanoid, motion.qpos, motion.fps)))
+    save_generator(tmp_path / "generator.npz", init_generator("test", scale, 16, 30.0, ["walk", "jump"]))
+    table = tmp_path / "captions.jsonl"
+    table.write_text("\n".join(json.dumps({"path": str(builtin_path(n)), "text": n}) for n in ("walk", "jump")))
+    command = [sys.executable, "-m", "experiments.measure_generator", f"--generator={tmp_path}", f"--data={table}"]
+    run = subprocess.run([*command, "--samples=3", f"--out={tmp_path}"], capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout.splitlines()[-1])
+    made, real = found["generated"], found["recorded"]
+    assert made["samples"] == made["valid"] == real["samples"] == 6
+    assert real["total"] > made["total"] + 0.1  # an untrained one shakes
+    assert real["frechet"] < made["frechet"] and made["joint_speed"] > real["joint_speed"]
+    lines = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    assert [line["prompt"] for line in lines] == ["walk", "jump"] and lines[0]["speed_ratio"] > 1
+    wrong = subprocess.run([*command, f"--adapter={tmp_path / 'none'}"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "none" in wrong.stderr
 
 
 def test_what_does_not_fit_is_named(tmp_path, capsys):

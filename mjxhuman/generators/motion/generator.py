@@ -23,6 +23,7 @@ from flax import struct, traverse_util
 from jaxtyping import Bool, Float, Key
 
 from mjxhuman.generators import flow
+from mjxhuman.generators.adapter_files import load_adapter
 from mjxhuman.generators.adapters import Adapter, variables
 from mjxhuman.generators.base import Params, Rollout
 from mjxhuman.generators.motion import text
@@ -35,8 +36,10 @@ from mjxhuman.runs import atomic_write
 from mjxhuman.types import Array, Motion, Provenance
 
 FORMAT, VERSION = "mjxhuman-motion-generator", 1
-#: Steps of Euler's method that a sample takes.
-STEPS = 20
+#: What a run calls its result.
+FILE = "generator.npz"
+#: Steps of Euler's method that a sample takes; samples made together.
+STEPS, _BATCH = 20, 64
 
 
 @struct.dataclass
@@ -84,15 +87,6 @@ class MotionGenerator:
         """Attention and the layers between: what PEFT's users adapt in transformers."""
         return ("blocks_*",)
 
-    @property
-    def digest(self) -> str:
-        """Of the weights: an adapter belongs to one."""
-        found = hashlib.sha256()
-        for path, leaf in sorted(traverse_util.flatten_dict(self.params).items()):
-            found.update("/".join(path).encode())
-            found.update(np.asarray(leaf, np.float32).tobytes())
-        return found.hexdigest()[:16]
-
     def condition(self, prompts: Sequence[str], seconds: float | None = None) -> TextCondition:
         """Embedded prompts, for motions of so many seconds; None: as long as it makes.
 
@@ -130,26 +124,36 @@ class MotionGenerator:
         """Coordinates of the body; it starts at the origin and looks along x."""
         return from_features(self.humanoid, self.scale.from_unit(latents), self.fps)
 
+    def features(
+        self, prompts: Sequence[str], samples: int = 1, seed: int = 0, seconds: float | None = None
+    ) -> tuple[Float[np.ndarray, "N T n"], tuple[str, ...]]:
+        """Features of samples, and the prompt of each; see ``sample``."""
+        if samples < 1:
+            raise ValueError(f"samples: expected 1 or more, found {samples}")
+        asked = tuple(prompt for prompt in prompts for _ in range(samples))
+        keys = [_key(seed, prompt, k) for prompt in prompts for k in range(samples)]
+        parts = []
+        for first in range(0, len(asked), _BATCH):  # of one size, for one program
+            rows = np.minimum(np.arange(first, first + min(_BATCH, len(asked))), len(asked) - 1)
+            cond = self.condition([asked[i] for i in rows], seconds)
+            latents = _rolled(self)(self.params, self.adapter, jnp.stack([keys[i] for i in rows]), cond)
+            parts.append(np.asarray(latents)[: len(asked) - first, : int(cond.valid[0].sum())])
+        return np.asarray(self.scale.from_unit(np.concatenate(parts)), np.float32), asked
+
     def sample(self, prompts: Sequence[str], samples: int = 1, seconds: float | None = None, seed: int = 0) -> Samples:
         """Motions of prompts, ``samples`` of each; sample k of a prompt is the same whatever else is asked for.
 
         Raises:
             ValueError: as ``condition``, or less than one sample.
         """
-        if samples < 1:
-            raise ValueError(f"samples: expected 1 or more, found {samples}")
-        asked = [prompt for prompt in prompts for _ in range(samples)]
-        cond = self.condition(asked, seconds)
-        keys = jnp.stack([_key(seed, prompt, k) for prompt in prompts for k in range(samples)])
-        qpos = np.asarray(_made(self)(self.params, self.adapter, keys, cond))
-        frames = int(cond.valid[0].sum())
+        features, asked = self.features(prompts, samples, seed, seconds)
+        qpos = np.asarray(from_features(self.humanoid, features, self.fps))
+        origins = [Provenance(path=prompt, format="generated") for prompt in asked]
         motions = tuple(
-            motion_from_qpos(
-                self.humanoid, q[:frames], self.fps, provenance=Provenance(path=prompt, format="generated")
-            )
-            for q, prompt in zip(qpos, asked, strict=True)
+            motion_from_qpos(self.humanoid, q, self.fps, provenance=origin)
+            for q, origin in zip(qpos, origins, strict=True)
         )
-        return Samples(motions, tuple(asked), {p: text.nearest(p, self.captions) for p in prompts})
+        return Samples(motions, asked, {p: text.nearest(p, self.captions) for p in prompts})
 
 
 def _key(seed: int, prompt: str, sample: int) -> Array:
@@ -159,14 +163,14 @@ def _key(seed: int, prompt: str, sample: int) -> Array:
 
 
 @functools.lru_cache(maxsize=4)
-def _made(generator: MotionGenerator) -> Any:
+def _rolled(generator: MotionGenerator) -> Any:
     """The compiled roll-out of a generator."""
 
     @jax.jit
-    def made(params: Params, adapter: Adapter | None, keys: Array, cond: TextCondition) -> Array:
-        return generator.decode(generator.rollout(params, adapter, keys, cond).latents)
+    def rolled(params: Params, adapter: Adapter | None, keys: Array, cond: TextCondition) -> Array:
+        return generator.rollout(params, adapter, keys, cond).latents
 
-    return made
+    return rolled
 
 
 def init_generator(
@@ -187,7 +191,7 @@ def init_generator(
 
 
 def save_generator(path: str | os.PathLike[str], generator: MotionGenerator) -> None:
-    """Write a ``.npz`` file that ``load_motion_generator`` reads; weights in half precision."""
+    """Write a ``.npz`` file that ``load_generator`` reads; weights in half precision."""
     header = {
         "format": FORMAT, "version": VERSION, "size": dataclasses.asdict(generator.size), "frames": generator.frames,
         "fps": generator.fps, "captions": generator.captions, "facts": dict(generator.facts),
@@ -201,14 +205,21 @@ def save_generator(path: str | os.PathLike[str], generator: MotionGenerator) -> 
         )  # fmt: skip
 
 
-def load_motion_generator(path: str | os.PathLike[str]) -> MotionGenerator:
-    """A generator from a file of ``save_generator``.
+def load_generator(
+    path: str | os.PathLike[str], adapter: str | os.PathLike[str] | None = None, *, force: bool = False
+) -> MotionGenerator:
+    """A generator from a file of ``save_generator``, or from the folder of a run that wrote one.
+
+    Args:
+        path: of it. adapter: file or folder of an adapter that samples are made with (``adapter_files``); None: none.
+        force: take an adapter that was trained beside other weights.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a generator's, of another version, or weights of another network (the first that differs).
+        ValueError: not a generator's, of another version, or weights of another network (the first that differs); an
+            adapter of another one.
     """
-    file = Path(path)
+    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file")
     try:
@@ -229,9 +240,11 @@ def load_motion_generator(path: str | os.PathLike[str]) -> MotionGenerator:
     }
     humanoid = load_humanoid("smpl")
     _check(file, flat, size, feature_size(humanoid))
+    params = traverse_util.unflatten_dict(flat, sep="/")
     return MotionGenerator(
-        traverse_util.unflatten_dict(flat, sep="/"), size, Scale(arrays["mean"], arrays["deviation"]),
-        header["frames"], header["fps"], humanoid, tuple(header["captions"]), header["facts"],
+        params, size, Scale(arrays["mean"], arrays["deviation"]), header["frames"], header["fps"], humanoid,
+        tuple(header["captions"]), header["facts"],
+        None if adapter is None else load_adapter(adapter, params, force=force)[0],
     )  # fmt: skip
 
 

@@ -1,0 +1,113 @@
+"""How good generated motion is beside the recordings that a generator was trained on.
+
+The measures of the field (Guo et al. 2022, CVPR), on what is known of windows without a trained encoder: mean and
+deviation over time of the standardised features, projected on the principal components of the training windows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import linalg
+from scipy.spatial.distance import cdist
+
+from mjxhuman.generators.motion.features import RATES, Scale
+from mjxhuman.generators.motion.text import embedded
+from mjxhuman.generators.motion.windows import Clips
+
+#: Principal components; windows of the training that they and the retrieval are fitted to; ridge, in variances.
+COMPONENTS, WINDOWS, _RIDGE = 32, 4096, 0.01
+#: Captions that a motion is compared with: its own and others.
+RANKED = 4
+#: Cosine of two captions above which they say the same ("walk", "a person walks").
+_SAME = 0.4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judge:
+    """What is known of the training windows; features are standardised by ``scale``."""
+
+    scale: Scale
+    middle: Float[np.ndarray, " m"]
+    basis: Float[np.ndarray, "m k"]  # of the projection
+    spread: Float[np.ndarray, " k"]  # standard deviations along it
+    codes: Float[np.ndarray, "W k"]  # of the training windows
+    retrieval: Float[np.ndarray, "k d"]  # from a code to the embedding of its caption
+    captions: tuple[str, ...]
+    fps: float
+
+    @staticmethod
+    def of(clips: Clips, scale: Scale, frames: int, seed: int = 0) -> Judge:
+        """Fitted to windows of clips that are long enough for one; the retrieval by ridge regression."""
+        generator = np.random.default_rng((seed, 0))
+        windows, valid, which = clips.draw(generator, WINDOWS, frames)
+        pooled = _pooled(scale.to_unit(windows), valid)
+        middle = pooled.mean(0)
+        _, size, axes = np.linalg.svd(pooled - middle, full_matrices=False)
+        basis, spread = axes[:COMPONENTS].T, np.maximum(size[:COMPONENTS] / np.sqrt(len(pooled)), 1e-6)
+        codes = (pooled - middle) @ basis
+        unit = codes / spread
+        text = embedded([clips.texts[i] for i in which])
+        square = unit.T @ unit + _RIDGE * len(unit) * np.eye(unit.shape[1])
+        return Judge(
+            scale, middle, basis, spread, codes, np.linalg.solve(square, unit.T @ text), clips.captions, clips.fps
+        )
+
+    def code(self, features: Float[np.ndarray, "N T n"], valid: Bool[np.ndarray, "N T"] | None = None) -> np.ndarray:
+        """Codes ``(N, k)`` of windows of features that are not standardised."""
+        return (_pooled(self.scale.to_unit(features), valid) - self.middle) @ self.basis
+
+    def measure(self, features: Float[np.ndarray, "N T n"], prompts: Sequence[str]) -> dict[str, float]:
+        """Of generated windows and their prompts.
+
+        ``frechet`` to the training windows; ``diversity``, mean distance of samples of a prompt; ``nearest``, mean
+        distance to the training window that is most alike; ``r_precision``, share of motions whose own caption is the
+        nearest of ``RANKED``; ``root_speed`` (m/s).
+        """
+        codes = self.code(features)
+        rates = np.asarray(features)[..., RATES]
+        return {
+            "frechet": frechet(codes, self.codes), "diversity": _within(codes, prompts),
+            "nearest": float(cdist(codes, self.codes).min(1).mean()),
+            "r_precision": self.precision(codes, prompts),
+            "root_speed": float(np.hypot(rates[..., 0], rates[..., 1]).mean()),
+        }  # fmt: skip
+
+    def precision(self, codes: Float[np.ndarray, "N k"], prompts: Sequence[str], seed: int = 0) -> float:
+        """R-precision at 1 of ``RANKED``: others are drawn from the captions of the training that say something else;
+        NaN where there are too few."""
+        said = codes / self.spread @ self.retrieval
+        known, own = embedded(self.captions), embedded(prompts)
+        generator, hits = np.random.default_rng((seed, 1)), []
+        for code, prompt in zip(said, own, strict=True):
+            others = np.flatnonzero(known @ prompt < _SAME)
+            if len(others) >= RANKED - 1:
+                wrong = known[generator.choice(others, RANKED - 1, replace=False)]
+                hits.append(bool(code @ prompt > (wrong @ code).max()))
+        return float(np.mean(hits)) if hits else float("nan")
+
+
+def frechet(one: Float[np.ndarray, "N k"], other: Float[np.ndarray, "M k"]) -> float:
+    """Distance of the Gaussians of two sets (Heusel et al. 2017, arXiv 1706.08500, FID without its network)."""
+    a, b = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
+    root = linalg.sqrtm(a @ b)
+    return float(np.sum((one.mean(0) - other.mean(0)) ** 2) + np.trace(a + b - 2.0 * np.real(root)))
+
+
+def _within(codes: np.ndarray, prompts: Sequence[str]) -> float:
+    """Mean distance of samples of one prompt; NaN where no prompt has two."""
+    names = np.array(prompts)
+    pairs = [cdist(codes[names == p], codes[names == p])[np.triu_indices((names == p).sum(), 1)] for p in set(prompts)]
+    found = np.concatenate(pairs)
+    return float(found.mean()) if len(found) else float("nan")
+
+
+def _pooled(x: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """Mean and deviation over time ``(N, 2 n)`` of windows ``(N, T, n)``."""
+    weight = np.ones(x.shape[:2]) if valid is None else valid.astype(float)
+    weight = (weight / weight.sum(1, keepdims=True))[..., None]
+    mean = (weight * x).sum(1)
+    return np.concatenate([mean, np.sqrt((weight * (x - mean[:, None]) ** 2).sum(1))], 1)
