@@ -1,0 +1,202 @@
+"""Post-training by rewards: the epochs of DiffusionNFT over any ``generators.base.Generator``.
+
+An epoch samples the old policy on groups of prompts, scores the samples, tells good from bad within each prompt, and
+draws the current policy towards the good ones. Everything random follows from seed, epoch and sample, so that a run
+that is continued is the one that was not stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Bool, Float, Int
+
+from mjxhuman.generators import flow
+from mjxhuman.generators.adapters import Adapter, init_adapter, mixed, size
+from mjxhuman.generators.base import Generator
+from mjxhuman.generators.objectives.advantages import Advantages, advantages
+from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_loss, old_decay
+from mjxhuman.generators.prompts import PromptSampler
+from mjxhuman.types import Array
+
+
+class Rewards(NamedTuple):
+    """What a reward says of N samples."""
+
+    total: Float[np.ndarray, " N"]
+    valid: Bool[np.ndarray, " N"]  # the others have no part in anything
+    parts: Mapping[str, Float[np.ndarray, " N"]] = {}  # for the log
+
+
+#: (what a generator decoded, the prompt of each sample) -> what they are worth.
+Reward = Callable[[Any, Sequence[str]], Rewards]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of a run.
+
+    Attributes:
+        groups: prompts of an epoch. samples: of each prompt, which are compared with each other.
+        passes: over the samples of an epoch, an update of the weights each.
+        micro_batch: samples whose gradient is taken together; those of a pass are added up.
+        levels: noise levels that each sample is seen at in a pass, drawn from those that the roll-out visits.
+        rank, alpha: of the adapter. rate, decay: of AdamW; gradients are no longer than 1.
+        old: how the old policy follows after an epoch (``objectives.nft.old_decay``).
+        nft: the objective.
+    """
+
+    groups: int = 16
+    samples: int = 8
+    passes: int = 1
+    micro_batch: int = 32
+    levels: int = 2
+    rank: int = 16
+    alpha: float | None = None
+    rate: float = 3e-4
+    decay: float = 1e-4
+    old: str | float = "linear"
+    nft: NFTConfig = dataclasses.field(default_factory=NFTConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("groups", "samples", "passes", "micro_batch", "levels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, found {getattr(self, name)}")
+        if self.groups * self.samples % self.micro_batch:
+            raise ValueError(
+                f"micro_batch: expected a divisor of the {self.groups * self.samples} samples of an epoch (groups x "
+                f"samples), found {self.micro_batch}"
+            )
+
+    @property
+    def count(self) -> int:
+        """Samples of an epoch."""
+        return self.groups * self.samples
+
+
+class State(NamedTuple):
+    """Of a run."""
+
+    current: Adapter
+    old: Adapter
+    average: Adapter  # for evaluation
+    optimizer: Any
+    epoch: Int[Array, ""]
+    updates: Int[Array, ""]
+
+
+class PostTraining:
+    """The epochs of a run; programs are compiled once."""
+
+    def __init__(
+        self, generator: Generator, prompts: Sequence[str], reward: Reward, options: Options, seed: int = 0
+    ) -> None:
+        self.generator, self.prompts, self.reward, self.options = generator, tuple(prompts), reward, options
+        self.sampler = PromptSampler(len(self.prompts), options.groups, seed)
+        self._key = jax.random.key(seed)
+        self._optimizer = optax.chain(
+            optax.clip_by_global_norm(1.0), optax.adamw(options.rate, weight_decay=options.decay)
+        )
+        self._rollout, self._update = jax.jit(generator.rollout), jax.jit(self._updated)
+
+    def init(self) -> State:
+        """Adapters that change nothing yet."""
+        o, key = self.options, jax.random.fold_in(self._key, 0)
+        patterns = self.generator.adapter_targets
+        adapter = init_adapter(self.generator.params, key, rank=o.rank, alpha=o.alpha, patterns=patterns)
+        zero = jnp.zeros((), jnp.int32)
+        return State(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
+
+    def epoch(self, state: State) -> tuple[State, dict[str, float]]:
+        """One epoch, and what is to be logged of it."""
+        number = int(state.epoch)
+        asked, group = self.asked(number)
+        key = jax.random.fold_in(self._key, 1 + number)
+        latents, cond = self.sample(state.old, asked, jax.random.split(jax.random.fold_in(key, 0), len(asked)))
+        worth = self._worth(latents, asked)
+        found = advantages(jnp.asarray(worth.total), jnp.asarray(group), jnp.asarray(worth.valid), self.options.groups)
+        logged: dict[str, Any] = {}
+        for i in range(self.options.passes):
+            rng = jax.random.fold_in(key, 1 + i)
+            state, logged = self._update(state, latents, cond, found.value, jnp.asarray(worth.valid), rng)
+        followed = mixed(state.old, state.current, old_decay(state.updates, self.options.old))
+        state = state._replace(old=followed, epoch=state.epoch + 1)
+        return state, {**_summary(worth, found, asked), **{name: float(x) for name, x in logged.items()}}
+
+    def asked(self, epoch: int) -> tuple[list[str], Int[np.ndarray, " N"]]:
+        """The prompt of each sample of an epoch, and its group."""
+        group = np.repeat(np.arange(self.options.groups), self.options.samples)
+        return [self.prompts[i] for i in self.sampler.epoch(epoch)[group]], group
+
+    def sample(self, adapter: Adapter | None, asked: Sequence[str], keys: Array) -> tuple[Array, Any]:
+        """Latents ``(N, ...)`` of a policy, in micro-batches, and their conditions."""
+        cond, parts = self.generator.condition(asked), []
+        for first in range(0, len(asked), self.options.micro_batch):
+            rows = slice(first, first + self.options.micro_batch)
+            part = jax.tree.map(lambda x, rows=rows: x[rows], cond)
+            parts.append(self._rollout(self.generator.params, adapter, keys[rows], part).latents)
+        return jnp.concatenate(parts), cond
+
+    def _worth(self, latents: Array, asked: Sequence[str]) -> Rewards:
+        """Rewards of latents; those that are not finite, or that the reward cannot be computed of, are invalid."""
+        finite = np.isfinite(np.asarray(latents).reshape(len(latents), -1)).all(1)
+        whole = jnp.where(flow.along(jnp.asarray(finite), latents) > 0, latents, 0.0)
+        found = self.reward(self.generator.decode(whole), asked)
+        total = np.asarray(found.total, np.float32)
+        return Rewards(total, finite & np.asarray(found.valid) & np.isfinite(total), found.parts)
+
+    def _updated(
+        self, state: State, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array
+    ) -> tuple[State, dict[str, Array]]:
+        """One pass over the samples of an epoch: gradients of micro-batches added up, then one step."""
+        o = self.options
+        order, draw = jax.random.split(rng)
+        rows = jnp.tile(jax.random.permutation(order, o.count), o.levels).reshape(-1, o.micro_batch)
+        share = 1.0 / rows.shape[0]
+
+        def part(total: Adapter, at: tuple[Array, Array]) -> tuple[Adapter, dict[str, Array]]:
+            index, key = at
+            chosen = jax.tree.map(lambda x: x[index], (latents, cond, advantage, valid))
+            (_, told), slope = jax.value_and_grad(self._loss, has_aux=True)(state.current, state.old, *chosen, key)
+            return jax.tree.map(lambda a, b: a + share * b, total, slope), told
+
+        zero = jax.tree.map(jnp.zeros_like, state.current)
+        slope, told = jax.lax.scan(part, zero, (rows, jax.random.split(draw, len(rows))))
+        change, memory = self._optimizer.update(slope, state.optimizer, state.current)
+        current, updates = optax.apply_updates(state.current, change), state.updates + 1
+        average = mixed(state.average, current, average_decay(updates))
+        new = state._replace(current=current, average=average, optimizer=memory, updates=updates)
+        norms = {"gradient_norm": optax.tree.norm(slope), "adapter_norm": size(current)}
+        return new, {**jax.tree.map(jnp.mean, told), **norms}
+
+    def _loss(
+        self, current: Adapter, old: Adapter, x0: Array, cond: Any, advantage: Array, valid: Array, rng: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """The objective of a micro-batch, each sample noised to one of the levels that the roll-out visits."""
+        level, noise = jax.random.split(rng)
+        visited = jnp.asarray(self.generator.noise_levels[:-1], x0.dtype)
+        s = jax.random.choice(level, visited, (len(x0),))
+        x0 = jnp.where(flow.along(valid, x0) > 0, x0, 0.0)
+        x = flow.mix(x0, jax.random.normal(noise, x0.shape, x0.dtype), s)
+        predict = functools.partial(self.generator.velocity, self.generator.params)
+        new, before, base = (predict(adapter, x, s, cond) for adapter in (current, old, None))
+        return nft_loss(new, before, base, x0, x, s, advantage, valid, self.options.nft)
+
+
+def _summary(worth: Rewards, found: Advantages, asked: Sequence[str]) -> dict[str, float]:
+    """Numbers of an epoch's samples, means over those that are valid."""
+    use = worth.valid
+    kept = worth.total[use]
+    numbers = {
+        "reward": float(kept.mean()) if use.any() else float("nan"), "reward_spread": float(found.spread),
+        "invalid": float(1.0 - use.mean()), "prompts": float(len(set(asked))), "flat_groups": float(found.flat),
+    }  # fmt: skip
+    parts = {f"reward/{name}": float(np.asarray(x)[use].mean()) for name, x in worth.parts.items() if use.any()}
+    return numbers | parts
