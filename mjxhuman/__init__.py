@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mjxhuman.scenes.furniture.make import make_furniture
     from mjxhuman.scenes.sdf import signed_distance
     from mjxhuman.scenes.stability import stability
+    from mjxhuman.scoring.motions import motion_reward
     from mjxhuman.types import BodyMotion, Dynamics, Motion, Provenance, Scores
 
 _HOME = {
@@ -55,6 +56,7 @@ _HOME = {
     "load_scene": "mjxhuman.scenes",
     "signed_distance": "mjxhuman.scenes.sdf",
     "stability": "mjxhuman.scenes.stability",
+    "motion_reward": "mjxhuman.scoring.motions",
     "BodyMotion": "mjxhuman.types",
     "Dynamics": "mjxhuman.types",
     "Motion": "mjxhuman.types",
@@ -66,8 +68,8 @@ __all__ = [
     "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance",
     "Reconstruction", "Scores", "__version__",
     "align", "analyse", "inverse_dynamics", "load_generator", "load_humanoid", "load_motion", "load_scene",
-    "make_furniture", "motion_from_qpos", "plan", "reconstruct", "resample", "score", "signed_distance",
-    "simulate_scene", "stability",
+    "make_furniture", "motion_from_qpos", "motion_reward", "plan", "reconstruct", "resample", "score",
+    "signed_distance", "simulate_scene", "stability",
 ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def read_joints_npz(source: Source, arrays: NpzFile) -> PointMotion:
     up = next((arrays.text(name).lower() for name in ("up", "up_axis") if name in arrays), None)
     if up is not None and up not in ("x", "y", "z", "-x", "-y", "-z"):
         raise source.error("up", repr(up), "x, y, z, -x, -y or -z")
-    return _points(source, key, arrays.numbers(key), arrays.number(FPS_KEYS), up)
+    return points_motion(source, key, arrays.numbers(key), arrays.number(FPS_KEYS), up)
 
 
 def read_joints_npy(source: Source) -> PointMotion:
@@ -51,7 +51,7 @@ def read_joints_npy(source: Source) -> PointMotion:
     if array.ndim == 2 and array.shape[1] == 263:
         source.note("263 numbers per frame are HumanML3D's features: the joints are those seen from the root")
         array = features_to_joints(array)
-    return _points(source, "file", array, None, None)
+    return points_motion(source, "file", array, None, None)
 
 
 def features_to_joints(features: np.ndarray) -> np.ndarray:
@@ -75,7 +75,19 @@ def features_to_joints(features: np.ndarray) -> np.ndarray:
     return np.concatenate([root[:, None], joints], axis=1)
 
 
-def _points(source: Source, key: str, array: np.ndarray, stated_fps: float | None, up: str | None) -> PointMotion:
+def points_motion(source: Source, key: str, array: np.ndarray, stated_fps: float | None, up: str | None) -> PointMotion:
+    """Joint positions (T, 22 or 24, 3) in SMPL's order, in the z-up world; a joint that is NaN is not seen.
+
+    Args:
+        source: the file, or what the caller says of an array in memory.
+        key: of the array, for errors.
+        array: in the file's axes and unit.
+        stated_fps: Hz, where the file states it.
+        up: the axis that the file says is up.
+
+    Raises:
+        MotionFileError: another shape, no frame without NaN, no rate, no up axis, no unit that gives a human stature.
+    """
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 3 or array.shape[1] not in (22, 24) or array.shape[2] != 3 or len(array) == 0:

@@ -24,11 +24,11 @@ SMPL_PELVIS = (-0.0018, -0.2233, 0.0282)
 SMPLX_PELVIS = (0.0031, -0.3514, 0.0120)
 
 FPS_KEYS = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate", "mocap_fps")
-_FULL_KEYS = ("poses", "pose", "smpl_poses", "full_pose", "fullpose")
-_ROOT_KEYS = ("global_orient", "root_orient", "smpl_orient_world", "smpl_orient")
-_BODY_KEYS = ("body_pose", "pose_body", "smpl_pose")
-_TRANSLATION_KEYS = ("transl", "trans", "translation", "smpl_trans", "root_trans_world", "root_trans")
-_BETA_KEYS = ("betas", "beta", "smpl_beta", "smpl_betas", "shape")
+FULL_KEYS = ("poses", "pose", "smpl_poses", "full_pose", "fullpose")
+ROOT_KEYS = ("global_orient", "root_orient", "smpl_orient_world", "smpl_orient")
+BODY_KEYS = ("body_pose", "pose_body", "smpl_pose")
+TRANSLATION_KEYS = ("transl", "trans", "translation", "smpl_trans", "root_trans_world", "root_trans")
+BETA_KEYS = ("betas", "beta", "smpl_beta", "smpl_betas", "shape")
 
 #: Joints (with the root) of a full pose -> body model.
 _FULL_MODELS = {24: "smpl", 22: "smplh", 52: "smplh", 55: "smplx"}
@@ -47,8 +47,8 @@ class Parameters:
 
 def is_smpl(keys: NpzFile) -> bool:
     """Whether the arrays have a pose and a translation under a name that ``read_smpl_npz`` knows."""
-    pose = _first(keys, _FULL_KEYS) or (_first(keys, _ROOT_KEYS) and _first(keys, _BODY_KEYS))
-    return bool(pose and _first(keys, _TRANSLATION_KEYS))
+    pose = _first(keys, FULL_KEYS) or (_first(keys, ROOT_KEYS) and _first(keys, BODY_KEYS))
+    return bool(pose and _first(keys, TRANSLATION_KEYS))
 
 
 def read_smpl_npz(source: Source, arrays: NpzFile) -> BodyMotion:
@@ -81,8 +81,8 @@ def pelvis_of(model: str) -> tuple[float, float, float]:
 
 def read_parameters(source: Source, arrays: NpzFile) -> Parameters:
     """Pose, translation and shape under any of the known names, with all frame counts equal."""
-    full, root, body = (_first(arrays, keys) for keys in (_FULL_KEYS, _ROOT_KEYS, _BODY_KEYS))
-    moved = _first(arrays, _TRANSLATION_KEYS)
+    full, root, body = (_first(arrays, keys) for keys in (FULL_KEYS, ROOT_KEYS, BODY_KEYS))
+    moved = _first(arrays, TRANSLATION_KEYS)
     if moved is None or not (full or (root and body)):
         raise source.error("arrays", ", ".join(list(arrays)[:12]) or "none", "a pose and a translation of SMPL")
     model = arrays.text("surface_model_type").strip().lower() if "surface_model_type" in arrays else ""
@@ -103,7 +103,7 @@ def read_parameters(source: Source, arrays: NpzFile) -> Parameters:
     if model not in ("smpl", "smplh", "smplx"):
         raise source.error("surface_model_type", repr(model[:40]), "smpl, smplh or smplx")
     translation = arrays.numbers(moved)
-    betas_key = _first(arrays, _BETA_KEYS)
+    betas_key = _first(arrays, BETA_KEYS)
     betas = arrays.numbers(betas_key) if betas_key else np.zeros(0)
     return parameters_of(source, turns, translation, betas, model)
 

@@ -26,9 +26,9 @@ from mjxhuman.encoders.base import Encoder, Encoding
 from mjxhuman.encoders.registry import encoder_table, make_encoder
 from mjxhuman.humanoids.humanoid import Humanoid
 from mjxhuman.recovery.load import from_encoding
-from mjxhuman.rewards.feasibility import AXES
 from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import cpu_count
+from mjxhuman.scoring.batches import frame_rates, reason_of, stacked
 from mjxhuman.types import Scores
 
 #: Share of the frames in which the person must be seen for a video to be scored: what is hidden earns nothing.
@@ -97,17 +97,11 @@ class VideoReward:
         if not isinstance(videos, (Sequence, Iterator)) and not np.ndim(videos) > 0:
             raise ValueError(f"videos: expected a batch of arrays, found {type(videos).__name__}")
         clips = list(videos)
-        rates = [float(fps)] * len(clips) if np.ndim(fps) == 0 else [float(x) for x in fps]  # type: ignore[union-attr,arg-type]
-        if len(rates) != len(clips) or (prompts is not None and len(prompts) != len(clips)):
-            others = f"{len(rates)} rates" if len(rates) != len(clips) else f"{len(prompts or ())} prompts"
-            raise ValueError(f"videos: found {len(clips)} videos and {others}, expected as many of each")
+        rates = frame_rates("videos", "videos", len(clips), fps, prompts)
         stay = self._encoder.takes_device_arrays
         readers = [_reader(clip, self._channels, f"videos[{i}]", stay) for i, clip in enumerate(clips)]
-        for i, rate in enumerate(rates):
-            if not (np.isfinite(rate) and rate > 0):
-                raise ValueError(f"fps: expected positive numbers of frames per second, found {rate} for videos[{i}]")
         encodings = enumerate(self._encoded(readers, rates))
-        return _stacked([self._scored(item, f"videos[{i}]") for i, item in encodings], self._reward)
+        return stacked([self._scored(item, f"videos[{i}]") for i, item in encodings], self._reward)
 
     def close(self) -> None:
         """Stop the encoder's processes; the next call starts them again."""
@@ -129,7 +123,7 @@ class VideoReward:
     def _scored(self, encoding: Encoding | Exception, name: str) -> Scores | str:
         """Scores of one video, or why there are none."""
         if isinstance(encoding, Exception):
-            return _reason(encoding)
+            return reason_of(encoding)
         seen = float(encoding.people[0].seen.mean()) if encoding.people else 0.0
         if encoding.people and seen < LEAST_SEEN:
             least = f"{LEAST_SEEN:.0%} or more"
@@ -139,7 +133,7 @@ class VideoReward:
                 motion = from_encoding(encoding, name, self._humanoid, self._ground).motion
                 scores = score(motion, self._reward)
         except ValueError as error:
-            return _reason(error)
+            return reason_of(error)
         if not bool(np.asarray(scores.valid)):
             return str(scores.reason)
         return scores.replace(terms={**scores.terms, "person_seen": np.float32(seen)})  # type: ignore[attr-defined]
@@ -198,27 +192,3 @@ def _as_bytes(clip: Any, name: str) -> Any:
         raise MotionFileError(name, "numbers", f"{low:g} to {high:g}", "colours from 0 to 1")
     whole = (clip * 255.0).round().clip(0.0, 255.0)
     return whole.byte() if hasattr(whole, "byte") else whole.astype(np.uint8)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _stacked(items: Sequence[Scores | str], reward: str) -> Scores:
-    """One ``Scores`` of all videos; NaN where a video has no score or not this term."""
-    scored = [item for item in items if isinstance(item, Scores)]
-    terms = list(dict.fromkeys(name for item in scored for name in item.terms))
-
-    def column(read: Callable[[Scores], Any]) -> np.ndarray:
-        return np.array([np.nan if isinstance(item, str) else float(read(item)) for item in items], np.float32)
-
-    return Scores(
-        total=column(lambda s: s.total),
-        axes={axis: column(lambda s, axis=axis: s.axes[axis]) for axis in AXES},  # type: ignore[misc]
-        terms={term: column(lambda s, term=term: s.terms.get(term, np.nan)) for term in terms},  # type: ignore[misc]
-        frames={},
-        valid=np.array([isinstance(item, Scores) for item in items], bool),
-        reason=tuple(item if isinstance(item, str) else "" for item in items),
-        reward=reward,
-        humanoid=scored[0].humanoid if scored else "",
-    )
