@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -49,6 +50,17 @@ def test_they_can_be_made_again(tmp_path):
         else:
             first, second = (np.array(re.findall(r"-?\d+\.\d+", p.read_text()), float) for p in (old, new))
             np.testing.assert_allclose(first, second, atol=2e-2, err_msg=path.name)
+
+
+@pytest.mark.compiled
+def test_a_generator_learns_from_the_reward(capsys):
+    pytest.importorskip("torch", reason="torch is not installed")
+    spec = importlib.util.spec_from_file_location("motion_reward", EXAMPLES / "motion_reward.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rewards = module.train(steps=5, count=4)
+    assert rewards[-1] > rewards[0] + 0.05
+    assert re.search(r"^step 0: reward 0\.\d+, .* clips/s, \d+ frames/s$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_info_of_each(capsys):

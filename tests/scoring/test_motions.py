@@ -10,6 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import mjxhuman
+from mjxhuman.data.joints import features_to_joints
 from mjxhuman.data.source import up_rotation
 from mjxhuman.scoring import motions
 from mjxhuman.scoring.motions import motion_reward
@@ -91,6 +92,23 @@ def test_features_are_the_joints(joints, alone):
     scores = motion_reward(as_features(joints)[None], FPS)
     assert scores.total[0] == pytest.approx(float(alone.total[0]), abs=2e-3)
     assert scores.terms["fit_m"][0] == pytest.approx(float(alone.terms["fit_m"][0]), abs=1e-4)
+
+
+def test_features_are_read_as_published():
+    """``recover_from_ric`` of HumanML3D restated on random numbers: turns are half angles and come a frame later, steps
+    are taken in the frame that follows, the root's height stands alone."""
+    features = np.random.default_rng(0).standard_normal((9, 263))
+    half = np.cumsum(np.concatenate([[0.0], features[:-1, 0]]))
+    to_world = Rotation.from_quat(
+        np.stack([np.cos(half), 0 * half, np.sin(half), 0 * half], -1), scalar_first=True
+    ).inv()
+    steps = np.zeros((9, 3))
+    steps[1:, [0, 2]] = features[:-1, 1:3]
+    root = np.cumsum(to_world.apply(steps), axis=0)
+    local = np.stack([to_world[t].apply(features[t, 4:67].reshape(21, 3)) for t in range(9)])
+    joints = np.concatenate([root[:, None] * [1, 0, 1], local + root[:, None] * [1, 0, 1]], axis=1)
+    joints[:, 0, 1] = features[:, 3]
+    np.testing.assert_allclose(features_to_joints(features), joints, atol=1e-12)
 
 
 def test_other_axes_and_units(joints, alone):
