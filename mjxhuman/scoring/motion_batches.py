@@ -19,7 +19,7 @@ _FULL, _BODY = (22, 24, 52, 55), (21, 23)
 _ROTATIONS = "rotation vectors or 3 x 3 matrices"
 
 
-class Batch(NamedTuple):
+class MotionBatch(NamedTuple):
     """Clips in one form."""
 
     form: str  # "qpos", "joints", "features" or "smpl"
@@ -35,7 +35,7 @@ def accepted(nq: int) -> str:
     )
 
 
-def read_batch(batch: Any, lengths: Any, nq: int) -> Batch:
+def read_batch(batch: Any, lengths: Any, nq: int) -> MotionBatch:
     """Check shapes and types of a batch; numbers are not looked at.
 
     Args:
@@ -58,7 +58,7 @@ def read_batch(batch: Any, lengths: Any, nq: int) -> Batch:
     clips = [{key: fields[key][i] for key in fields} for i in range(next(iter(counts.values())))]
     for i, clip in enumerate(clips):
         _check_clip(clip, i, nq)
-    return Batch(form, clips if lengths is None else _cut(clips, lengths))
+    return MotionBatch(form, clips if lengths is None else _cut(clips, lengths))
 
 
 def numbers(value: Any, field: str) -> np.ndarray:

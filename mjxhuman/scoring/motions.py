@@ -33,7 +33,7 @@ from mjxhuman.retarget import retarget_motion, retarget_with_report
 from mjxhuman.rewards.score import score
 from mjxhuman.runs.environment import cpu_count
 from mjxhuman.scoring.batches import frame_rates, reason_of, stacked
-from mjxhuman.scoring.motion_batches import Batch, read_batch
+from mjxhuman.scoring.motion_batches import MotionBatch, read_batch
 from mjxhuman.types import PointMotion, Scores
 
 #: Joints that lie farther than this from the body that fits them best (m, median) are no body's: what is scored would
@@ -127,7 +127,9 @@ def motion_reward(
     return stacked(_scored(posed, reward), reward)
 
 
-def _check_options(batch: Batch, body: Humanoid, up: str | None, unit: str | float, ground: str, reward: str) -> None:
+def _check_options(
+    batch: MotionBatch, body: Humanoid, up: str | None, unit: str | float, ground: str, reward: str
+) -> None:
     FileOptions(up=up, unit=unit)  # raises for unknown ones
     for name, value, known in (("ground", ground, GROUNDS), ("reward", reward, REWARDS)):
         if value not in known:
