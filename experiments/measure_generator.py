@@ -24,12 +24,11 @@ from absl import flags
 
 from mjxhuman.options import ClipOptions, define_flags, record_of, spelt
 from mjxhuman.runs import JsonLines, json_line, prepare_jax, progress
+from mjxhuman.runs.progress import busy
 
 from .launch import launch
 
 NOTHING_TO_DO = 2
-#: Motions that are scored together.
-_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,28 +42,15 @@ class Set:
     joint_speed: np.ndarray  # (N,) rad/s, mean over joints and frames
 
 
-def scored(features: np.ndarray, prompts: Sequence[str], generator: Any, done: Any) -> Set:
+def scored(features: np.ndarray, prompts: Sequence[str], generator: Any) -> Set:
     """Features with their scores and speeds."""
     from mjxhuman.generators.motion.features import from_features
-    from mjxhuman.physics.motion import motion_from_qpos
-    from mjxhuman.rewards.score import score
+    from mjxhuman.generators.motion.reward import Feasibility, joint_speed
 
-    totals, axes, speeds = [], [], []
-    for first in range(0, len(features), _BATCH):
-        part = features[first : first + _BATCH]
-        full = np.concatenate([part, np.repeat(part[-1:], _BATCH - len(part), 0)])
-        motion = motion_from_qpos(
-            generator.humanoid, from_features(generator.humanoid, full, generator.fps), generator.fps
-        )
-        found = score(motion)
-        kept = np.asarray(found.valid)[: len(part)]
-        totals.append(np.where(kept, np.asarray(found.total)[: len(part)], np.nan))
-        axes.append({name: np.where(kept, np.asarray(x)[: len(part)], np.nan) for name, x in found.axes.items()})
-        turning = np.asarray(motion.qvel)[: len(part), :, 6:]
-        speeds.append(np.linalg.norm(turning.reshape(*turning.shape[:2], -1, 3), axis=-1).mean((1, 2)))
-        done(len(part))
-    together = {name: np.concatenate([a[name] for a in axes]) for name in axes[0]}
-    return Set(features, tuple(prompts), np.concatenate(totals), together, np.concatenate(speeds))
+    qpos = np.asarray(from_features(generator.humanoid, features, generator.fps))
+    found = Feasibility(generator)(qpos, prompts)
+    total, *axes = (np.where(found.valid, x, np.nan) for x in (found.total, *found.parts.values()))
+    return Set(features, tuple(prompts), total, dict(zip(found.parts, axes, strict=True)), joint_speed(generator, qpos))
 
 
 def summary(found: Set, judge: Any) -> dict[str, Any]:
@@ -118,10 +104,9 @@ def measure(values: Any, out: pathlib.Path) -> int:
         np.random.default_rng(values.seed), 4 * values.samples * len(prompts), generator.frames
     )
     whole = np.flatnonzero(valid.all(1))[: values.samples * len(prompts)]
-    with progress(len(prompts) * values.samples + len(whole), unit="motion", label="measure") as bar:
-        features, asked = generator.features(prompts, values.samples, values.seed)
-        made = scored(features, asked, generator, bar.update)
-        real = scored(windows[whole], [clips.texts[i] for i in which[whole]], generator, bar.update)
+    with busy("sampling and scoring"):
+        made = scored(*generator.features(prompts, values.samples, values.seed), generator)
+        real = scored(windows[whole], [clips.texts[i] for i in which[whole]], generator)
     with JsonLines(out / "prompts.jsonl") as log:
         for line in rows(made, real):
             log.append(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,17 +22,19 @@ from mjxhuman.generators import flow
 from mjxhuman.generators.adapters import Adapter, init_adapter, mixed, size
 from mjxhuman.generators.base import Generator
 from mjxhuman.generators.objectives.advantages import Advantages, advantages
+from mjxhuman.generators.objectives.guards import floored
 from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_loss, old_decay
 from mjxhuman.generators.prompts import PromptSampler
 from mjxhuman.types import Array
 
 
-class Rewards(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rewards:
     """What a reward says of N samples."""
 
     total: Float[np.ndarray, " N"]
     valid: Bool[np.ndarray, " N"]  # the others have no part in anything
-    parts: Mapping[str, Float[np.ndarray, " N"]] = {}  # for the log
+    parts: dict[str, Float[np.ndarray, " N"]] = dataclasses.field(default_factory=dict)  # for the log
 
 
 #: (what a generator decoded, the prompt of each sample) -> what they are worth.
@@ -50,6 +52,8 @@ class Options:
         levels: noise levels that each sample is seen at in a pass, drawn from those that the roll-out visits.
         rank, alpha: of the adapter. rate, decay: of AdamW; gradients are no longer than 1.
         old: how the old policy follows after an epoch (``objectives.nft.old_decay``).
+        motion_floor: rewards of samples that move less than this share of what the base does with the same prompt and
+            noise are lowered in proportion (``objectives.guards.floored``); 0: none are, and the base is not sampled.
         nft: the objective.
     """
 
@@ -63,6 +67,7 @@ class Options:
     rate: float = 3e-4
     decay: float = 1e-4
     old: str | float = "linear"
+    motion_floor: float = 0.0
     nft: NFTConfig = dataclasses.field(default_factory=NFTConfig)
 
     def __post_init__(self) -> None:
@@ -93,12 +98,29 @@ class State(NamedTuple):
 
 
 class PostTraining:
-    """The epochs of a run; programs are compiled once."""
+    """The epochs of a run; programs are compiled once.
+
+    Args:
+        generator: to be changed. prompts: that it learns with. reward: of its samples. seed: of everything drawn.
+        amount: how much each of what was decoded moves ``(N,)``, for ``Options.motion_floor``.
+
+    Raises:
+        ValueError: a motion floor without ``amount``.
+    """
 
     def __init__(
-        self, generator: Generator, prompts: Sequence[str], reward: Reward, options: Options, seed: int = 0
+        self,
+        generator: Generator,
+        prompts: Sequence[str],
+        reward: Reward,
+        options: Options,
+        seed: int = 0,
+        amount: Callable[[Any], np.ndarray] | None = None,
     ) -> None:
+        if options.motion_floor and amount is None:
+            raise ValueError("motion_floor: expected a measure of motion beside it, found none")
         self.generator, self.prompts, self.reward, self.options = generator, tuple(prompts), reward, options
+        self.amount = amount
         self.sampler = PromptSampler(len(self.prompts), options.groups, seed)
         self._key = jax.random.key(seed)
         self._optimizer = optax.chain(
@@ -119,8 +141,9 @@ class PostTraining:
         number = int(state.epoch)
         asked, group = self.asked(number)
         key = jax.random.fold_in(self._key, 1 + number)
-        latents, cond = self.sample(state.old, asked, jax.random.split(jax.random.fold_in(key, 0), len(asked)))
-        worth = self._worth(latents, asked)
+        keys = jax.random.split(jax.random.fold_in(key, 0), len(asked))
+        latents, cond = self.sample(state.old, asked, keys)
+        worth = self._worth(latents, asked, keys)
         found = advantages(jnp.asarray(worth.total), jnp.asarray(group), jnp.asarray(worth.valid), self.options.groups)
         logged: dict[str, Any] = {}
         for i in range(self.options.passes):
@@ -144,13 +167,18 @@ class PostTraining:
             parts.append(self._rollout(self.generator.params, adapter, keys[rows], part).latents)
         return jnp.concatenate(parts), cond
 
-    def _worth(self, latents: Array, asked: Sequence[str]) -> Rewards:
+    def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> Rewards:
         """Rewards of latents; those that are not finite, or that the reward cannot be computed of, are invalid."""
         finite = np.isfinite(np.asarray(latents).reshape(len(latents), -1)).all(1)
-        whole = jnp.where(flow.along(jnp.asarray(finite), latents) > 0, latents, 0.0)
-        found = self.reward(self.generator.decode(whole), asked)
-        total = np.asarray(found.total, np.float32)
-        return Rewards(total, finite & np.asarray(found.valid) & np.isfinite(total), found.parts)
+        made = self.generator.decode(jnp.where(flow.along(jnp.asarray(finite), latents) > 0, latents, 0.0))
+        found = self.reward(made, asked)
+        total, parts = np.asarray(found.total, np.float32), dict(found.parts)
+        if self.options.motion_floor and self.amount is not None:
+            base = self.amount(self.generator.decode(self.sample(None, asked, keys)[0]))
+            moves = np.asarray(self.amount(made))
+            total = np.asarray(floored(total, moves, base, self.options.motion_floor))
+            parts |= {"motion": moves / np.maximum(base, 1e-9), "unfloored": np.asarray(found.total)}
+        return Rewards(total, finite & np.asarray(found.valid) & np.isfinite(total), parts)
 
     def _updated(
         self, state: State, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array

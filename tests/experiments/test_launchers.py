@@ -113,7 +113,7 @@ def test_configurations_by_name_file_and_variant(tmp_path):
         (
             "nothing",
             "expected a file or one of align_scenes, benchmark, benchmark_hsi, feasibility, generator, imitation, "
-            "lifter, video, vision_policy, found 'nothing'",
+            "lifter, post_train, video, vision_policy, found 'nothing'",
         ),
         ("/tmp/imitation.py", "expected a file or one of"),
         ("imitation:huge", "expected variant cpu, expert, gpu or test, found 'huge'"),

@@ -142,3 +142,28 @@ def test_options_that_do_not_fit_are_named():
         dataclasses.replace(OPTIONS, micro_batch=48)
     with pytest.raises(ValueError, match="levels: expected 1 or more, found 0"):
         dataclasses.replace(OPTIONS, levels=0)
+
+
+def test_the_floor_keeps_motion_that_stillness_would_be_paid_for(blobs):
+    """Points are paid for being near the middle, which is where nothing moves."""
+
+    def still(points, prompts):
+        return Rewards(np.exp(-np.linalg.norm(points, axis=1)), np.ones(len(points), bool))
+
+    def amount(points):
+        return np.linalg.norm(points, axis=1)
+
+    def moved(floor):
+        run = PostTraining(blobs, PROMPTS, still, dataclasses.replace(OPTIONS, motion_floor=floor), amount=amount)
+        state, log = run.init(), {}
+        for _ in range(25):
+            state, log = run.epoch(state)
+        keys = jax.random.split(jax.random.key(5), 256)
+        new, base = (amount(run.sample(a, ["anything"] * 256, keys)[0]).mean() for a in (state.average, None))
+        return new / base, log
+
+    (bare, _), (guarded, log) = moved(0.0), moved(0.9)
+    assert bare < 0.7 and guarded > 0.85
+    assert log["reward/unfloored"] >= log["reward"] and log["reward/motion"] > 0.85
+    with pytest.raises(ValueError, match="motion_floor: expected a measure of motion"):
+        PostTraining(blobs, PROMPTS, still, dataclasses.replace(OPTIONS, motion_floor=0.9))

@@ -1,0 +1,51 @@
+"""Post-train a generator of motion with the feasibility reward (``generators/finetune``).
+
+Command:
+    python -m experiments.post_train --config=configs/post_train.py --config.generator=out/generator \
+        --config.prompts=train.txt --config.held_out=test.txt
+
+Variants: ``motion`` (default) and ``test``, two epochs in small. The same command continues a run that was stopped.
+
+Result, in ``config.out``: ``adapter/`` in PEFT's layout, of the average that is evaluated, ``metrics.jsonl``,
+TensorBoard events and ``checkpoints/``.
+"""
+
+from ml_collections import config_dict
+
+
+def get_config(variant: str = "motion") -> config_dict.ConfigDict:
+    """The values of a variant: "motion" or "test"."""
+    if variant not in ("motion", "test"):
+        raise ValueError(f"configs/post_train.py: expected variant motion or test, found {variant!r}")
+    small = variant == "test"
+    config = config_dict.ConfigDict()
+    config.generator = ""  # a generator's file, or the folder of experiments.train_generator
+    config.prompts = ""  # a file with a prompt a line; unset: the captions that the generator was trained on
+    config.held_out = ""  # prompts that it is judged by; unset: those that it learns with, at other noise
+    config.out = "out/post_train"  # run folder: adapter, checkpoints, metrics
+    config.seed = 0  # of everything that is drawn
+    config.epochs = 2 if small else 60
+    config.judged = 2 if small else 8  # samples of each held-out prompt before and after
+    config.checkpoint_every = 1 if small else 5  # epochs
+    config.max_seconds = 0.0  # stop after so long, with a checkpoint; 0: no limit
+    config.tensorboard = True  # event files beside metrics.jsonl
+    config.quiet = False  # no progress bar
+
+    config.training = config_dict.ConfigDict()  # see mjxhuman.generators.finetune.Options
+    config.training.groups = 2 if small else 16  # prompts of an epoch
+    config.training.samples = 4 if small else 8  # of each prompt
+    config.training.passes = 1  # over an epoch's samples
+    config.training.micro_batch = 8 if small else 32  # samples whose gradient is taken together
+    config.training.levels = 2  # noise levels that each sample is seen at in a pass
+    config.training.rank = 2 if small else 16  # of the adapter
+    config.training.rate = 3e-4  # learning rate
+    config.training.old = "linear"  # how the policy that samples follows: see objectives.nft.old_decay
+    config.training.motion_floor = 0.9  # share of the base's motion below which rewards are lowered; 0: none
+
+    config.nft = config_dict.ConfigDict()  # see mjxhuman.generators.objectives.nft.NFTConfig
+    config.nft.nft_beta = 1.0
+    config.nft.advantage_clip = 5.0
+    config.nft.weighting = "adaptive"  # or "none"
+    config.nft.kl_weight = 0.03  # of the distance to the base
+    config.nft.kl_space = "v"  # or "x0"
+    return config

@@ -1,0 +1,45 @@
+"""What generated motion is worth: the feasibility score, in batches of one compiled program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from mjxhuman.generators.finetune import Rewards
+from mjxhuman.generators.motion.generator import MotionGenerator
+from mjxhuman.physics.motion import motion_from_qpos
+from mjxhuman.rewards.score import score
+from mjxhuman.types import Array
+
+#: Motions that are scored together.
+_BATCH = 32
+
+
+class Feasibility:
+    """A ``finetune.Reward`` of coordinates ``(N, T, nq)``; the axes of the score are its parts."""
+
+    def __init__(self, generator: MotionGenerator) -> None:
+        self.humanoid, self.fps = generator.humanoid, generator.fps
+
+    def __call__(self, qpos: Float[Array, "N T nq"], prompts: Sequence[str]) -> Rewards:
+        """Score motions; those without a score are invalid."""
+        totals, valid, axes = [], [], []
+        for first in range(0, len(qpos), _BATCH):
+            part = np.asarray(qpos[first : first + _BATCH])
+            count = len(part)
+            full = np.concatenate([part, np.repeat(part[-1:], _BATCH - count, 0)])
+            found = score(motion_from_qpos(self.humanoid, full, self.fps))
+            totals.append(np.asarray(found.total)[:count])
+            valid.append(np.asarray(found.valid)[:count])
+            axes.append({name: np.asarray(x)[:count] for name, x in found.axes.items()})
+        parts = {name: np.concatenate([a[name] for a in axes]) for name in axes[0]}
+        return Rewards(np.concatenate(totals), np.concatenate(valid), parts)
+
+
+def joint_speed(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Float[np.ndarray, " N"]:
+    """How much motions move: mean angular speed of their joints, rad/s."""
+    motion = motion_from_qpos(generator.humanoid, np.asarray(qpos), generator.fps)
+    turning = np.asarray(motion.qvel)[..., 6:]
+    return np.linalg.norm(turning.reshape(*turning.shape[:2], -1, 3), axis=-1).mean((1, 2))
