@@ -32,7 +32,7 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
     config.quiet = False  # no progress bar
     config.reading = config_dict.ConfigDict(values(ClipOptions))  # how the recordings are read: as for `mjxhuman track`
 
-    config.training = config_dict.ConfigDict()  # see mjxhuman.generators.motion.training.Options
+    config.training = config_dict.ConfigDict()  # see mjxhuman.generators.motion.training.TrainingOptions
     config.training.size = variant  # of the network, a name in mjxhuman.generators.motion.network.SIZES
     config.training.frames = {"cpu": 60, "gpu": 300, "test": 16}[variant]  # of a window, at 30 Hz
     config.training.windows = {"cpu": 64, "gpu": 256, "test": 4}[variant]  # of each step

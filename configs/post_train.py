@@ -31,7 +31,7 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.tensorboard = True  # event files beside metrics.jsonl
     config.quiet = False  # no progress bar
 
-    config.training = config_dict.ConfigDict()  # see mjxhuman.generators.finetune.Options
+    config.training = config_dict.ConfigDict()  # see mjxhuman.generators.finetune.FinetuneOptions
     config.training.groups = 2 if small else 16  # prompts of an epoch
     config.training.samples = 4 if small else 8  # of each prompt
     config.training.passes = 1  # over an epoch's samples

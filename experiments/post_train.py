@@ -47,7 +47,7 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, tuple[str, ...]]
     Raises:
         ValueError: options or prompts that do not fit. FileNotFoundError: a path does not exist.
     """
-    from mjxhuman.generators.finetune import Options, PostTraining
+    from mjxhuman.generators.finetune import FinetuneOptions, PostTraining
     from mjxhuman.generators.motion.generator import load_generator
     from mjxhuman.generators.motion.reward import Feasibility, joint_speed
     from mjxhuman.generators.objectives.nft import NFTConfig
@@ -58,7 +58,7 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, tuple[str, ...]]
     generator = load_generator(config.generator)
     prompts = load_prompts(config.prompts) if config.prompts else generator.captions
     held = load_prompts(config.held_out) if config.held_out else prompts
-    options = Options(**config.training.to_dict(), nft=NFTConfig(**config.nft.to_dict()))
+    options = FinetuneOptions(**config.training.to_dict(), nft=NFTConfig(**config.nft.to_dict()))
     training = PostTraining(
         generator, prompts, Feasibility(generator), options, config.seed, lambda qpos: joint_speed(generator, qpos)
     )

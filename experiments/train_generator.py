@@ -93,7 +93,7 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
     from mjxhuman.runs.checkpoints import Checkpoints
     from mjxhuman.runs.metrics import MetricsWriter
 
-    options, scale = training.Options(**config.training.to_dict()), train.scale()
+    options, scale = training.TrainingOptions(**config.training.to_dict()), train.scale()
     facts = {
         "training": dataclasses.asdict(options), "seed": config.seed, "mirror": config.mirror,
         "clips": sorted(set(train.names)), "held_out": config.held_out, "seconds": round(train.seconds, 2),

@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from mjxhuman.generators import flow
 from mjxhuman.generators.adapters import Dense, variables
-from mjxhuman.generators.base import Rollout
+from mjxhuman.generators.base import LatentRollout
 from mjxhuman.generators.blocks import sinusoid
 
 
@@ -45,7 +45,7 @@ class Blobs:
     def rollout(self, params, adapter, rng, cond):
         noise = jax.vmap(lambda key: jax.random.normal(key, (2,)))(rng)
         field = lambda x, s: self.velocity(params, adapter, x, jnp.full(len(x), s), cond)  # noqa: E731
-        return Rollout(flow.euler(field, noise, self.noise_levels), jnp.asarray(self.noise_levels))
+        return LatentRollout(flow.euler(field, noise, self.noise_levels), jnp.asarray(self.noise_levels))
 
     def decode(self, latents):
         return np.asarray(latents)

@@ -18,7 +18,7 @@ Condition = Any
 
 
 @struct.dataclass
-class Rollout:
+class LatentRollout:
     """What a policy sampled: latents ``(B, ...)`` and the noise levels ``(n,)`` that led to them, the last 0."""
 
     latents: Float[Array, "B ..."]
@@ -51,7 +51,7 @@ class Generator(Protocol):
         """The velocity ``(B, ...)`` at ``x (B, ...)`` and levels ``s (B,)`` (``flow``)."""
         ...
 
-    def rollout(self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: Condition) -> Rollout:
+    def rollout(self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: Condition) -> LatentRollout:
         """Samples from noise of keys ``(B,)``: each depends on its own key and condition alone."""
         ...
 

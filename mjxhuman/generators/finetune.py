@@ -42,7 +42,7 @@ Reward = Callable[[Any, Sequence[str]], Rewards]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class FinetuneOptions:
     """Of a run.
 
     Attributes:
@@ -86,7 +86,7 @@ class Options:
         return self.groups * self.samples
 
 
-class State(NamedTuple):
+class FinetuneState(NamedTuple):
     """Of a run."""
 
     current: Adapter
@@ -102,7 +102,7 @@ class PostTraining:
 
     Args:
         generator: to be changed. prompts: that it learns with. reward: of its samples. seed: of everything drawn.
-        amount: how much each of what was decoded moves ``(N,)``, for ``Options.motion_floor``.
+        amount: how much each of what was decoded moves ``(N,)``, for ``FinetuneOptions.motion_floor``.
 
     Raises:
         ValueError: a motion floor without ``amount``.
@@ -113,7 +113,7 @@ class PostTraining:
         generator: Generator,
         prompts: Sequence[str],
         reward: Reward,
-        options: Options,
+        options: FinetuneOptions,
         seed: int = 0,
         amount: Callable[[Any], np.ndarray] | None = None,
     ) -> None:
@@ -128,15 +128,15 @@ class PostTraining:
         )
         self._rollout, self._update = jax.jit(generator.rollout), jax.jit(self._updated)
 
-    def init(self) -> State:
+    def init(self) -> FinetuneState:
         """Adapters that change nothing yet."""
         o, key = self.options, jax.random.fold_in(self._key, 0)
         patterns = self.generator.adapter_targets
         adapter = init_adapter(self.generator.params, key, rank=o.rank, alpha=o.alpha, patterns=patterns)
         zero = jnp.zeros((), jnp.int32)
-        return State(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
+        return FinetuneState(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
 
-    def epoch(self, state: State) -> tuple[State, dict[str, float]]:
+    def epoch(self, state: FinetuneState) -> tuple[FinetuneState, dict[str, float]]:
         """One epoch, and what is to be logged of it."""
         number = int(state.epoch)
         asked, group = self.asked(number)
@@ -181,8 +181,8 @@ class PostTraining:
         return Rewards(total, finite & np.asarray(found.valid) & np.isfinite(total), parts)
 
     def _updated(
-        self, state: State, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array
-    ) -> tuple[State, dict[str, Array]]:
+        self, state: FinetuneState, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array
+    ) -> tuple[FinetuneState, dict[str, Array]]:
         """One pass over the samples of an epoch: gradients of micro-batches added up, then one step."""
         o = self.options
         order, draw = jax.random.split(rng)

@@ -11,7 +11,7 @@ import pytest
 from blobs import Blobs, Field, trained
 
 from mjxhuman.generators.adapters import variables
-from mjxhuman.generators.finetune import Options, PostTraining, Rewards
+from mjxhuman.generators.finetune import FinetuneOptions, PostTraining, Rewards
 from mjxhuman.generators.objectives.nft import NFTConfig
 
 pytestmark = pytest.mark.compiled
@@ -29,7 +29,7 @@ def right(points, prompts):
     return Rewards(worth, np.ones(len(points), bool), {"height": points[:, 1]})
 
 
-OPTIONS = Options(
+OPTIONS = FinetuneOptions(
     groups=2, samples=32, micro_batch=32, passes=2, rank=8, rate=3e-3, nft=NFTConfig(nft_beta=0.5, kl_weight=1e-3)
 )
 

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Key
 from mjxhuman.generators import flow
 from mjxhuman.generators.adapter_files import load_adapter
 from mjxhuman.generators.adapters import Adapter, variables
-from mjxhuman.generators.base import Params, Rollout
+from mjxhuman.generators.base import LatentRollout, Params
 from mjxhuman.generators.motion import text
 from mjxhuman.generators.motion.features import Scale, feature_size, from_features
 from mjxhuman.generators.motion.network import SIZES, MotionTransformer, NetworkSize
@@ -111,14 +111,16 @@ class MotionGenerator:
         shape = (self.frames, feature_size(self.humanoid))
         return jax.vmap(lambda key: jax.random.normal(key, shape))(rng)
 
-    def rollout(self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: TextCondition) -> Rollout:
+    def rollout(
+        self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: TextCondition
+    ) -> LatentRollout:
         """See ``Generator``."""
         path = self.noise_levels
 
         def field(x: Array, s: Array) -> Array:
             return self.velocity(params, adapter, x, jnp.full(x.shape[0], s, x.dtype), cond)
 
-        return Rollout(flow.euler(field, self.noise(rng), path), jnp.asarray(path))
+        return LatentRollout(flow.euler(field, self.noise(rng), path), jnp.asarray(path))
 
     def decode(self, latents: Float[Array, "B T n"]) -> Float[Array, "B T nq"]:
         """Coordinates of the body; it starts at the origin and looks along x."""

@@ -18,7 +18,7 @@ from mjxhuman.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """What decides the result besides the clips.
 
     Attributes:
@@ -58,7 +58,7 @@ class Window(NamedTuple):
     text: Float[Array, "B 1 m"]
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """Of a run."""
 
     params: Params
@@ -67,20 +67,20 @@ class State(NamedTuple):
     done: Array  # () int, steps
 
 
-def optimizer(options: Options) -> optax.GradientTransformation:
+def optimizer(options: TrainingOptions) -> optax.GradientTransformation:
     """AdamW with a warm-up and a cosine, gradients no longer than 1."""
     warm = max(1, min(options.steps // 20, 1000))
     schedule = optax.warmup_cosine_decay_schedule(0.0, options.rate, warm, max(options.steps, warm + 1))
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=options.decay))
 
 
-def begin(params: Params, options: Options) -> State:
+def begin(params: Params, options: TrainingOptions) -> TrainingState:
     """A fresh run."""
     start = optimizer(options).init(params)
-    return State(params, jax.tree.map(jnp.copy, params), start, jnp.zeros((), jnp.int32))
+    return TrainingState(params, jax.tree.map(jnp.copy, params), start, jnp.zeros((), jnp.int32))
 
 
-def loss(params: Params, window: Window, rng: Key[Array, ""], options: Options) -> Array:
+def loss(params: Params, window: Window, rng: Key[Array, ""], options: TrainingOptions) -> Array:
     """Mean squared error () of the velocity, over the frames that are there."""
     level, noise, kept = jax.random.split(rng, 3)
     count = len(window.x)
@@ -95,7 +95,9 @@ def loss(params: Params, window: Window, rng: Key[Array, ""], options: Options) 
 
 
 @functools.partial(jax.jit, static_argnums=3, donate_argnums=0)
-def learn(state: State, window: Window, rng: Key[Array, ""], options: Options) -> tuple[State, dict[str, Array]]:
+def learn(
+    state: TrainingState, window: Window, rng: Key[Array, ""], options: TrainingOptions
+) -> tuple[TrainingState, dict[str, Array]]:
     """One step."""
     value, slope = jax.value_and_grad(loss)(state.params, window, rng, options)
     change, memory = optimizer(options).update(slope, state.optimizer, state.params)
@@ -103,7 +105,7 @@ def learn(state: State, window: Window, rng: Key[Array, ""], options: Options) -
     past = jnp.minimum(options.average, (1.0 + state.done) / (10.0 + state.done))
     average = jax.tree.map(lambda a, b: past * a + (1.0 - past) * b, state.average, params)
     found = {"loss": value, "gradient_norm": optax.tree.norm(slope)}
-    return State(params, average, memory, state.done + 1), found
+    return TrainingState(params, average, memory, state.done + 1), found
 
 
 judge = functools.partial(jax.jit, static_argnums=3)(loss)

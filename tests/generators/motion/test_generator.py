@@ -86,7 +86,7 @@ def test_recordings_that_cannot_be_used_are_named(humanoid):
 
 def test_training_learns_a_single_window(clips, generator):
     """The loss falls well below that of predicting the mean, and what has no caption is learned too."""
-    options = training.Options("test", frames=16, windows=8, steps=150, rate=1e-2, average=0.9)
+    options = training.TrainingOptions("test", frames=16, windows=8, steps=150, rate=1e-2, average=0.9)
     x, valid, which = clips.draw(np.random.default_rng(0), 8, 16)
     text = np.eye(512, dtype=np.float32)[which][:, None]
     window = training.Window(clips.scale().to_unit(x).astype(np.float32), valid, text)
@@ -99,7 +99,7 @@ def test_training_learns_a_single_window(clips, generator):
 
 
 def test_padding_and_captions_that_are_dropped_have_no_say_in_the_loss(clips, generator):
-    options = training.Options("test", frames=16, windows=2, drop=0.0)
+    options = training.TrainingOptions("test", frames=16, windows=2, drop=0.0)
     x, valid, _ = clips.draw(np.random.default_rng(0), 2, 16)
     valid = np.arange(16) < np.array([[16], [9]])
     text = np.eye(512, dtype=np.float32)[:2][:, None]
