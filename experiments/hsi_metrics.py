@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from mjxhuman.alignment.skin import skin_of
 from mjxhuman.interaction import Outcome
 from mjxhuman.math import quaternion
-from mjxhuman.math.statistics import wilson_interval
+from mjxhuman.math.statistics import clustered_interval
 from mjxhuman.tracking import metrics
 from mjxhuman.types import Motion
 
@@ -121,7 +121,8 @@ def table(rows: Sequence[Row], seed: int) -> dict[str, dict[str, Any]]:
             "half": share(mine, "half"), "double": share(mine, "double"),
             "types": {str(kind): sum(r["type"] == kind for r in mine) for kind in range(5)},
             "unfit": sum(not r["valid"] for r in mine), "sp3d": float(np.mean(deep)),
-            "sp3d_interval": wilson_interval(sum(deep), len(deep)), "sp3d_points": mean(r["inside"] for r in mine),
+            "sp3d_interval": clustered_interval(deep, [r["object"] for r in mine]),
+            "sp3d_points": mean(r["inside"] for r in mine),
             "directional_max_m": max(r["directional_m"] for r in mine),
             **{name: mean(r.get(name) for r in mine) for name in MEANS},
             "over": {
@@ -139,8 +140,8 @@ def share(rows: Sequence[Row], column: str = "type") -> float | None:
 
 
 def interval(rows: Sequence[Row]) -> tuple[float, float]:
-    """Of that share, Wilson, 95 %."""
-    return wilson_interval(sum(row["type"] == 4 for row in rows), len(rows))
+    """Of that share, 95 %, for other cases on other objects: cases on one object are alike."""
+    return clustered_interval([row["type"] == 4 for row in rows], [row["object"] for row in rows])
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -150,11 +151,16 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def difference(rows: Sequence[Row], method: str, other: str, seed: int) -> list[float] | None:
-    """Gain in stable cases over another method: itself, and the 95 % interval of a paired bootstrap over cases."""
+    """Gain in stable cases over another method: itself, and the 95 % interval of a paired bootstrap over objects."""
     stable = {(r["method"], r["name"]): float(r["type"] == 4) for r in rows}
-    pairs = [stable[m, n] - stable[other, n] for m, n in stable if m == method and (other, n) in stable]
-    if not pairs:
+    objects = {r["name"]: r["object"] for r in rows}
+    gains: dict[str, list[float]] = {}
+    for m, name in stable:
+        if m == method and (other, name) in stable:
+            gains.setdefault(objects[name], []).append(stable[m, name] - stable[other, name])
+    if not gains:
         return None
-    drawn = np.random.default_rng(seed).integers(len(pairs), size=(_RESAMPLES, len(pairs)))
-    low, high = np.percentile(np.array(pairs)[drawn].mean(1), [2.5, 97.5])
-    return [float(np.mean(pairs)), float(low), float(high)]
+    total, count = (np.array([f(x) for x in gains.values()]) for f in (sum, len))
+    drawn = np.random.default_rng(seed).integers(len(total), size=(_RESAMPLES, len(total)))
+    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), [2.5, 97.5])
+    return [float(total.sum() / count.sum()), float(low), float(high)]
