@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_jax()
     generator = load_generator(args.generator, args.adapter, force=args.force)
     made = generator.sample(args.prompts, samples=args.samples, seconds=args.seconds, seed=args.seed)
-    names = [f"{_stem(prompt)}_{i % args.samples}" for i, prompt in enumerate(made.prompts)]
+    names = _names(args.prompts, args.samples)
     scores = [score(motion) for motion in made.motions]
     for name, motion in zip(names, made.motions, strict=True):
         save_motion(out / f"{name}.npz", qpos_motion(motion))
@@ -65,5 +64,8 @@ def _clips(names: list[str], made: Samples, scores: list[Scores]) -> list[ClipRe
     ]
 
 
-def _stem(prompt: str) -> str:
-    return Path(re.sub(r"[^\w]+", "_", prompt.lower()).strip("_")[:60]).name
+def _names(prompts: list[str], samples: int) -> list[str]:
+    """A name for each sample, of its prompt's words; prompts that would share one are numbered."""
+    stems = [re.sub(r"[^\w]+", "_", prompt.lower()).strip("_")[:60] for prompt in prompts]
+    shared = [f"{stem}_{i}" if stems.count(stem) > 1 else stem for i, stem in enumerate(stems)]
+    return [f"{stem}_{k}" for stem in shared for k in range(samples)]

@@ -62,6 +62,12 @@ def test_an_adapter_changes_the_motions(generator, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_prompts_that_differ_by_a_stop_do_not_overwrite_each_other(generator, tmp_path):
+    asked = ["generate", "A walk!", "a walk", "--generator", str(generator), "--json", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.npz")) == ["a_walk_0_0.npz", "a_walk_1_0.npz"]
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

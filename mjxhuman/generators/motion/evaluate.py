@@ -7,10 +7,11 @@ deviation over time of the standardised features, projected on the principal com
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import linalg
 from scipy.spatial.distance import cdist
 
@@ -22,8 +23,11 @@ from mjxhuman.generators.motion.windows import Clips
 COMPONENTS, WINDOWS, _RIDGE = 32, 4096, 0.01
 #: Captions that a motion is compared with: its own and others.
 RANKED = 4
-#: Cosine of two captions above which they say the same ("walk", "a person walks").
-_SAME = 0.4
+#: Words that say nothing of what is done.
+_EMPTY = frozenset(
+    "a an the and or then with in on of to his her their its is are as at from by for while he she they it person people "
+    "man woman someone somebody human figure character".split()
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,17 +81,32 @@ class Judge:
         }  # fmt: skip
 
     def precision(self, codes: Float[np.ndarray, "N k"], prompts: Sequence[str], seed: int = 0) -> float:
-        """R-precision at 1 of ``RANKED``: others are drawn from the captions of the training that say something else;
-        NaN where there are too few."""
+        """R-precision at 1 of ``RANKED``: the others are drawn from the captions of the training that say something else
+        (``different``); NaN where there are too few."""
         said = codes / self.spread @ self.retrieval
         known, own = embedded(self.captions), embedded(prompts)
+        differ = {prompt: different(prompt, self.captions) for prompt in dict.fromkeys(prompts)}
         generator, hits = np.random.default_rng((seed, 1)), []
-        for code, prompt in zip(said, own, strict=True):
-            others = np.flatnonzero(known @ prompt < _SAME)
-            if len(others) >= RANKED - 1:
+        for code, prompt, text in zip(said, prompts, own, strict=True):
+            if len(others := differ[prompt]) >= RANKED - 1:
                 wrong = known[generator.choice(others, RANKED - 1, replace=False)]
-                hits.append(bool(code @ prompt > (wrong @ code).max()))
+                hits.append(bool(code @ text > (wrong @ code).max()))
         return float(np.mean(hits)) if hits else float("nan")
+
+
+def different(prompt: str, captions: Sequence[str]) -> Int[np.ndarray, " D"]:
+    """Which captions say something else: none of their words is one of the prompt's, or begins one, or the reverse
+    ("walk", "walks"), but for those that say nothing of what is done ("a person")."""
+
+    def told(text: str) -> set[str]:
+        return set(re.findall(r"[^\W_]+", text.lower())) - _EMPTY
+
+    def same(a: str, b: str) -> bool:
+        return a.startswith(b) or b.startswith(a)
+
+    own = told(prompt)
+    alike = [any(same(a, b) for a in told(caption) for b in own) for caption in captions]
+    return np.flatnonzero(~np.array(alike, bool))
 
 
 def frechet(one: Float[np.ndarray, "N k"], other: Float[np.ndarray, "M k"]) -> float:

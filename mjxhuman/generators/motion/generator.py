@@ -230,6 +230,7 @@ def load_generator(
         header = json.loads(str(arrays.pop("header")))
         if header.get("format") != FORMAT:
             raise ValueError(f"format {header.get('format')!r}")
+        mean, deviation = arrays.pop("mean"), arrays.pop("deviation")
     except (KeyError, ValueError, OSError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file}: expected a motion generator ({FORMAT}), found {error}") from None
     if header["version"] != VERSION:
@@ -241,10 +242,10 @@ def load_generator(
         if name.startswith("params/")
     }
     humanoid = load_humanoid("smpl")
-    _check(file, flat, size, feature_size(humanoid))
+    _check(file, {**flat, "mean": mean, "deviation": deviation}, size, feature_size(humanoid))
     params = traverse_util.unflatten_dict(flat, sep="/")
     return MotionGenerator(
-        params, size, Scale(arrays["mean"], arrays["deviation"]), header["frames"], header["fps"], humanoid,
+        params, size, Scale(mean, deviation), header["frames"], header["fps"], humanoid,
         tuple(header["captions"]), header["facts"],
         None if adapter is None else load_adapter(adapter, params, force=force)[0],
     )  # fmt: skip
@@ -255,7 +256,10 @@ def _check(file: Path, flat: Mapping[str, Array], size: NetworkSize, features: i
     arrays = jnp.zeros((1, 2, features)), jnp.zeros(1), jnp.zeros((1, 1, text.SIZE))
     shapes = jax.eval_shape(MotionTransformer(size).init, jax.random.key(0), *arrays)["params"]
     expected = {name: x.shape for name, x in traverse_util.flatten_dict(shapes, sep="/").items()}
+    expected |= {"mean": (features,), "deviation": (features,)}
     found = {name: x.shape for name, x in flat.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"{file}: {name}: expected {expected.get(name)}, found {found.get(name)}")
+        if not np.isfinite(flat[name]).all():
+            raise ValueError(f"{file}: {name}: expected finite numbers, found others")

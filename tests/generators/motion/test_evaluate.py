@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mjxhuman.generators.motion.evaluate import COMPONENTS, Judge, frechet
+from mjxhuman.generators.motion.evaluate import COMPONENTS, Judge, different, frechet
 from mjxhuman.generators.motion.features import Scale
 from mjxhuman.generators.motion.windows import Clips
 
@@ -57,6 +57,21 @@ def test_one_motion_for_all_has_no_diversity(judge):
     same = np.stack([windows[prompts.index(p)] for p in prompts])
     assert judge.measure(same, prompts)["diversity"] == pytest.approx(0.0, abs=1e-5)
     assert judge.measure(windows, prompts)["diversity"] > 0.1
+
+
+def test_captions_differ_by_what_is_done_and_not_by_who_does_it():
+    captions = [
+        "a person walks",
+        "walk",
+        "slow walk",
+        "a person kicks",
+        "a person hops",
+        "start, hop, stop",
+        "a person runs",
+    ]
+    assert different("a person walks", captions).tolist() == [3, 4, 5, 6]
+    assert different("hop", captions).tolist() == [0, 1, 2, 3, 6]
+    assert different("a person swims", captions).tolist() == list(range(7))
 
 
 def test_captions_that_say_the_same_are_no_wrong_answers():
