@@ -24,10 +24,11 @@ COMPONENTS, WINDOWS, _RIDGE = 32, 4096, 0.01
 #: Captions that a motion is compared with: its own and others.
 RANKED = 4
 #: Words that say nothing of what is done.
-_EMPTY = frozenset(
-    "a an the and or then with in on of to his her their its is are as at from by for while he she they it person people "
-    "man woman someone somebody human figure character".split()
-)
+_EMPTY = {
+    "a", "an", "the", "and", "or", "then", "while", "with", "in", "on", "of", "to", "as", "at", "from", "by", "for",
+    "is", "are", "it", "its", "he", "she", "they", "his", "her", "their", "person", "people", "man", "woman", "someone",
+    "somebody", "human", "figure", "character",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,8 +82,8 @@ class Judge:
         }  # fmt: skip
 
     def precision(self, codes: Float[np.ndarray, "N k"], prompts: Sequence[str], seed: int = 0) -> float:
-        """R-precision at 1 of ``RANKED``: the others are drawn from the captions of the training that say something else
-        (``different``); NaN where there are too few."""
+        """R-precision at 1 of ``RANKED``: the others are drawn from those captions of the training that say something
+        else (``different``); NaN where there are too few."""
         said = codes / self.spread @ self.retrieval
         known, own = embedded(self.captions), embedded(prompts)
         differ = {prompt: different(prompt, self.captions) for prompt in dict.fromkeys(prompts)}
