@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_dict
 
-from mjxhuman.runs import json_line, prepare_jax, progress
+from mjxhuman.runs import json_line, prepare_jax
 
 from .launch import launch
 
@@ -68,8 +68,7 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, tuple[str, ...]]
 def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     """Train, write everything; returns the last line."""
     from mjxhuman.generators.adapter_files import fingerprint, save_adapter
-    from mjxhuman.runs.checkpoints import Checkpoints
-    from mjxhuman.runs.metrics import MetricsWriter
+    from mjxhuman.runs.loop import LoopOptions, run_steps
 
     generator, training, held = prepared(config)
     facts = {
@@ -77,24 +76,17 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
         "generator": fingerprint(generator.params),
     }  # fmt: skip
     folder, start = Path(config.out), time.monotonic()
-    checkpoints, state, done = Checkpoints(folder / "checkpoints"), training.init(), 0
-    if checkpoints.steps:
-        done, state = checkpoints.restore(state, facts)
-    writer = MetricsWriter(folder, step=done, tensorboard=config.tensorboard, config=facts)
-    with writer, progress(config.epochs, unit="epoch", label="post-train", quiet=config.quiet, initial=done) as bar:
-        while done < config.epochs:
-            began = time.monotonic()
-            state, log = training.epoch(state)
-            done += 1
-            writer.write(done, {**log, "seconds": time.monotonic() - began})
-            bar.set_postfix_str(f"reward {log['reward']:.3f}")
-            last = done >= config.epochs or 0 < config.max_seconds < time.monotonic() - start
-            if last or done % config.checkpoint_every == 0:
-                checkpoints.save(done, state, facts)
-            bar.update()
-            if last:
-                break
-    checkpoints.close()
+
+    def epoch(_: int, state: Any) -> tuple[Any, dict[str, float]]:
+        began = time.monotonic()
+        state, log = training.epoch(state)
+        return state, {**log, "seconds": time.monotonic() - began}
+
+    how = LoopOptions(
+        folder, config.epochs, "epoch", "post-train", checkpoint_every=config.checkpoint_every,
+        max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="reward",
+    )  # fmt: skip
+    done, state, _ = run_steps(how, training.init(), facts, epoch)
     before, after = (judged(config, generator, training, adapter, held) for adapter in (None, state.average))
     told = {**facts, "epochs": done, "before": before, "after": after, "command": " ".join(sys.argv[1:])}
     save_adapter(folder / "adapter", state.average, generator.params, facts=told)

@@ -90,8 +90,7 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
 
     from mjxhuman.generators.motion import training
     from mjxhuman.generators.motion.generator import FILE, init_generator, save_generator
-    from mjxhuman.runs.checkpoints import Checkpoints
-    from mjxhuman.runs.metrics import MetricsWriter
+    from mjxhuman.runs.loop import LoopOptions, run_steps
 
     options, scale = training.TrainingOptions(**config.training.to_dict()), train.scale()
     facts = {
@@ -102,32 +101,22 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
     drawn = np.random.default_rng((config.seed, 1))
     judged = [windows(held, scale, options, drawn) for _ in range(_JUDGED)]
     key, own = jax.random.split(jax.random.key(config.seed + 1))
-    folder, start, spent = Path(config.out), time.monotonic(), time.process_time()
-    checkpoints, state, values = Checkpoints(folder / "checkpoints"), training.begin(generator.params, options), {}
-    done = 0
-    if checkpoints.steps:
-        done, state = checkpoints.restore(state, facts)
-    writer = MetricsWriter(folder, step=done, tensorboard=config.tensorboard, config=facts)
-    with writer, progress(options.steps, label="train", quiet=config.quiet, initial=done) as bar:
-        while done < options.steps:
-            batch = windows(train, scale, options, np.random.default_rng((config.seed, 2, done)))
-            state, found = training.learn(state, batch, jax.random.fold_in(key, done), options)
-            done += 1
-            last = done >= options.steps or 0 < config.max_seconds < time.monotonic() - start
-            if last or done % config.evaluate_every == 0:
-                losses = [
-                    training.judge(state.average, window, jax.random.fold_in(own, i), options)
-                    for i, window in enumerate(judged)
-                ]
-                values = {"held_out/loss": float(np.mean(losses))} | {f"train/{k}": float(v) for k, v in found.items()}
-                writer.write(done, values)
-                bar.set_postfix_str(f"held out {values['held_out/loss']:.3f}")
-            if last or done % config.checkpoint_every == 0:
-                checkpoints.save(done, state, facts)
-            bar.update()
-            if last:
-                break
-    checkpoints.close()
+
+    def step(done: int, state: Any) -> tuple[Any, dict[str, Any]]:
+        batch = windows(train, scale, options, np.random.default_rng((config.seed, 2, done)))
+        state, found = training.learn(state, batch, jax.random.fold_in(key, done), options)
+        return state, {f"train/{name}": value for name, value in found.items()}
+
+    def judge(state: Any) -> dict[str, Any]:
+        losses = [training.judge(state.average, w, jax.random.fold_in(own, i), options) for i, w in enumerate(judged)]
+        return {"held_out/loss": np.mean(losses)}
+
+    folder, spent = Path(config.out), time.process_time()
+    how = LoopOptions(
+        folder, options.steps, log_every=config.evaluate_every, checkpoint_every=config.checkpoint_every,
+        max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="held_out/loss",
+    )  # fmt: skip
+    done, state, values = run_steps(how, training.begin(generator.params, options), facts, step, judge)
     told = {**facts, "steps": done, "command": " ".join(sys.argv[1:])}
     save_generator(folder / FILE, dataclasses.replace(generator, params=state.average, facts=told))
     return {

@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_dict
 
-from mjxhuman.runs import json_line, prepare_jax, progress
+from mjxhuman.runs import json_line, prepare_jax
 
 from .launch import launch, named_motions
 
@@ -79,8 +79,7 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any, names: Sequence[s
 
     from mjxhuman.encoders.lifter import Lifter, save_lifter
     from mjxhuman.humanoids import load_humanoid
-    from mjxhuman.runs.checkpoints import Checkpoints
-    from mjxhuman.runs.metrics import MetricsWriter
+    from mjxhuman.runs.loop import LoopOptions, run_steps
 
     from .lifter_samples import Sampler
     from .lifter_training import Options, begin, judge, learn
@@ -94,30 +93,22 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any, names: Sequence[s
     train, held = jax.device_put((train, held))
     key, own = jax.random.split(jax.random.key(config.seed + 1))
     windows = [sampler.draw(jax.random.fold_in(own, k), held, options.windows) for k in range(_JUDGED)]
-    folder, start, spent = Path(config.out), time.monotonic(), time.process_time()
-    checkpoints, state, values = Checkpoints(folder / "checkpoints"), begin(options, config.seed), {}
-    done = 0
-    if checkpoints.steps:
-        done, state = checkpoints.restore(state, facts)
-    writer = MetricsWriter(folder, step=done, tensorboard=config.tensorboard, config=facts)
-    with writer, progress(options.steps, label="train", quiet=config.quiet, initial=done) as bar:
-        while done < options.steps:
-            sample = sampler.draw(jax.random.fold_in(key, done), train, options.windows)
-            state, found = learn(state, sample, options)
-            done += 1
-            last = done >= options.steps or 0 < config.max_seconds < time.monotonic() - start
-            if last or done % config.evaluate_every == 0:
-                judged = [jax.device_get(judge(state.average, window, options.causal)) for window in windows]
-                values = {f"held_out/{name}": float(sum(x[name] for x in judged) / len(judged)) for name in judged[0]}
-                values |= {f"train/{name}": float(value) for name, value in found.items()}
-                writer.write(done, values)
-                bar.set_postfix_str(f"held out {values['held_out/points_mm']:.0f} mm")
-            if last or done % config.checkpoint_every == 0:
-                checkpoints.save(done, state, facts)
-            bar.update()
-            if last:
-                break
-    checkpoints.close()
+
+    def step(done: int, state: Any) -> tuple[Any, dict[str, Any]]:
+        sample = sampler.draw(jax.random.fold_in(key, done), train, options.windows)
+        state, found = learn(state, sample, options)
+        return state, {f"train/{name}": value for name, value in found.items()}
+
+    def judged(state: Any) -> dict[str, Any]:
+        found = [jax.device_get(judge(state.average, window, options.causal)) for window in windows]
+        return {f"held_out/{name}": float(sum(x[name] for x in found) / len(found)) for name in found[0]}
+
+    folder, spent = Path(config.out), time.process_time()
+    how = LoopOptions(
+        folder, options.steps, log_every=config.evaluate_every, checkpoint_every=config.checkpoint_every,
+        max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="held_out/points_mm",
+    )  # fmt: skip
+    done, state, values = run_steps(how, begin(options, config.seed), facts, step, judged)
     told = {**facts, "clips": list(names), "steps": done, "command": " ".join(sys.argv[1:])}
     save_lifter(folder / "lifter.npz", Lifter(state.average, options.causal, told))
     return {

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +25,7 @@ from mjxhuman.learning.policy import Policy, save_policy
 from mjxhuman.learning.sharding import make_mesh, make_sharded_iteration, replicate, shard
 from mjxhuman.runs import atomic_write, describe, progress
 from mjxhuman.runs.checkpoints import Checkpoints
+from mjxhuman.runs.loop import stop_flag
 from mjxhuman.runs.metrics import MetricsWriter
 
 S = TypeVar("S")
@@ -130,7 +130,7 @@ class Run(Generic[S]):
         options, size, started = self.options, self.algorithm.batch_size, time.monotonic()
         quiet = options.quiet or self.writer is None
         with (
-            _stop_flag() as stop,
+            stop_flag() as stop,
             progress(options.iterations, unit="it", label="train", quiet=quiet, initial=done) as bar,
         ):
             last = done >= options.iterations
@@ -225,26 +225,3 @@ def _note_session(folder: Path, facts: Mapping[str, Any], iteration: int) -> Non
     session = {"iteration": iteration, "command": sys.argv, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **describe()}
     with atomic_write(path) as file:
         json.dump({"config": facts, "sessions": [*earlier, session]}, file, indent=1)
-
-
-@contextmanager
-def _stop_flag() -> Iterator[list[int]]:
-    """A list that gets the number of a received SIGINT or SIGTERM; a second one acts as usual."""
-    received: list[int] = []
-    old = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(number, old[signal.Signals(number)])
-
-    try:
-        for kind in old:
-            signal.signal(kind, note)
-    except ValueError:  # not the main thread: signals are the caller's
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for kind, handler in old.items():
-            signal.signal(kind, handler)
