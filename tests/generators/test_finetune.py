@@ -167,3 +167,25 @@ def test_the_floor_keeps_motion_that_stillness_would_be_paid_for(blobs):
     assert log["reward/unfloored"] >= log["reward"] and log["reward/motion"] > 0.85
     with pytest.raises(ValueError, match="motion_floor: expected a measure of motion"):
         PostTraining(blobs, PROMPTS, still, dataclasses.replace(OPTIONS, motion_floor=0.9))
+
+
+def test_samples_that_are_not_finite_are_invalid_whatever_the_reward_says(blobs):
+    class Spoilt(Blobs):
+        def rollout(self, params, adapter, rng, cond):
+            found = super().rollout(params, adapter, rng, cond)
+            return found.replace(latents=found.latents.at[0].set(jnp.nan))
+
+    run = PostTraining(Spoilt(blobs.params), PROMPTS, right, OPTIONS)
+    _, log = run.epoch(run.init())
+    assert log["invalid"] == 2 / 64 and np.isfinite(log["gradient_norm"])  # the first of each micro-batch
+
+
+def test_the_old_policy_samples(blobs, monkeypatch):
+    run = PostTraining(blobs, PROMPTS, right, dataclasses.replace(OPTIONS, old=0.9))
+    sample, sampled = run.sample, []
+    monkeypatch.setattr(run, "sample", lambda adapter, *rest: (sampled.append(adapter), sample(adapter, *rest))[1])
+    first, _ = run.epoch(run.init())
+    run.epoch(first)
+    assert sampled[1] is first.old and sampled[1] is not first.current
+    b = [jax.tree.leaves(adapter.weights)[1] for adapter in (first.old, first.current)]
+    np.testing.assert_allclose(b[0], 0.1 * b[1] + 0.9 * jax.tree.leaves(run.init().old.weights)[1], atol=1e-7)
