@@ -103,8 +103,7 @@ class MotionGenerator:
 
     def velocity(self, params: Params, adapter: Adapter | None, x: Array, s: Array, cond: TextCondition) -> Array:
         """See ``Generator``."""
-        found: Array = MotionTransformer(self.size).apply(variables(params, adapter), x, s, cond.text, cond.valid)
-        return found
+        return _velocity(self.size, params, adapter, x, s, cond)
 
     def noise(self, rng: Key[Array, " B"]) -> Float[Array, "B T n"]:
         """What samples of keys begin with."""
@@ -115,12 +114,8 @@ class MotionGenerator:
         self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: TextCondition
     ) -> LatentRollout:
         """See ``Generator``."""
-        path = self.noise_levels
-
-        def field(x: Array, s: Array) -> Array:
-            return self.velocity(params, adapter, x, jnp.full(x.shape[0], s, x.dtype), cond)
-
-        return LatentRollout(flow.euler(field, self.noise(rng), path), jnp.asarray(path))
+        latents = _rolled(self.size, self.steps, params, adapter, self.noise(rng), cond)
+        return LatentRollout(latents, jnp.asarray(self.noise_levels))
 
     def decode(self, latents: Float[Array, "B T n"]) -> Float[Array, "B T nq"]:
         """Coordinates of the body; it starts at the origin and looks along x."""
@@ -138,7 +133,7 @@ class MotionGenerator:
         for first in range(0, len(asked), _BATCH):  # of one size, for one program
             rows = np.minimum(np.arange(first, first + min(_BATCH, len(asked))), len(asked) - 1)
             cond = self.condition([asked[i] for i in rows], seconds)
-            latents = _rolled(self)(self.params, self.adapter, jnp.stack([keys[i] for i in rows]), cond)
+            latents = self.rollout(self.params, self.adapter, jnp.stack([keys[i] for i in rows]), cond).latents
             parts.append(np.asarray(latents)[: len(asked) - first, : int(cond.valid[0].sum())])
         return np.asarray(self.scale.from_unit(np.concatenate(parts)), np.float32), asked
 
@@ -164,15 +159,23 @@ def _key(seed: int, prompt: str, sample: int) -> Array:
     return jax.random.fold_in(key, sample)
 
 
-@functools.lru_cache(maxsize=4)
-def _rolled(generator: MotionGenerator) -> Any:
-    """The compiled roll-out of a generator."""
+def _velocity(
+    size: NetworkSize, params: Params, adapter: Adapter | None, x: Array, s: Array, cond: TextCondition
+) -> Array:
+    found: Array = MotionTransformer(size).apply(variables(params, adapter), x, s, cond.text, cond.valid)
+    return found
 
-    @jax.jit
-    def rolled(params: Params, adapter: Adapter | None, keys: Array, cond: TextCondition) -> Array:
-        return generator.rollout(params, adapter, keys, cond).latents
 
-    return rolled
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _rolled(
+    size: NetworkSize, steps: int, params: Params, adapter: Adapter | None, noise: Array, cond: TextCondition
+) -> Array:
+    """Latents of noise: one program for all generators of a size, with one adapter or another."""
+
+    def field(x: Array, s: Array) -> Array:
+        return _velocity(size, params, adapter, x, jnp.full(x.shape[0], s, x.dtype), cond)
+
+    return flow.euler(field, noise, flow.levels(steps))
 
 
 def init_generator(
