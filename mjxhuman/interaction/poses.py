@@ -30,6 +30,8 @@ SHANK = np.radians(12.0)
 MIDDLE, HEEL = 0.04, 0.0
 #: rad; most that a pelvis leans forward, and that thighs slope on a seat.
 PITCH, SLOPE = np.radians(60.0), np.radians(50.0)
+#: rad; arms of who leans forward to sit down or rise, forward from the vertical: hands are over the thighs.
+REACH = 1.1
 #: Share of the trunk's bend in each joint of the spine.
 SPINE = {"Torso": 0.4, "Spine": 0.3, "Chest": 0.3}
 #: Facing +x: the body's frame has x to the left, y up and z forward.
@@ -217,11 +219,11 @@ def sitting(
     ankle = (thigh * np.cos(slope) - shank * np.sin(SHANK), p.sole)
     upright = Key((0.0, 0.0, hip), ankle, ankle, pitch=-0.1, bend=0.15, shoulder=0.35, elbow=0.9, seconds=0.9)
     stand = p.standing(ankle[0])
-    down = dataclasses.replace(upright, bend=0.5, shoulder=1.5, elbow=0.3, seconds=1.6)  # hands before the knees
+    down = dataclasses.replace(upright, bend=0.5, elbow=0.3, seconds=1.6)
     low, high = 0.0, PITCH  # lean forward until the feet could carry
     for _ in range(12):
         middle = 0.5 * (low + high)
-        down = dataclasses.replace(down, pitch=middle)
+        down = dataclasses.replace(down, pitch=middle, shoulder=middle + down.bend + REACH)
         low, high = (middle, high) if p.com(down)[0] < ankle[0] + HEEL else (low, middle)
     keys = [stand, down, upright]
     if lean:

@@ -32,6 +32,14 @@ def test_people_sit_down_on_seats_of_many_heights_without_moving_their_feet(huma
     assert np.abs(np.asarray(motion.qvel)).max() < 8.0
 
 
+@pytest.mark.parametrize("seat", [0.36, 0.45, 0.5])
+def test_hands_stay_off_the_seat_while_someone_sits_down_and_rises(humanoid, seat):
+    motion = poses.sitting(humanoid, seat, rise=True)
+    near = np.flatnonzero(np.asarray(motion.body_pos)[:, 1, 2] < seat + 0.3)  # all but standing
+    assert len(near) > 60
+    assert min(lowest(motion, "L_Hand", "R_Hand", frame=int(frame)) for frame in near) > seat + 0.05
+
+
 def test_a_smaller_body_sits_lower_and_is_told_where(humanoid):
     child = mjxhuman.load_humanoid("smpl", stature=1.3)
     with pytest.raises(ValueError, match=r"seat_height: expected 0\.\d+ to 0\.\d+ m for this body, found 0.75 m"):
