@@ -13,7 +13,7 @@ from mjxhuman.alignment.align import case_of, problem_of
 from mjxhuman.alignment.contacts import PartContact
 from mjxhuman.alignment.look import look
 from mjxhuman.alignment.problem import AlignmentProblem, stack, tiles_of
-from mjxhuman.alignment.solve import STARTS, residuals, start_of
+from mjxhuman.alignment.solve import residuals, start_of, starts_of
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Array, Motion
 
@@ -21,7 +21,7 @@ Solver = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.nda
 
 
 def scene_residuals(motion: Motion, scene: Scene, contacts: Sequence[PartContact | tuple[str, str]]) -> Solver:
-    """Residuals ``(R,)`` and their slopes ``(R, U)`` at unknowns ``(U,)``, and the six starts ``(6, U)``."""
+    """Residuals ``(R,)`` and their slopes ``(R, U)`` at unknowns ``(U,)``, and the starts ``(S, U)``."""
     case = case_of(motion, scene, contacts)
     problem = jax.tree.map(lambda x: x[0], stack([problem_of(case)]))
     part = tuple(tiles_of(case.skin).part.tolist())
@@ -29,7 +29,7 @@ def scene_residuals(motion: Motion, scene: Scene, contacts: Sequence[PartContact
     vector, unravel = ravel_pytree(first)
 
     value, slope = _programs(part, len(vector), unravel)
-    starts = np.stack([ravel_pytree(first | {"person": first["person"] + s})[0] for s in STARTS])
+    starts = np.stack([ravel_pytree(first | {"person": first["person"] + s})[0] for s in starts_of(problem)])
 
     def function(x: np.ndarray) -> np.ndarray:
         return np.asarray(value(problem, jnp.asarray(x, jnp.float32)), np.float64)

@@ -170,7 +170,7 @@ def speed(starts: Sequence[Start], count: int) -> tuple[float, float, int]:
 
 
 def loop_speed(starts: Sequence[Start], count: int) -> tuple[float, float]:
-    """The same residuals from the same six starts, scene by scene with SciPy's least squares: as ``speed``."""
+    """The same residuals from the same starts, scene by scene with SciPy's least squares: as ``speed``."""
     from scipy.optimize import least_squares
 
     from .align_loop import scene_residuals

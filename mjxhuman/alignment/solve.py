@@ -41,13 +41,14 @@ _FORWARD = np.array([0.0, 0.0, 1.0])
 #: One in so many samples of an object is looked for in the others.
 _THINNED = 4
 #: Starts: as given, lifted, and lifted and shifted to each side, m.
-STARTS = np.array(
+_STARTS = np.array(
     [[0, 0, 0], [0, 0, 0.10], [0.12, 0, 0.10], [-0.12, 0, 0.10], [0, 0.12, 0.10], [0, -0.12, 0.10]]
 )  # fmt: skip
-
+#: m over the middle of what may carry the parts in contact, further starts.
+_OVER = np.array([[0, 0, 0.03], [0, 0, 0.12]])
 #: m before the person, further starts where legs turn, lifted too: on a seat that is high for their legs people sit
 #: near its front edge, so that thighs slope down and soles are on the floor.
-AHEAD = (0.12, 0.20)
+_AHEAD = (0.12, 0.20)
 
 
 def start_of(problem: AlignmentProblem, free: tuple[str, ...] = ()) -> Unknowns:
@@ -152,11 +153,27 @@ def _short_of(height: Array) -> Array:
     return height / jnp.sqrt(1 + (height / HANGING) ** 2)
 
 
+def starts_of(problem: AlignmentProblem, free: tuple[str, ...] = ()) -> Array:
+    """Where the person is moved to before the first step, m ``(S, 3)``."""
+    ahead = [_ahead(problem, distance) for distance in _AHEAD if "legs" in free]
+    return jnp.stack([*jnp.asarray(_STARTS, problem.points.dtype), *(_over(problem) + _OVER), *ahead])
+
+
+def _over(problem: AlignmentProblem) -> Array:
+    """What brings the parts in contact to the middle of the places that may carry them, in the mean, m ``(3,)``."""
+    place, turn, _ = placed(problem, start_of(problem))
+    on = problem.contact_object
+    places = jnp.mean(jnp.einsum("cij,crj->cri", turn[on], problem.partner_points), 1) + place[on]
+    away = places - jnp.mean(problem.patch, 2)  # (T, C, 3)
+    share = problem.active.astype(away.dtype) * problem.frame[:, None]
+    return jnp.einsum("tci,tc->i", away, share) / jnp.maximum(jnp.sum(share), 1.0)
+
+
 def _ahead(problem: AlignmentProblem, distance: float) -> Array:
     """A start ``(3,)`` so far before the person, as the pelvis faces in the mean of frames with contacts, lifted."""
     forward = rotation.rotate(problem.legs.turns[:, 0, 0], jnp.asarray(_FORWARD))
     way = jnp.mean(forward * jnp.any(problem.active, 1)[:, None], 0).at[2].set(0)
-    return distance * way / jnp.maximum(jnp.linalg.norm(way), 1e-6) + STARTS[1]
+    return distance * way / jnp.maximum(jnp.linalg.norm(way), 1e-6) + _STARTS[1]
 
 
 def _objects_apart(problem: AlignmentProblem, place: Array, turn: Array, size: Array) -> Array:
@@ -213,7 +230,7 @@ def _solve_positive(matrix: Array, vector: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2), compiler_options=CPU_OPTIONS)
 def solve(problem: AlignmentProblem, tile_part: tuple[int, ...], free: tuple[str, ...] = ()) -> tuple[Unknowns, Array]:
-    """Unknowns of the cheapest of ``STARTS``, and what each costs at first ``(S,)``, of problems with a leading axis B.
+    """Unknowns of the cheapest start of ``starts_of``, and what each costs at first ``(S,)``, of B problems.
 
     Args:
       problem: every array with an axis of scenes in front.
@@ -225,10 +242,9 @@ def solve(problem: AlignmentProblem, tile_part: tuple[int, ...], free: tuple[str
     def one(problem: AlignmentProblem) -> tuple[Unknowns, Array]:
         like = start_of(problem, free)
         vector, unravel = ravel_pytree(like)
-        starts = [*STARTS, *(_ahead(problem, distance) for distance in AHEAD if "legs" in free)]
-        lifts = [ravel_pytree(like | {"person": like["person"] + start})[0] for start in starts]
+        first = jax.vmap(lambda start: ravel_pytree(like | {"person": like["person"] + start})[0])
         descend = functools.partial(_descend, problem, tile_part, like)
-        found, costs = jax.vmap(functools.partial(descend, np.full(STEPS, STEP)))(jnp.stack(lifts))
+        found, costs = jax.vmap(functools.partial(descend, np.full(STEPS, STEP)))(first(starts_of(problem, free)))
         kept = found[jnp.argsort(costs)[:KEPT]]
         found, last = jax.vmap(functools.partial(descend, np.geomspace(STEP, LAST, FINE_STEPS)))(kept)
         return unravel(found[jnp.argmin(last)].astype(vector.dtype)), costs

@@ -24,6 +24,7 @@ from mjxhuman.alignment.solve import (
     _Jacobian,
     residuals,
     start_of,
+    starts_of,
 )
 from mjxhuman.math import quaternion
 
@@ -123,3 +124,16 @@ def test_who_may_turn_his_legs_is_tried_farther_forward_too(problem):
     active[0] = True
     given = problem.replace(legs=problem.legs.replace(turns=turns), active=active)
     np.testing.assert_allclose(_ahead(given, 0.2), [0.2, 0.0, 0.1], atol=1e-6)
+
+
+def test_starts_do_not_depend_on_how_far_away_the_person_is(problem):
+    """Two of them: over the middle of what may carry the pelvis, which is the seat, wherever the person comes from."""
+    starts = np.asarray(starts_of(jax.tree.map(jnp.asarray, problem)))[6:]
+    away = np.array([0.2, -0.15, 0.1])
+    far = problem.replace(patch=np.asarray(problem.patch) + away)
+    np.testing.assert_allclose(np.asarray(starts_of(jax.tree.map(jnp.asarray, far)))[6:], starts - away, atol=1e-5)
+    active = np.asarray(problem.active)[:, 0]
+    ends = starts[:, None] + np.asarray(problem.patch)[active, 0].mean((0, 1))
+    np.testing.assert_allclose(ends[:, 0, 2], SEAT + np.array([0.03, 0.12]), atol=0.01)
+    places = np.asarray(problem.partner_points)[0, :, :2].mean(0) + [-0.03, 0.0]
+    np.testing.assert_allclose(ends[:, 0, :2], [places, places], atol=1e-5)
