@@ -39,6 +39,7 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
     config.training.steps = {"cpu": 8_000, "gpu": 200_000, "test": 4}[variant]
     config.training.rate = {"cpu": 1e-3, "gpu": 2e-4, "test": 1e-3}[variant]  # learning rate at its highest
     config.training.drop = 0.1  # share of the windows that are seen without their caption
+    config.training.joints = 1.0  # weight of the error of joints' places and velocities beside that of the features
     if variant == "test":
         config.evaluate_every = config.checkpoint_every = 2
     return config

@@ -26,7 +26,7 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.seed = 0  # of everything that is drawn
     config.epochs = 2 if small else 60
     config.judged = 2 if small else 8  # samples of each held-out prompt before and after
-    config.checkpoint_every = 1 if small else 5  # epochs
+    config.evaluate_every = 1 if small else 5  # epochs, between judgements by held-out prompts, and checkpoints
     config.max_seconds = 0.0  # stop after so long, with a checkpoint; 0: no limit
     config.tensorboard = True  # event files beside metrics.jsonl
     config.quiet = False  # no progress bar
@@ -41,6 +41,11 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.training.rate = 3e-4  # learning rate
     config.training.old = "linear"  # how the policy that samples follows: see objectives.nft.old_decay
     config.training.motion_floor = 0.9  # share of the base's motion below which rewards are lowered; 0: none
+
+    config.bounds = config_dict.ConfigDict()  # beside the base, where a run ends: see objectives.guards.Bounds
+    config.bounds.motion = 0.0 if small else 0.8  # least share of the joint speed
+    config.bounds.diversity = 0.0 if small else 0.8  # least share of the distance between samples of a prompt
+    config.bounds.kl = 0.0  # largest mean squared distance of samples; 0: none
 
     config.nft = config_dict.ConfigDict()  # see mjxhuman.generators.objectives.nft.NFTConfig
     config.nft.nft_beta = 1.0

@@ -2,8 +2,9 @@
 
     python -m experiments.post_train --config.generator=out/generator --config.prompts=train.txt
 
-The same command continues a run that was stopped, killed or interrupted. The last line on stdout is one JSON object:
-before and after are samples of held-out prompts with the same noise.
+The same command continues a run that was stopped, killed or interrupted. A run that leaves ``config.bounds`` ends with
+the last state that was within them. The last line on stdout is one JSON object: before and after are samples of
+held-out prompts with the same noise.
 
 Exit code: 0 trained to the end (or to the time limit); 2 nothing to train, or a configuration that does not fit the run
 in the folder.
@@ -14,11 +15,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
 from ml_collections import config_dict
 
@@ -41,12 +41,13 @@ def run(config: config_dict.ConfigDict) -> int:
     return 0
 
 
-def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, tuple[str, ...]]:
-    """The generator, its post-training, and the prompts that it is judged by.
+def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
+    """The generator, its post-training, and what judges it.
 
     Raises:
         ValueError: options or prompts that do not fit. FileNotFoundError: a path does not exist.
     """
+    from mjxhuman.generators.evaluate import HeldOut
     from mjxhuman.generators.finetune import FinetuneOptions, PostTraining
     from mjxhuman.generators.motion.generator import load_generator
     from mjxhuman.generators.motion.reward import Feasibility, joint_speed
@@ -62,15 +63,17 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, tuple[str, ...]]
     training = PostTraining(
         generator, prompts, Feasibility(generator), options, config.seed, lambda qpos: joint_speed(generator, qpos)
     )
-    return generator, training, held
+    return generator, training, HeldOut(training, held, config.judged, config.seed + 1)
 
 
 def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     """Train, write everything; returns the last line."""
     from mjxhuman.generators.adapter_files import fingerprint, save_adapter
-    from mjxhuman.runs.loop import LoopOptions, run_steps
+    from mjxhuman.generators.objectives.guards import Bounds
+    from mjxhuman.runs.loop import LoopOptions, OutOfBounds, run_steps
 
     generator, training, held = prepared(config)
+    bounds = Bounds(**config.bounds.to_dict())
     facts = {
         "training": dataclasses.asdict(training.options), "seed": config.seed, "prompts": list(training.prompts),
         "generator": fingerprint(generator.params),
@@ -82,34 +85,35 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
         state, log = training.epoch(state)
         return state, {**log, "seconds": time.monotonic() - began}
 
+    def judge(state: Any) -> dict[str, float]:
+        values = held.measure(state.average)
+        told = {f"held_out/{name}": x for name, x in values.items()}
+        if reason := bounds.left(values):
+            raise OutOfBounds(reason, told)
+        return told
+
     how = LoopOptions(
-        folder, config.epochs, "epoch", "post-train", checkpoint_every=config.checkpoint_every,
-        max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="reward",
+        folder, config.epochs, "epoch", "post-train", checkpoint_every=config.evaluate_every,
+        judge_every=config.evaluate_every, max_seconds=config.max_seconds, tensorboard=config.tensorboard,
+        quiet=config.quiet, shown="reward",
     )  # fmt: skip
-    done, state, _ = run_steps(how, training.init(), facts, epoch)
-    before, after = (judged(config, generator, training, adapter, held) for adapter in (None, state.average))
-    told = {**facts, "epochs": done, "before": before, "after": after, "command": " ".join(sys.argv[1:])}
-    save_adapter(folder / "adapter", state.average, generator.params, facts=told)
+    ran = run_steps(how, training.init(), facts, epoch, judge)
+    before, after = held.measure(None), held.measure(ran.state.average)
+    told = {**facts, "epochs": ran.done, "before": before, "after": after, "command": " ".join(sys.argv[1:])}
+    save_adapter(folder / "adapter", ran.state.average, generator.params, facts=told)
     return {
-        "epochs": done, "samples": done * training.options.count, "seconds": round(time.monotonic() - start, 1),
-        "reward_before": before["total"], "reward_after": after["total"], "axes_before": before["axes"],
-        "axes_after": after["axes"], "motion_ratio": after["joint_speed"] / before["joint_speed"],
-        "adapter": str(folder / "adapter"),
+        "epochs": ran.done, "samples": ran.done * training.options.count,
+        "seconds": round(time.monotonic() - start, 1),
+        "distinct_prompts_per_epoch": min(training.options.groups, len(training.prompts)),
+        "reward_before": before["total"], "reward_after": after["total"], "axes_before": axes(before),
+        "axes_after": axes(after), "motion_ratio": after["motion"], "diversity_ratio": after["diversity"],
+        "stopped_by": ran.stopped, "adapter": str(folder / "adapter"),
     }  # fmt: skip
 
 
-def judged(config: Any, generator: Any, training: Any, adapter: Any, prompts: Sequence[str]) -> dict[str, Any]:
-    """Score, axes and joint speed (rad/s) of samples of prompts: means over those that have a score."""
-    made = dataclasses.replace(generator, adapter=adapter)
-    features, asked = made.features(prompts, config.judged, config.seed + 1)
-    qpos = np.asarray(generator.decode(generator.scale.to_unit(features)))
-    found = training.reward(qpos, asked)
-    use = found.valid
-    return {
-        "samples": len(asked), "valid": int(use.sum()), "total": float(found.total[use].mean()),
-        "axes": {name: float(x[use].mean()) for name, x in found.parts.items()},
-        "joint_speed": float(training.amount(qpos)[use].mean()),
-    }  # fmt: skip
+def axes(values: Mapping[str, float]) -> dict[str, float]:
+    """Of what judged samples: the parts of the score."""
+    return {name: x for name, x in values.items() if name not in ("total", "valid", "motion", "diversity", "kl")}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -98,17 +98,19 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
         "clips": sorted(set(train.names)), "held_out": config.held_out, "seconds": round(train.seconds, 2),
     }  # fmt: skip
     generator = init_generator(options.size, scale, options.frames, train.fps, train.captions, config.seed, facts)
+    body = training.Body.of(generator.humanoid, scale, train.fps)
     drawn = np.random.default_rng((config.seed, 1))
     judged = [windows(held, scale, options, drawn) for _ in range(_JUDGED)]
     key, own = jax.random.split(jax.random.key(config.seed + 1))
 
     def step(done: int, state: Any) -> tuple[Any, dict[str, Any]]:
         batch = windows(train, scale, options, np.random.default_rng((config.seed, 2, done)))
-        state, found = training.learn(state, batch, jax.random.fold_in(key, done), options)
+        state, found = training.learn(state, batch, jax.random.fold_in(key, done), body, options)
         return state, {f"train/{name}": value for name, value in found.items()}
 
     def judge(state: Any) -> dict[str, Any]:
-        losses = [training.judge(state.average, w, jax.random.fold_in(own, i), options) for i, w in enumerate(judged)]
+        keys = (jax.random.fold_in(own, i) for i in range(_JUDGED))
+        losses = [training.judge(state.average, w, k, body, options) for w, k in zip(judged, keys, strict=True)]
         return {"held_out/loss": np.mean(losses)}
 
     folder, spent = Path(config.out), time.process_time()
@@ -116,12 +118,12 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
         folder, options.steps, log_every=config.evaluate_every, checkpoint_every=config.checkpoint_every,
         max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="held_out/loss",
     )  # fmt: skip
-    done, state, values = run_steps(how, training.begin(generator.params, options), facts, step, judge)
-    told = {**facts, "steps": done, "command": " ".join(sys.argv[1:])}
-    save_generator(folder / FILE, dataclasses.replace(generator, params=state.average, facts=told))
+    ran = run_steps(how, training.begin(generator.params, options), facts, step, judge)
+    told = {**facts, "steps": ran.done, "command": " ".join(sys.argv[1:])}
+    save_generator(folder / FILE, dataclasses.replace(generator, params=ran.state.average, facts=told))
     return {
-        "generator": str(folder / FILE), "steps": done, "seconds": facts["seconds"],
-        "captions": len(train.captions), "held_out_loss": values.get("held_out/loss"),
+        "generator": str(folder / FILE), "steps": ran.done, "seconds": facts["seconds"],
+        "captions": len(train.captions), "held_out_loss": ran.values.get("held_out/loss"),
         "processor_seconds": round(time.process_time() - spent, 1),
     }  # fmt: skip
 

@@ -108,12 +108,12 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any, names: Sequence[s
         folder, options.steps, log_every=config.evaluate_every, checkpoint_every=config.checkpoint_every,
         max_seconds=config.max_seconds, tensorboard=config.tensorboard, quiet=config.quiet, shown="held_out/points_mm",
     )  # fmt: skip
-    done, state, values = run_steps(how, begin(options, config.seed), facts, step, judged)
-    told = {**facts, "clips": list(names), "steps": done, "command": " ".join(sys.argv[1:])}
-    save_lifter(folder / "lifter.npz", Lifter(state.average, options.causal, told))
+    ran = run_steps(how, begin(options, config.seed), facts, step, judged)
+    told = {**facts, "clips": list(names), "steps": ran.done, "command": " ".join(sys.argv[1:])}
+    save_lifter(folder / "lifter.npz", Lifter(ran.state.average, options.causal, told))
     return {
-        "weights": str(folder / "lifter.npz"), "steps": done, "minutes": facts["minutes"],
-        "held_out_mm": values.get("held_out/points_mm"), "processor_seconds": time.process_time() - spent,
+        "weights": str(folder / "lifter.npz"), "steps": ran.done, "minutes": facts["minutes"],
+        "held_out_mm": ran.values.get("held_out/points_mm"), "processor_seconds": time.process_time() - spent,
     }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from mjxhuman.generators import flow
 from mjxhuman.generators.adapters import Dense, variables
 from mjxhuman.generators.base import LatentRollout
 from mjxhuman.generators.blocks import sinusoid
+from mjxhuman.generators.finetune import FinetuneOptions, Rewards
+from mjxhuman.generators.objectives.nft import NFTConfig
 
 
 class Field(nn.Module):
@@ -74,3 +76,15 @@ def trained():
     start = (params, optimizer.init(params))
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, jax.random.split(jax.random.key(1), 1000)))(start)
     return Blobs(params)
+
+
+PROMPTS = ("left and right", "up and down", "anything", "something")
+OPTIONS = FinetuneOptions(
+    groups=2, samples=32, micro_batch=32, passes=2, rank=8, rate=3e-3, nft=NFTConfig(nft_beta=0.5, kl_weight=1e-3)
+)
+
+
+def right(points, prompts):
+    """Better the farther to the right."""
+    worth = 1.0 / (1.0 + np.exp(-4.0 * points[:, 0]))
+    return Rewards(worth, np.ones(len(points), bool), {"height": points[:, 1]})

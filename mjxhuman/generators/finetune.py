@@ -41,6 +41,44 @@ class Rewards:
 Reward = Callable[[Any, Sequence[str]], Rewards]
 
 
+class NothingValidError(ValueError):
+    """No sample of an epoch has a reward: there is nothing to learn from."""
+
+
+def rewards_of(reward: Reward, made: Any, prompts: Sequence[str]) -> tuple[Rewards, tuple[str, ...]]:
+    """Rewards of N samples, and the distinct errors of those that it raised at, which are invalid.
+
+    A reward that raises is asked again sample by sample, so that one of them does not spoil the others.
+
+    Raises:
+        ValueError: a reward of another shape, by name.
+    """
+    try:
+        found = reward(made, prompts)
+    except Exception as error:
+        if len(prompts) == 1:
+            return Rewards(np.zeros(1, np.float32), np.zeros(1, bool)), (f"{type(error).__name__}: {error}",)
+        ones = [jax.tree.map(lambda x, i=i: x[i : i + 1], made) for i in range(len(prompts))]
+        parts = [rewards_of(reward, one, [prompt]) for one, prompt in zip(ones, prompts, strict=True)]
+        return _joined([part for part, _ in parts]), tuple(dict.fromkeys(e for _, errors in parts for e in errors))
+    for name, x in {"total": found.total, "valid": found.valid, **found.parts}.items():
+        if np.shape(x) != (len(prompts),):
+            raise ValueError(f"reward: {name}: expected ({len(prompts)},), found {np.shape(x)}")
+    return found, ()
+
+
+def _joined(found: Sequence[Rewards]) -> Rewards:
+    """Rewards one after the other; parts that some lack are NaN there."""
+    names = dict.fromkeys(name for one in found for name in one.parts)
+    total, valid = (np.concatenate([np.asarray(getattr(one, name)) for one in found]) for name in ("total", "valid"))
+    lacking = [np.full(len(one.total), np.nan) for one in found]
+    parts = {
+        name: np.concatenate([one.parts.get(name, none) for one, none in zip(found, lacking, strict=True)])
+        for name in names
+    }
+    return Rewards(total, valid, parts)
+
+
 @dataclasses.dataclass(frozen=True)
 class FinetuneOptions:
     """Of a run.
@@ -137,13 +175,17 @@ class PostTraining:
         return FinetuneState(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
 
     def epoch(self, state: FinetuneState) -> tuple[FinetuneState, dict[str, float]]:
-        """One epoch, and what is to be logged of it."""
+        """One epoch, and what is to be logged of it.
+
+        Raises:
+            NothingValidError: no sample has a reward. ValueError: rewards of another shape.
+        """
         number = int(state.epoch)
         asked, group = self.asked(number)
         key = jax.random.fold_in(self._key, 1 + number)
         keys = jax.random.split(jax.random.fold_in(key, 0), len(asked))
         latents, cond = self.sample(state.old, asked, keys)
-        worth = self._worth(latents, asked, keys)
+        worth, lost = self._worth(latents, asked, keys)
         found = advantages(jnp.asarray(worth.total), jnp.asarray(group), jnp.asarray(worth.valid), self.options.groups)
         logged: dict[str, Any] = {}
         for i in range(self.options.passes):
@@ -151,7 +193,7 @@ class PostTraining:
             state, logged = self._update(state, latents, cond, found.value, jnp.asarray(worth.valid), rng)
         followed = mixed(state.old, state.current, old_decay(state.updates, self.options.old))
         state = state._replace(old=followed, epoch=state.epoch + 1)
-        return state, {**_summary(worth, found, asked), **{name: float(x) for name, x in logged.items()}}
+        return state, {**_summary(worth, found, asked), **lost, **{name: float(x) for name, x in logged.items()}}
 
     def asked(self, epoch: int) -> tuple[list[str], Int[np.ndarray, " N"]]:
         """The prompt of each sample of an epoch, and its group."""
@@ -167,18 +209,28 @@ class PostTraining:
             parts.append(self._rollout(self.generator.params, adapter, keys[rows], part).latents)
         return jnp.concatenate(parts), cond
 
-    def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> Rewards:
-        """Rewards of latents; those that are not finite, or that the reward cannot be computed of, are invalid."""
+    def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> tuple[Rewards, dict[str, float]]:
+        """Rewards of latents, and the shares that have none for one reason or another.
+
+        Raises:
+            NothingValidError: none has one.
+        """
         finite = np.isfinite(np.asarray(latents).reshape(len(latents), -1)).all(1)
         made = self.generator.decode(jnp.where(flow.along(jnp.asarray(finite), latents) > 0, latents, 0.0))
-        found = self.reward(made, asked)
+        found, errors = rewards_of(self.reward, made, asked)
         total, parts = np.asarray(found.total, np.float32), dict(found.parts)
         if self.options.motion_floor and self.amount is not None:
             base = self.amount(self.generator.decode(self.sample(None, asked, keys)[0]))
             moves = np.asarray(self.amount(made))
             total = np.asarray(floored(total, moves, base, self.options.motion_floor))
             parts |= {"motion": moves / np.maximum(base, 1e-9), "unfloored": np.asarray(found.total)}
-        return Rewards(total, finite & np.asarray(found.valid) & np.isfinite(total), parts)
+        use = finite & np.asarray(found.valid) & np.isfinite(total)
+        if not use.any():
+            why = "; ".join(errors[:3]) or ("the reward refuses them" if finite.any() else "they are not finite")
+            raise NothingValidError(f"reward: expected a sample with a reward in an epoch, found none: {why}")
+        return Rewards(total, use, parts), {
+            "invalid/not_finite": float(1 - finite.mean()), "invalid/no_reward": float((finite & ~use).mean()),
+        }  # fmt: skip
 
     def _updated(
         self, state: FinetuneState, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array
@@ -221,10 +273,9 @@ class PostTraining:
 def _summary(worth: Rewards, found: Advantages, asked: Sequence[str]) -> dict[str, float]:
     """Numbers of an epoch's samples, means over those that are valid."""
     use = worth.valid
-    kept = worth.total[use]
     numbers = {
-        "reward": float(kept.mean()) if use.any() else float("nan"), "reward_spread": float(found.spread),
+        "reward": float(worth.total[use].mean()), "reward_spread": float(found.spread),
         "invalid": float(1.0 - use.mean()), "prompts": float(len(set(asked))), "flat_groups": float(found.flat),
     }  # fmt: skip
-    parts = {f"reward/{name}": float(np.asarray(x)[use].mean()) for name, x in worth.parts.items() if use.any()}
+    parts = {f"reward/{name}": float(np.asarray(x)[use].mean()) for name, x in worth.parts.items()}
     return numbers | parts

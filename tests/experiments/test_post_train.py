@@ -44,6 +44,8 @@ def test_a_run_ends_with_an_adapter_and_continues_where_it_was_stopped(generator
     assert whole["epochs"] == 2 and whole["samples"] == 16 and set(whole["axes_before"]) == set(whole["axes_after"])
     lines = [json.loads(x) for x in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
     assert [x["step"] for x in lines] == [1, 2] and lines[0]["prompts"] == 2 and lines[0]["reward/motion"] > 0
+    assert {"held_out/total", "held_out/motion", "held_out/kl"} <= lines[0].keys() and whole["stopped_by"] == ""
+    assert lines[1]["held_out/total"] == pytest.approx(whole["reward_after"])
     parts = small(generator, tmp_path / "parts", max_seconds=1e-3)
     assert run(parts) == 0 and json.loads(capsys.readouterr().out.splitlines()[-1])["epochs"] == 1
     parts.max_seconds = 0.0
@@ -77,7 +79,7 @@ def test_what_is_not_there_is_named(generator, tmp_path, capsys, changes, messag
 def test_every_value_of_the_configuration_is_used(generator, tmp_path):
     config = small(generator, tmp_path)
     _, training, held = prepared(config)
-    assert held == training.prompts == ("walk", "jump", "kick")
+    assert tuple(held.asked[:: config.judged]) == training.prompts == ("walk", "jump", "kick")
     assert training.options.nft.kl_weight == 0.03 and training.options.motion_floor == 0.9
     config.training.groups = 3
     with pytest.raises(ValueError, match="micro_batch: expected a divisor"):

@@ -8,30 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from blobs import Blobs, Field, trained
+from blobs import OPTIONS, PROMPTS, Blobs, Field, right, trained
 
 from mjxhuman.generators.adapters import variables
-from mjxhuman.generators.finetune import FinetuneOptions, PostTraining, Rewards
-from mjxhuman.generators.objectives.nft import NFTConfig
+from mjxhuman.generators.finetune import NothingValidError, PostTraining, Rewards
 
 pytestmark = pytest.mark.compiled
-
-PROMPTS = ("left and right", "up and down", "anything", "something")
 
 
 @pytest.fixture(scope="module")
 def blobs():
     return trained()
-
-
-def right(points, prompts):
-    worth = 1.0 / (1.0 + np.exp(-4.0 * points[:, 0]))
-    return Rewards(worth, np.ones(len(points), bool), {"height": points[:, 1]})
-
-
-OPTIONS = FinetuneOptions(
-    groups=2, samples=32, micro_batch=32, passes=2, rank=8, rate=3e-3, nft=NFTConfig(nft_beta=0.5, kl_weight=1e-3)
-)
 
 
 def share(run, adapter):
@@ -189,3 +176,34 @@ def test_the_old_policy_samples(blobs, monkeypatch):
     assert sampled[1] is first.old and sampled[1] is not first.current
     b = [jax.tree.leaves(adapter.weights)[1] for adapter in (first.old, first.current)]
     np.testing.assert_allclose(b[0], 0.1 * b[1] + 0.9 * jax.tree.leaves(run.init().old.weights)[1], atol=1e-7)
+
+
+def test_a_reward_that_raises_at_a_sample_spoils_no_other(blobs):
+    """As if it had refused that one; shapes that do not fit are named, and an epoch without any reward ends the run."""
+
+    def fragile(points, prompts):
+        if (points[:, 0] > 1.0).any():
+            raise RuntimeError("too far right")
+        return right(points, prompts)
+
+    def refuses(points, prompts):
+        return dataclasses.replace(right(points, prompts), valid=np.asarray(points[:, 0] <= 1.0))
+
+    found = []
+    for reward in (fragile, refuses):
+        run = PostTraining(blobs, PROMPTS, reward, OPTIONS)
+        found.append(run.epoch(run.init()))
+    (one, log), (other, same) = found
+    assert 0 < log["invalid"] == log["invalid/no_reward"] == same["invalid"] < 0.5
+    for a, b in zip(jax.tree.leaves(one.current), jax.tree.leaves(other.current), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+    def broken(points, prompts):
+        raise RuntimeError("no simulator")
+
+    run = PostTraining(blobs, PROMPTS, broken, OPTIONS)
+    with pytest.raises(NothingValidError, match=r"expected a sample with a reward .* found none: RuntimeError: no sim"):
+        run.epoch(run.init())
+    run = PostTraining(blobs, PROMPTS, lambda x, p: Rewards(np.ones(3), np.ones(3, bool)), OPTIONS)
+    with pytest.raises(ValueError, match=r"reward: total: expected \(64,\), found \(3,\)"):
+        run.epoch(run.init())

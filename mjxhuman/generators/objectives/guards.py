@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from mjxhuman.types import Array
 
@@ -25,9 +28,30 @@ def floored(
     return reward * jnp.clip(motion / jnp.maximum(floor * base, 1e-9), 0.0, 1.0)
 
 
-def diversity(x: Float[Array, "N n"], group: Int[Array, " N"]) -> Float[Array, ""]:
-    """Mean distance () between the samples of a prompt, over all pairs; NaN where no prompt has two."""
-    square = jnp.sum(jnp.square(x[:, None] - x[None]), -1)
-    pair = (group[:, None] == group[None]) & ~jnp.eye(len(x), dtype=bool)
-    distance = jnp.where(pair, jnp.sqrt(jnp.where(pair, square, 1.0)), 0.0)
-    return jnp.sum(distance) / jnp.sum(pair)
+def diversity(x: Float[Array, "P S n"]) -> Float[Array, ""]:
+    """Mean distance () between the S samples of a prompt, over all pairs; NaN for a single sample."""
+    square = jnp.sum(jnp.square(x[:, :, None] - x[:, None]), -1)
+    other = ~jnp.eye(x.shape[1], dtype=bool)
+    return jnp.sum(jnp.where(other, jnp.sqrt(jnp.where(other, square, 1.0)), 0.0)) / (len(x) * jnp.sum(other))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """Where a run ends: what samples have become beside the base's of the same prompts and noise.
+
+    Attributes:
+        motion, diversity: least share of the base's. kl: largest mean squared distance to them. 0: no bound.
+    """
+
+    motion: float = 0.0
+    diversity: float = 0.0
+    kl: float = 0.0
+
+    def left(self, values: Mapping[str, float]) -> str:
+        """Which bound ``values`` of these names are beyond; "" if they are within all."""
+        for name in ("motion", "diversity"):
+            if values[name] < (least := getattr(self, name)):
+                return f"{name}: expected at least {least:g} of the base's, found {values[name]:.3f}"
+        if 0 < self.kl < values["kl"]:
+            return f"kl: expected at most {self.kl:g}, found {values['kl']:.4f}"
+        return ""

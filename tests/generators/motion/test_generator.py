@@ -38,6 +38,11 @@ def generator(clips):
     return init_generator("test", clips.scale(), 16, clips.fps, clips.captions)
 
 
+@pytest.fixture(scope="module")
+def body(clips, humanoid):
+    return training.Body.of(humanoid, clips.scale(), clips.fps)
+
+
 def test_clips_have_their_mirror_images_with_sides_exchanged(clips, humanoid):
     assert clips.texts == ("a person turns left", "a person turns right", "a jump", "a jump")
     assert clips.captions == ("a person turns left", "a person turns right", "a jump")
@@ -84,21 +89,21 @@ def test_recordings_that_cannot_be_used_are_named(humanoid):
         make_clips(bad[:1], load, humanoid)
 
 
-def test_training_learns_a_single_window(clips, generator):
+def test_training_learns_a_single_window(clips, generator, body):
     """The loss falls well below that of predicting the mean, and what has no caption is learned too."""
     options = training.TrainingOptions("test", frames=16, windows=8, steps=150, rate=1e-2, average=0.9)
     x, valid, which = clips.draw(np.random.default_rng(0), 8, 16)
     text = np.eye(512, dtype=np.float32)[which][:, None]
     window = training.Window(clips.scale().to_unit(x).astype(np.float32), valid, text)
     state = training.begin(jax.tree.map(jnp.copy, generator.params), options)
-    before = float(training.judge(state.average, window, jax.random.key(9), options))
+    before = float(training.judge(state.average, window, jax.random.key(9), body, options))
     for i in range(150):
-        state, found = training.learn(state, window, jax.random.fold_in(jax.random.key(0), i), options)
-    after = float(training.judge(state.average, window, jax.random.key(9), options))
+        state, found = training.learn(state, window, jax.random.fold_in(jax.random.key(0), i), body, options)
+    after = float(training.judge(state.average, window, jax.random.key(9), body, options))
     assert after < 0.6 * before and np.isfinite(float(found["gradient_norm"]))
 
 
-def test_padding_and_captions_that_are_dropped_have_no_say_in_the_loss(clips, generator):
+def test_padding_and_captions_that_are_dropped_have_no_say_in_the_loss(clips, generator, body):
     options = training.TrainingOptions("test", frames=16, windows=2, drop=0.0)
     x, valid, _ = clips.draw(np.random.default_rng(0), 2, 16)
     valid = np.arange(16) < np.array([[16], [9]])
@@ -107,12 +112,31 @@ def test_padding_and_captions_that_are_dropped_have_no_say_in_the_loss(clips, ge
     def loss(x, text, drop):
         changed = dataclasses.replace(options, drop=drop)
         window = training.Window(x.astype(np.float32), valid, text)
-        return float(training.judge(generator.params, window, jax.random.key(0), changed))
+        return float(training.judge(generator.params, window, jax.random.key(0), body, changed))
 
     other = np.where(valid[..., None], x, 7.0)
     assert loss(other, text, 0.0) == pytest.approx(loss(np.where(valid[..., None], x, 0.0), text, 0.0), rel=1e-5)
     assert loss(x, text, 1 - 1e-9) == pytest.approx(loss(x, 0 * text, 0.0), rel=1e-6)
     assert loss(x, text, 0.0) != pytest.approx(loss(x, 0 * text, 0.0), rel=1e-6)
+
+
+def test_what_slides_costs_joints_more_than_a_turn_of_the_head(clips, body):
+    """By the same error of features; and nothing at the data itself, nor at the highest level."""
+    x, valid, _ = clips.draw(np.random.default_rng(0), 2, 16)
+    x = clips.scale().to_unit(x).astype(np.float32)
+    window = training.Window(x, valid, np.zeros((2, 1, 512), np.float32))
+    found = jax.jit(training.joint_error)
+    level = np.full(2, 0.5, np.float32)
+    assert float(found(window, x, level, body)) < 1e-12
+    slides, nods = x.copy(), x.copy()
+    slides[..., 1] += 0.3  # root velocity ahead
+    nods[..., 4 + 6 * 15 : 4 + 6 * 15 + 1] += 0.3
+    one, other = (float(found(window, y, level, body)) for y in (slides, nods))
+    assert one > 10 * other > 0
+    speed = 0.3 * float(clips.scale().deviation[1])
+    assert one == pytest.approx((speed / training.SPEED) ** 2 / 3, rel=1e-3)  # of three directions
+    assert float(found(window, slides, np.full(2, 0.9, np.float32), body)) == pytest.approx(one / 81, rel=1e-3)
+    assert float(found(window, slides, np.ones(2, np.float32), body)) == 0.0
 
 
 def test_the_file_holds_the_generator(tmp_path, generator):

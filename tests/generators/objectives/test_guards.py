@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from mjxhuman.generators.objectives.guards import diversity, floored
+from mjxhuman.generators.objectives.guards import Bounds, diversity, floored
 
 
 def test_who_moves_less_than_the_floor_is_paid_less():
@@ -16,6 +16,15 @@ def test_who_moves_less_than_the_floor_is_paid_less():
 
 
 def test_diversity_is_the_mean_distance_within_a_prompt():
-    x = np.array([[0.0, 0.0], [3.0, 4.0], [100.0, 0.0], [100.0, 1.0], [7.0, 7.0]], np.float32)
-    np.testing.assert_allclose(diversity(jnp.asarray(x), jnp.array([0, 0, 1, 1, 2])), 3.0, rtol=1e-6)
-    assert np.isnan(diversity(jnp.asarray(x), jnp.arange(5)))
+    x = np.array([[[0.0, 0.0], [3.0, 4.0]], [[100.0, 0.0], [100.0, 1.0]]], np.float32)
+    np.testing.assert_allclose(diversity(jnp.asarray(x)), 3.0, rtol=1e-6)
+    assert np.isnan(diversity(jnp.asarray(x[:, :1])))
+
+
+def test_the_bound_that_is_left_is_named():
+    well = {"motion": 0.9, "diversity": 0.85, "kl": 0.02}
+    bounds = Bounds(motion=0.8, diversity=0.8, kl=0.1)
+    assert bounds.left(well) == "" and Bounds().left({"motion": 0.0, "diversity": 0.0, "kl": 9.0}) == ""
+    assert bounds.left(well | {"motion": 0.7}) == "motion: expected at least 0.8 of the base's, found 0.700"
+    assert bounds.left(well | {"diversity": 0.7}).startswith("diversity: expected at least 0.8")
+    assert bounds.left(well | {"kl": 0.2}) == "kl: expected at most 0.1, found 0.2000"
