@@ -31,6 +31,7 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.tensorboard = True  # event files beside metrics.jsonl
     config.quiet = False  # no progress bar
 
+    config.objective = "nft"  # or "gradient": that of the reward itself
     config.training = config_dict.ConfigDict()  # see mjxhuman.generators.finetune.FinetuneOptions
     config.training.groups = 2 if small else 16  # prompts of an epoch
     config.training.samples = 4 if small else 8  # of each prompt
@@ -46,6 +47,10 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.bounds.motion = 0.0 if small else 0.8  # least share of the joint speed
     config.bounds.diversity = 0.0 if small else 0.8  # least share of the distance between samples of a prompt
     config.bounds.kl = 0.0  # largest mean squared distance of samples; 0: none
+
+    config.gradient = config_dict.ConfigDict()  # see mjxhuman.generators.objectives.reward_gradient.GradientConfig
+    config.gradient.last = 2  # steps of the sampler that it goes through
+    config.gradient.kl_weight = 0.05  # of the distance to the base
 
     config.nft = config_dict.ConfigDict()  # see mjxhuman.generators.objectives.nft.NFTConfig
     config.nft.nft_beta = 1.0

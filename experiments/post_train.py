@@ -49,9 +49,11 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
     """
     from mjxhuman.generators.evaluate import HeldOut
     from mjxhuman.generators.finetune import FinetuneOptions, PostTraining
+    from mjxhuman.generators.gradient import RewardGradient
     from mjxhuman.generators.motion.generator import load_generator
     from mjxhuman.generators.motion.reward import Feasibility, joint_speed
     from mjxhuman.generators.objectives.nft import NFTConfig
+    from mjxhuman.generators.objectives.reward_gradient import GradientConfig
     from mjxhuman.generators.prompts import load_prompts
 
     if not config.generator:
@@ -60,9 +62,15 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
     prompts = load_prompts(config.prompts) if config.prompts else generator.captions
     held = load_prompts(config.held_out) if config.held_out else prompts
     options = FinetuneOptions(**config.training.to_dict(), nft=NFTConfig(**config.nft.to_dict()))
-    training = PostTraining(
-        generator, prompts, Feasibility(generator), options, config.seed, lambda qpos: joint_speed(generator, qpos)
-    )
+    reward = Feasibility(generator)
+    given = generator, prompts, reward, options, config.seed, lambda qpos: joint_speed(generator, qpos)
+    if config.objective == "gradient":
+        gradient = GradientConfig(**config.gradient.to_dict())
+        training: PostTraining = RewardGradient(*given, graded=reward.graded, gradient=gradient)
+    elif config.objective == "nft":
+        training = PostTraining(*given)
+    else:
+        raise ValueError(f"config.objective: expected nft or gradient, found {config.objective!r}")
     return generator, training, HeldOut(training, held, config.judged, config.seed + 1)
 
 
@@ -75,7 +83,8 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     generator, training, held = prepared(config)
     bounds = Bounds(**config.bounds.to_dict())
     facts = {
-        "training": dataclasses.asdict(training.options), "seed": config.seed, "prompts": list(training.prompts),
+        "training": dataclasses.asdict(training.options), "objective": config.objective,
+        "gradient": config.gradient.to_dict(), "seed": config.seed, "prompts": list(training.prompts),
         "generator": fingerprint(generator.params),
     }  # fmt: skip
     folder, start = Path(config.out), time.monotonic()

@@ -44,13 +44,14 @@ class Blobs:
     def velocity(self, params, adapter, x, s, cond):
         return Field().apply(variables(params, adapter), x, s)
 
-    def rollout(self, params, adapter, rng, cond):
+    def rollout(self, params, adapter, rng, cond, last=None):
         noise = jax.vmap(lambda key: jax.random.normal(key, (2,)))(rng)
         field = lambda x, s: self.velocity(params, adapter, x, jnp.full(len(x), s), cond)  # noqa: E731
-        return LatentRollout(flow.euler(field, noise, self.noise_levels), jnp.asarray(self.noise_levels))
+        x = flow.euler(field, noise, self.noise_levels, last=last)
+        return LatentRollout(x, jnp.asarray(self.noise_levels))
 
     def decode(self, latents):
-        return np.asarray(latents)
+        return latents
 
 
 @functools.cache

@@ -51,8 +51,11 @@ class Generator(Protocol):
         """The velocity ``(B, ...)`` at ``x (B, ...)`` and levels ``s (B,)`` (``flow``)."""
         ...
 
-    def rollout(self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: Condition) -> LatentRollout:
-        """Samples from noise of keys ``(B,)``: each depends on its own key and condition alone."""
+    def rollout(
+        self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: Condition, last: int | None = None
+    ) -> LatentRollout:
+        """Samples from noise of keys ``(B,)``: each depends on its own key and condition alone. Gradients go through
+        the ``last`` steps alone (``flow.euler``); None: through all."""
         ...
 
     def decode(self, latents: Array) -> Any:

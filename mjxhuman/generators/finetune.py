@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -182,8 +182,7 @@ class PostTraining:
         """
         number = int(state.epoch)
         asked, group = self.asked(number)
-        key = jax.random.fold_in(self._key, 1 + number)
-        keys = jax.random.split(jax.random.fold_in(key, 0), len(asked))
+        keys, key = self.keys(number)
         latents, cond = self.sample(state.old, asked, keys)
         worth, lost = self._worth(latents, asked, keys)
         found = advantages(jnp.asarray(worth.total), jnp.asarray(group), jnp.asarray(worth.valid), self.options.groups)
@@ -200,14 +199,30 @@ class PostTraining:
         group = np.repeat(np.arange(self.options.groups), self.options.samples)
         return [self.prompts[i] for i in self.sampler.epoch(epoch)[group]], group
 
+    def keys(self, epoch: int) -> tuple[Array, Array]:
+        """Of the noise of an epoch's samples ``(N,)``, and of everything else."""
+        key = jax.random.fold_in(self._key, 1 + epoch)
+        return jax.random.split(jax.random.fold_in(key, 0), self.options.count), key
+
     def sample(self, adapter: Adapter | None, asked: Sequence[str], keys: Array) -> tuple[Array, Any]:
         """Latents ``(N, ...)`` of a policy, in micro-batches, and their conditions."""
-        cond, parts = self.generator.condition(asked), []
-        for first in range(0, len(asked), self.options.micro_batch):
-            rows = slice(first, first + self.options.micro_batch)
-            part = jax.tree.map(lambda x, rows=rows: x[rows], cond)
-            parts.append(self._rollout(self.generator.params, adapter, keys[rows], part).latents)
-        return jnp.concatenate(parts), cond
+        cond = self.generator.condition(asked)
+        rolled = functools.partial(self._rollout, self.generator.params, adapter)
+        return jnp.concatenate([rolled(*part).latents for part in self.micro_batches(keys, cond)]), cond
+
+    def micro_batches(self, *arrays: Any) -> Iterator[Any]:
+        """Rows of pytrees ``(N, ...)`` that are computed together."""
+        rows = self.options.micro_batch
+        for first in range(0, len(jax.tree.leaves(arrays)[0]), rows):
+            yield jax.tree.map(lambda x, first=first: x[first : first + rows], arrays)
+
+    def stepped(self, state: FinetuneState, slope: Adapter) -> tuple[FinetuneState, dict[str, Array]]:
+        """A step of the optimizer, and norms for the log."""
+        change, memory = self._optimizer.update(slope, state.optimizer, state.current)
+        current, updates = optax.apply_updates(state.current, change), state.updates + 1
+        average = mixed(state.average, current, average_decay(updates))
+        new = state._replace(current=current, average=average, optimizer=memory, updates=updates)
+        return new, {"gradient_norm": optax.tree.norm(slope), "adapter_norm": size(current)}
 
     def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> tuple[Rewards, dict[str, float]]:
         """Rewards of latents, and the shares that have none for one reason or another.
@@ -249,11 +264,7 @@ class PostTraining:
 
         zero = jax.tree.map(jnp.zeros_like, state.current)
         slope, told = jax.lax.scan(part, zero, (rows, jax.random.split(draw, len(rows))))
-        change, memory = self._optimizer.update(slope, state.optimizer, state.current)
-        current, updates = optax.apply_updates(state.current, change), state.updates + 1
-        average = mixed(state.average, current, average_decay(updates))
-        new = state._replace(current=current, average=average, optimizer=memory, updates=updates)
-        norms = {"gradient_norm": optax.tree.norm(slope), "adapter_norm": size(current)}
+        new, norms = self.stepped(state, slope)
         return new, {**jax.tree.map(jnp.mean, told), **norms}
 
     def _loss(

@@ -111,10 +111,15 @@ class MotionGenerator:
         return jax.vmap(lambda key: jax.random.normal(key, shape))(rng)
 
     def rollout(
-        self, params: Params, adapter: Adapter | None, rng: Key[Array, " B"], cond: TextCondition
+        self,
+        params: Params,
+        adapter: Adapter | None,
+        rng: Key[Array, " B"],
+        cond: TextCondition,
+        last: int | None = None,
     ) -> LatentRollout:
         """See ``Generator``."""
-        latents = _rolled(self.size, self.steps, params, adapter, self.noise(rng), cond)
+        latents = _rolled(self.size, self.steps, last, params, adapter, self.noise(rng), cond)
         return LatentRollout(latents, jnp.asarray(self.noise_levels))
 
     def decode(self, latents: Float[Array, "B T n"]) -> Float[Array, "B T nq"]:
@@ -166,16 +171,22 @@ def _velocity(
     return found
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _rolled(
-    size: NetworkSize, steps: int, params: Params, adapter: Adapter | None, noise: Array, cond: TextCondition
+    size: NetworkSize,
+    steps: int,
+    last: int | None,
+    params: Params,
+    adapter: Adapter | None,
+    noise: Array,
+    cond: TextCondition,
 ) -> Array:
     """Latents of noise: one program for all generators of a size, with one adapter or another."""
 
     def field(x: Array, s: Array) -> Array:
         return _velocity(size, params, adapter, x, jnp.full(x.shape[0], s, x.dtype), cond)
 
-    return flow.euler(field, noise, flow.levels(steps))
+    return flow.euler(field, noise, flow.levels(steps), last=last)
 
 
 def init_generator(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mjxhuman.generators.finetune import Rewards
 from mjxhuman.generators.motion.generator import MotionGenerator
@@ -15,6 +16,8 @@ from mjxhuman.types import Array
 
 #: Motions that are scored together.
 _BATCH = 32
+#: (rad/s)^2, so that who does not move has a slope.
+_STILL = 1e-8
 
 
 class Feasibility:
@@ -37,9 +40,14 @@ class Feasibility:
         parts = {name: np.concatenate([a[name] for a in axes]) for name in axes[0]}
         return Rewards(np.concatenate(totals), np.concatenate(valid), parts)
 
+    def graded(self, qpos: Float[Array, "N T nq"]) -> tuple[Float[Array, " N"], Bool[Array, " N"]]:
+        """A ``gradient.Graded``: totals and which of them are valid, inside a program that differentiates them."""
+        found = score(motion_from_qpos(self.humanoid, qpos, self.fps))
+        return found.total, jnp.asarray(found.valid)
 
-def joint_speed(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Float[np.ndarray, " N"]:
-    """How much motions move: mean angular speed of their joints, rad/s."""
-    motion = motion_from_qpos(generator.humanoid, np.asarray(qpos), generator.fps)
-    turning = np.asarray(motion.qvel)[..., 6:]
-    return np.linalg.norm(turning.reshape(*turning.shape[:2], -1, 3), axis=-1).mean((1, 2))
+
+def joint_speed(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Float[Array, " N"]:
+    """How much motions move: mean angular speed of their joints, rad/s; differentiable."""
+    motion = motion_from_qpos(generator.humanoid, qpos, generator.fps)
+    turning = motion.qvel[..., 6:].reshape(*motion.qvel.shape[:2], -1, 3)
+    return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(turning), -1) + _STILL), (1, 2))

@@ -6,12 +6,33 @@ objectives that only compare them.
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from mjxhuman.generators.flow import along
 from mjxhuman.types import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientConfig:
+    """Of the objective.
+
+    Attributes:
+        last: steps of the sampler that the gradient goes through (K of DRaFT-K). kl_weight: of the distance to what the
+            base makes of the same noise.
+    """
+
+    last: int = 2
+    kl_weight: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.last < 1 or self.kl_weight < 0:
+            raise ValueError(
+                f"GradientConfig: expected last >= 1 and kl_weight >= 0, found {self.last} and {self.kl_weight}"
+            )
 
 
 def reward_loss(

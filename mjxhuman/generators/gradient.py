@@ -1,0 +1,95 @@
+"""Post-training by the gradient of the reward itself: the epochs of DRaFT over any ``generators.base.Generator``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from mjxhuman.generators.base import Generator
+from mjxhuman.generators.finetune import FinetuneOptions, FinetuneState, NothingValidError, PostTraining, Reward
+from mjxhuman.generators.objectives.guards import floored
+from mjxhuman.generators.objectives.reward_gradient import GradientConfig, finite, reward_loss
+from mjxhuman.types import Array
+
+#: What a generator decoded -> what samples are worth (B,), differentiable, and which count (B,).
+Graded = Callable[[Any], tuple[Float[Array, " B"], Bool[Array, " B"]]]
+
+
+class RewardGradient(PostTraining):
+    """The epochs of a run: a step of the weights for each micro-batch of new samples.
+
+    Of ``FinetuneOptions``, ``passes``, ``levels``, ``old`` and ``nft`` have no part.
+
+    Args:
+        graded: the reward as JAX differentiates it. gradient: of the objective.
+        generator, prompts, reward, options, seed, amount: as of ``PostTraining``; ``amount`` is differentiated too.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        prompts: Sequence[str],
+        reward: Reward,
+        options: FinetuneOptions,
+        seed: int = 0,
+        amount: Callable[[Any], Array] | None = None,
+        *,
+        graded: Graded,
+        gradient: GradientConfig,
+    ) -> None:
+        super().__init__(generator, prompts, reward, options, seed, amount)
+        self.graded, self.gradient = graded, gradient
+        self._step = jax.jit(self._stepped)
+
+    def epoch(self, state: FinetuneState) -> tuple[FinetuneState, dict[str, float]]:
+        """One epoch, and means over its steps of what is to be logged.
+
+        Raises:
+            NothingValidError: no sample of a step has a reward.
+        """
+        number = int(state.epoch)
+        asked, _ = self.asked(number)
+        keys, _ = self.keys(number)
+        logs = []
+        for part in self.micro_batches(keys, self.generator.condition(asked)):
+            state, told = self._step(state, *part)
+            logs.append({name: float(x) for name, x in told.items()})
+            if logs[-1]["invalid"] == 1.0:
+                raise NothingValidError("reward: expected a sample with a reward in a step, found none")
+        state = state._replace(old=state.current, epoch=state.epoch + 1)
+        means = {name: float(np.mean([log[name] for log in logs])) for name in logs[0]}
+        return state, {**means, "prompts": float(len(set(asked)))}
+
+    def _stepped(self, state: FinetuneState, keys: Array, cond: Any) -> tuple[FinetuneState, dict[str, Array]]:
+        """Samples, the slope of their reward, and a step of the weights."""
+        weights, rollout = self.generator.params, self.generator.rollout
+        x0, pull = jax.vjp(
+            lambda adapter: rollout(weights, adapter, keys, cond, last=self.gradient.last).latents, state.current
+        )
+        base = rollout(weights, None, keys, cond).latents
+        slope, told = jax.grad(self._objective, has_aux=True)(x0, base)
+        slope, lost = finite(slope)
+        state, norms = self.stepped(state, *pull(slope))
+        return state, {**told, **norms, "not_finite": lost / len(x0)}
+
+    def _objective(self, x0: Array, base: Array) -> tuple[Array, dict[str, Array]]:
+        """The objective of samples, beside those that the base makes of the same noise."""
+        made = self.generator.decode(x0)
+        worth, valid = self.graded(made)
+        valid = valid & jnp.isfinite(worth)
+        known = jnp.where(valid, worth, 0.0)
+        paid, more = known, {}
+        if self.options.motion_floor and self.amount is not None:
+            moves, still = self.amount(made), self.amount(self.generator.decode(base))
+            paid = floored(known, moves, still, self.options.motion_floor)
+            more = {"reward/motion": jnp.mean(moves / jnp.maximum(still, 1e-9))}
+        value, told = reward_loss(paid, x0, base, valid, self.gradient.kl_weight)
+        share = jnp.sum(valid) / len(x0)
+        mean = {"reward": jnp.sum(paid * valid), "reward/unfloored": jnp.sum(known)}
+        mean = {name: x / jnp.maximum(jnp.sum(valid), 1) for name, x in mean.items()}
+        return value, {**told, **more, **mean, "invalid": 1.0 - share}
