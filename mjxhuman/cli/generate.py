@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 
 import numpy as np
@@ -12,6 +11,7 @@ from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.cli.reading import dynamics_of, output_folder
 from mjxhuman.data.npz import save_motion
 from mjxhuman.generators.motion.generator import Samples, load_generator
+from mjxhuman.generators.prompts import file_names
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import write_report
 from mjxhuman.report.table import score_table, terminal
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_jax()
     generator = load_generator(args.generator, args.adapter, force=args.force)
     made = generator.sample(args.prompts, samples=args.samples, seconds=args.seconds, seed=args.seed)
-    names = _names(args.prompts, args.samples)
+    names = [f"{stem}_{k}" for stem in file_names(args.prompts) for k in range(args.samples)]
     scores = [score(motion) for motion in made.motions]
     for name, motion in zip(names, made.motions, strict=True):
         save_motion(out / f"{name}.npz", qpos_motion(motion))
@@ -62,10 +62,3 @@ def _clips(names: list[str], made: Samples, scores: list[Scores]) -> list[ClipRe
         ClipReport(name, found, motion, dynamics_of(motion), said)
         for name, found, motion, said in zip(names, scores, made.motions, notes, strict=True)
     ]
-
-
-def _names(prompts: list[str], samples: int) -> list[str]:
-    """A name for each sample, of its prompt's words; prompts that would share one are numbered."""
-    stems = [re.sub(r"[^\w]+", "_", prompt.lower()).strip("_")[:60] for prompt in prompts]
-    shared = [f"{stem}_{i}" if stems.count(stem) > 1 else stem for i, stem in enumerate(stems)]
-    return [f"{stem}_{k}" for stem in shared for k in range(samples)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,13 @@ def load_prompts(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if not lines:
         raise ValueError(f"{path}: expected prompts, one a line, found none")
     return tuple(lines)
+
+
+def file_names(prompts: Sequence[str]) -> tuple[str, ...]:
+    """A file name without suffix for each prompt, of its words; prompts that would share one are numbered."""
+    stems = [re.sub(r"[^\w]+", "_", prompt.lower()).strip("_")[:60] for prompt in prompts]
+    shared = {stem for stem, count in collections.Counter(stems).items() if count > 1}
+    return tuple(f"{stem}_{i}" if stem in shared else stem for i, stem in enumerate(stems))
 
 
 @dataclasses.dataclass(frozen=True)
