@@ -51,6 +51,21 @@ def test_parity_with_phymotion(golden, x64, case):
     np.testing.assert_allclose(-grad, g["grad_fwd"], atol=1e-10)
 
 
+def test_parity_with_phymotion_where_a_selection_is_held_to_the_base(golden, x64):
+    """The distance of those selected alone; the preference counts all. Ours are two terms."""
+    names = ("x0", "old", "fwd", "ref", "adv", "select_mask", "loss", "policy_loss", "kl_loss", "grad_fwd")
+    g = {name: golden[f"pm4_{name}"] for name in names}
+    zero, one, selected = np.zeros_like(g["x0"]), np.ones(len(g["x0"])), g["select_mask"] > 0
+    given = -g["fwd"], -g["old"], -g["ref"], g["x0"], zero, one, g["adv"]
+    (policy, _), slope = loss(NFTConfig(0.1, 5.0, "none", 0.0, "x0"), *given)
+    (_, parts), both = loss(NFTConfig(0.1, 5.0, "none", 1.0, "x0"), *given, selected)
+    (_, _), without = loss(NFTConfig(0.1, 5.0, "none", 0.0, "x0"), *given, selected)
+    np.testing.assert_allclose(policy, g["policy_loss"], rtol=1e-10)
+    np.testing.assert_allclose(parts["loss/kl"], g["kl_loss"], rtol=1e-10)
+    np.testing.assert_allclose(policy + 0.05 * parts["loss/kl"], g["loss"], rtol=1e-10)
+    np.testing.assert_allclose(-(slope + 0.05 * (both - without)), g["grad_fwd"], atol=1e-10)
+
+
 @pytest.mark.parametrize("case", NFT)
 def test_parity_with_diffusion_nft(golden, x64, case):
     """Its policy loss is five times ours: it multiplies by the bound of the advantages."""
