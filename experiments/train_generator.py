@@ -110,8 +110,8 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
 
     def judge(state: Any) -> dict[str, Any]:
         keys = (jax.random.fold_in(own, i) for i in range(_JUDGED))
-        losses = [training.judge(state.average, w, k, body, options) for w, k in zip(judged, keys, strict=True)]
-        return {"held_out/loss": np.mean(losses)}
+        found = [training.judge(state.average, w, k, body, options) for w, k in zip(judged, keys, strict=True)]
+        return {f"held_out/{name}": np.mean([x[name] for x in found]) for name in found[0]}
 
     folder, spent = Path(config.out), time.process_time()
     how = LoopOptions(

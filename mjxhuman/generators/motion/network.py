@@ -40,7 +40,7 @@ class NetworkSize:
             raise ValueError(f"NetworkSize.patch: expected 1 or more, found {self.patch}")
 
 
-#: Sizes by name: 0.02, 3 and 53 million numbers with 148 features and text of 512.
+#: Sizes by name: 0.03, 3 and 53 million numbers with 148 features and text of 512.
 SIZES = {
     "test": NetworkSize(16, 2, 2, 32, 16, 2),
     "cpu": NetworkSize(192, 5, 6, 512, patch=2),

@@ -110,8 +110,10 @@ def begin(params: Params, options: TrainingOptions) -> TrainingState:
     return TrainingState(params, jax.tree.map(jnp.copy, params), start, jnp.zeros((), jnp.int32))
 
 
-def loss(params: Params, window: Window, rng: Key[Array, ""], body: Body, options: TrainingOptions) -> Array:
-    """Mean squared error () of the velocity, over the frames that are there, and what it means for the joints."""
+def loss(
+    params: Params, window: Window, rng: Key[Array, ""], body: Body, options: TrainingOptions
+) -> tuple[Array, dict[str, Array]]:
+    """Mean squared error () of the velocity, over the frames that are there, and what it means for the joints; both."""
     level, noise, kept = jax.random.split(rng, 3)
     count = len(window.x)
     s = jax.nn.sigmoid(options.middle + options.spread * jax.random.normal(level, (count,)))
@@ -120,10 +122,12 @@ def loss(params: Params, window: Window, rng: Key[Array, ""], body: Body, option
     x = flow.mix(window.x, e, s)
     found = MotionTransformer(SIZES[options.size]).apply({"params": params}, x, s, text, window.valid)
     error = jnp.mean(jnp.square(found - flow.velocity(window.x, e)), -1)
-    total = jnp.sum(error * window.valid) / jnp.sum(window.valid)
+    parts = {"features": jnp.sum(error * window.valid) / jnp.sum(window.valid)}
+    total = parts["features"]
     if options.joints:
-        total += options.joints * joint_error(window, flow.to_data(x, found, s), s, body)
-    return total
+        parts["joints"] = joint_error(window, flow.to_data(x, found, s), s, body)
+        total = total + options.joints * parts["joints"]
+    return total, {"loss": total, **parts}
 
 
 def joint_error(window: Window, x0: Float[Array, "B T n"], s: Float[Array, " B"], body: Body) -> Array:
@@ -148,13 +152,18 @@ def learn(
     state: TrainingState, window: Window, rng: Key[Array, ""], body: Body, options: TrainingOptions
 ) -> tuple[TrainingState, dict[str, Array]]:
     """One step."""
-    value, slope = jax.value_and_grad(loss)(state.params, window, rng, body, options)
+    slope, told = jax.grad(loss, has_aux=True)(state.params, window, rng, body, options)
     change, memory = optimizer(options).update(slope, state.optimizer, state.params)
     params = optax.apply_updates(state.params, change)
     past = jnp.minimum(options.average, (1.0 + state.done) / (10.0 + state.done))
     average = jax.tree.map(lambda a, b: past * a + (1.0 - past) * b, state.average, params)
-    found = {"loss": value, "gradient_norm": optax.tree.norm(slope)}
+    found = {**told, "gradient_norm": optax.tree.norm(slope)}
     return TrainingState(params, average, memory, state.done + 1), found
 
 
-judge = functools.partial(jax.jit, static_argnums=4)(loss)
+@functools.partial(jax.jit, static_argnums=4)
+def judge(
+    params: Params, window: Window, rng: Key[Array, ""], body: Body, options: TrainingOptions
+) -> dict[str, Array]:
+    """The loss of weights, and its parts."""
+    return loss(params, window, rng, body, options)[1]

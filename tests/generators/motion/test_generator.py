@@ -96,10 +96,10 @@ def test_training_learns_a_single_window(clips, generator, body):
     text = np.eye(512, dtype=np.float32)[which][:, None]
     window = training.Window(clips.scale().to_unit(x).astype(np.float32), valid, text)
     state = training.begin(jax.tree.map(jnp.copy, generator.params), options)
-    before = float(training.judge(state.average, window, jax.random.key(9), body, options))
+    before = float(training.judge(state.average, window, jax.random.key(9), body, options)["loss"])
     for i in range(150):
         state, found = training.learn(state, window, jax.random.fold_in(jax.random.key(0), i), body, options)
-    after = float(training.judge(state.average, window, jax.random.key(9), body, options))
+    after = float(training.judge(state.average, window, jax.random.key(9), body, options)["loss"])
     assert after < 0.6 * before and np.isfinite(float(found["gradient_norm"]))
 
 
@@ -112,7 +112,7 @@ def test_padding_and_captions_that_are_dropped_have_no_say_in_the_loss(clips, ge
     def loss(x, text, drop):
         changed = dataclasses.replace(options, drop=drop)
         window = training.Window(x.astype(np.float32), valid, text)
-        return float(training.judge(generator.params, window, jax.random.key(0), body, changed))
+        return float(training.judge(generator.params, window, jax.random.key(0), body, changed)["loss"])
 
     other = np.where(valid[..., None], x, 7.0)
     assert loss(other, text, 0.0) == pytest.approx(loss(np.where(valid[..., None], x, 0.0), text, 0.0), rel=1e-5)
@@ -151,12 +151,12 @@ def test_the_file_holds_the_generator(tmp_path, generator):
         arrays = dict(file)
     arrays["params/head/head/bias"] = arrays["params/head/head/bias"][1:]
     np.savez(tmp_path / "other.npz", **arrays)
-    with pytest.raises(ValueError, match=r"other.npz: head/head/bias: expected \(148,\), found \(147,\)"):
+    with pytest.raises(ValueError, match=r"other.npz: head/head/bias: expected \(296,\), found \(295,\)"):
         load_generator(tmp_path / "other.npz")
     with np.load(path) as file:
         arrays = dict(file)
     wrong = {"mean": (np.zeros(3), r"mean: expected \(148,\), found \(3,\)"),
-             "params/head/head/bias": (np.full(148, np.nan), "head/head/bias: expected finite numbers")}  # fmt: skip
+             "params/head/head/bias": (np.full(296, np.nan), "head/head/bias: expected finite numbers")}  # fmt: skip
     for name, (value, message) in wrong.items():
         np.savez(tmp_path / "bad.npz", **{**arrays, name: value})
         with pytest.raises(ValueError, match=f"bad.npz: {message}"):

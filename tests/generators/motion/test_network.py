@@ -35,12 +35,15 @@ def drawn(frames=6):
     return x, np.array([0.3, 0.8], np.float32), embedded(["a person walks", "a jump"])[:, None]
 
 
-def test_padding_changes_nothing(params, apply):
-    x, s, text = drawn()
-    alone = apply(params, x[:, :4], s, text, np.ones((2, 4), bool))
-    valid = np.arange(6) < 4
-    padded = apply(params, np.where(valid[:, None], x, 100.0), s, text, np.broadcast_to(valid, (2, 6)))
-    np.testing.assert_allclose(padded[:, :4], alone, atol=1e-5)
+@pytest.mark.parametrize("count", [4, 5])
+def test_padding_changes_nothing(params, apply, count):
+    """Nor in the second frame of a token whose first is the last that is there."""
+    x, s, text = drawn(8)
+    alone = apply(params, x[:, :count], s, text, np.ones((2, count), bool))
+    valid = np.arange(8) < count
+    padded = apply(params, np.where(valid[:, None], x, 100.0), s, text, np.broadcast_to(valid, (2, 8)))
+    assert alone.shape == (2, count, 148)
+    np.testing.assert_allclose(padded[:, :count], alone, atol=1e-5)
 
 
 def test_order_level_and_text_matter(params, apply):
@@ -52,7 +55,18 @@ def test_order_level_and_text_matter(params, apply):
         assert np.abs(other - found).max() > 1e-3
 
 
-@pytest.mark.parametrize(("name", "millions"), [("test", 0.022), ("cpu", 3.0), ("gpu", 53.0)])
+def test_frames_of_a_token_are_its_own(params, apply):
+    """What is said of a frame depends on which of the two of its token it is."""
+    x, s, text = drawn()
+    found, swapped = (
+        apply(params, x, s, text),
+        apply(params, x.reshape(2, 3, 2, 148)[:, :, ::-1].reshape(x.shape), s, text),
+    )
+    other = np.asarray(swapped).reshape(2, 3, 2, 148)[:, :, ::-1].reshape(x.shape)
+    assert SIZES["test"].patch == 2 and np.abs(other - found).max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "millions"), [("test", 0.027), ("cpu", 3.0), ("gpu", 53.0)])
 def test_sizes_are_about_what_they_say(name, millions):
     arrays = jnp.zeros((1, 4, 148)), jnp.zeros(1), jnp.zeros((1, 1, SIZE))
     shapes = jax.eval_shape(MotionTransformer(SIZES[name]).init, jax.random.key(0), *arrays)["params"]
