@@ -37,6 +37,7 @@ def _common() -> config_dict.ConfigDict:
     config = config_dict.ConfigDict()
     config.clips = ""  # files, folders or globs, separated by commas; unset: the built-in walking clip
     config.out = "out/imitation"  # run folder: policy, checkpoints, metrics
+    config.start_from = ""  # a policy file to begin with instead of a random policy; the critic begins anew
     config.seed = 0  # of everything that is drawn
     config.samples = 20_000_000  # control steps to train for, over all environments
     config.evaluate_every = 50  # iterations between evaluations of every clip from its start

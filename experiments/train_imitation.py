@@ -154,13 +154,14 @@ def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
     from mjxhuman.learning.faults import NotFinite
+    from mjxhuman.learning.policy import load_policy
     from mjxhuman.learning.ppo import PPO
     from mjxhuman.learning.trainer import train
     from mjxhuman.tracking.disturbance import Disturbance
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
-        algorithm = PPO(ppo_config(config))
+        algorithm = PPO(ppo_config(config), start=load_policy(config.start_from)[0] if config.start_from else None)
         env, clips = environment(config)
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:

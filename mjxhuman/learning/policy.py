@@ -43,6 +43,19 @@ class Policy:
         seen = normalize(self.statistics, obs["state"], self.clip)
         return self.networks.policy(self.params, seen)[0]
 
+    def into(self, params: Params) -> Params:
+        """Parameters of a training with those that act from here.
+
+        Raises:
+            ValueError: they are of another network (the first array that differs).
+        """
+        own, given = _acting(params), _acting(self.params)
+        for name in sorted({*own, *given}):
+            a, b = (None if name not in x else x[name].shape for x in (own, given))
+            if a != b:
+                raise ValueError(f"start: params/{name}: expected shape {a} of this training, found {b} in the policy")
+        return traverse_util.unflatten_dict(traverse_util.flatten_dict(params, sep="/") | given, sep="/")
+
 
 def save_policy(path: str | os.PathLike[str], policy: Policy, meta: Mapping[str, Any]) -> None:
     """Write a policy as one compressed ``.npz``, without what only training needs.

@@ -81,12 +81,14 @@ class PPO(Algorithm[TrainState]):
         extras: other losses and rewards, see ``learning.extras``.
         weight: of PPO's own loss beside theirs; 0 leaves the teaching to them.
         warm_up: iterations in which they teach the policy alone, while the critic learns.
+        start: a policy to begin with instead of a random one. The critic begins anew.
     """
 
     config: PPOConfig
     extras: tuple[Extra, ...] = ()
     weight: float = 1.0
     warm_up: WarmUp | None = None
+    start: Policy | None = dataclasses.field(default=None, compare=False, repr=False)
     name = "ppo"
 
     @property
@@ -113,7 +115,8 @@ class PPO(Algorithm[TrainState]):
         """A train state before its first iteration; the statistics have seen the first observations.
 
         Raises:
-            ValueError: the environment lacks an observation group that something sees.
+            ValueError: the environment lacks an observation group that something sees, or ``start`` is of another
+                network.
         """
         state = jax.jit(self.fresh)(env, jax.random.key(seed))
         # A copy, because iterations give the train state's arrays away and the environment's must stay.
@@ -124,6 +127,8 @@ class PPO(Algorithm[TrainState]):
         config = self.config
         rng, network_rng, reset_rng = jax.random.split(rng, 3)
         params = make_networks(env, config).init(network_rng)
+        if self.start is not None:
+            params = self.start.into(params)
         states = {}
         for extra in self.beside:
             rng, extra_rng = jax.random.split(rng)
@@ -136,6 +141,8 @@ class PPO(Algorithm[TrainState]):
             name: update_statistics(new_statistics((env.observation_sizes[name],)), actors.state.obs[name])
             for name in dict.fromkeys(("state", config.critic_obs))
         }
+        if self.start is not None:
+            obs["state"] = self.start.statistics
         return TrainState(
             iteration=jnp.zeros((), jnp.int32),
             learner=Learner(params, optimizer(config).init(params), jnp.asarray(config.learning_rate, jnp.float32)),

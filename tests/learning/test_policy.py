@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -66,3 +67,20 @@ def test_wrong_files_are_named_and_refused(tmp_path: Path, policy: Policy) -> No
         load_policy(path)
     with pytest.raises(FileNotFoundError):
         load_policy(tmp_path / "absent.npz")
+
+
+def test_a_training_begins_with_the_policy_that_it_is_given(tmp_path: Path, policy: Policy) -> None:
+    """It acts the same before its first iteration; the critic is its own; another network is refused."""
+    save_policy(tmp_path / "p.npz", policy, META)
+    given, _ = load_policy(tmp_path / "p.npz")
+    plain = small_ppo(learn_std=True)
+    begun = dataclasses.replace(plain, start=given)
+    state, other = begun.init(point_mass(), seed=5), plain.init(point_mass(), seed=5)
+    acts = [jax.jit(p.__call__)(OBS) for p in (policy, begun.policy(state, point_mass()))]
+    np.testing.assert_array_equal(*acts)
+    critics = [jax.tree.leaves(x.learner.params["critic"]) for x in (state, other)]
+    for a, b in zip(*critics, strict=True):
+        np.testing.assert_array_equal(a, b)
+    small = dataclasses.replace(small_ppo(learn_std=True, actor_hidden=(7,)), start=given)
+    with pytest.raises(ValueError, match=r"start: params/actor/.*: expected shape .* of this training, found"):
+        small.init(point_mass())
