@@ -7,7 +7,7 @@ Command:
 Variants: ``motion`` (default) and ``test``, two epochs in small. The same command continues a run that was stopped.
 
 Result, in ``config.out``: ``adapter/`` in PEFT's layout, of the average that is evaluated, ``metrics.jsonl``,
-TensorBoard events and ``checkpoints/``.
+TensorBoard events and ``checkpoints/``, ``report.html`` (the same noise before and after) and ``curves.png``.
 """
 
 from ml_collections import config_dict
@@ -27,6 +27,7 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.epochs = 2 if small else 60
     config.judged = 2 if small else 8  # samples of each held-out prompt before and after
     config.evaluate_every = 1 if small else 5  # epochs, between judgements by held-out prompts, and checkpoints
+    config.pictures = 0 if small else 6  # held-out prompts shown before and after, beside curves; 0: no pictures
     config.max_seconds = 0.0  # stop after so long, with a checkpoint; 0: no limit
     config.tensorboard = True  # event files beside metrics.jsonl
     config.quiet = False  # no progress bar

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 from ml_collections import config_dict
 
@@ -80,6 +81,8 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     from mjxhuman.generators.objectives.guards import Bounds
     from mjxhuman.runs.loop import LoopOptions, OutOfBounds, run_steps
 
+    from .post_train_pictures import curves, pairs
+
     generator, training, held = prepared(config)
     bounds = Bounds(**config.bounds.to_dict())
     facts = {
@@ -110,6 +113,10 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     before, after = held.measure(None), held.measure(ran.state.average)
     told = {**facts, "epochs": ran.done, "before": before, "after": after, "command": " ".join(sys.argv[1:])}
     save_adapter(folder / "adapter", ran.state.average, generator.params, facts=told)
+    if config.pictures:
+        shown = [held.asked[i] for i in np.unique(np.linspace(0, len(held.asked) - 1, config.pictures).astype(int))]
+        page = pairs(folder, generator, ran.state.average, tuple(dict.fromkeys(shown)), config.seed + 2)
+        print(f"pictures: {page} {curves(folder)}")
     return {
         "epochs": ran.done, "samples": ran.done * training.options.count,
         "seconds": round(time.monotonic() - start, 1),

@@ -1,0 +1,58 @@
+"""What a post-training did, to be looked at: curves, and the same noise before and after."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mjxhuman.cli.reading import dynamics_of
+from mjxhuman.report.pack import ClipReport
+from mjxhuman.report.page import write_report
+from mjxhuman.rewards.score import score
+from mjxhuman.runs.files import read_json_lines
+
+#: What of the log is drawn together: numbers of held-out prompts, and of the samples trained on.
+_CURVES = (
+    ("held-out prompts", ("held_out/total", "held_out/kinematic", "held_out/contact", "held_out/dynamic")),
+    ("beside the base", ("held_out/motion", "held_out/diversity", "held_out/kl")),
+    ("samples trained on", ("reward", "reward/unfloored", "reward/motion", "invalid")),
+)
+
+
+def pairs(folder: Path, generator: Any, adapter: Any, prompts: Sequence[str], seed: int) -> Path:
+    """The page: a sample of each prompt by the base and by the adapter, from the same noise."""
+    clips = []
+    made = [dataclasses.replace(generator, adapter=a).sample(prompts, 1, None, seed) for a in (None, adapter)]
+    for prompt, *both in zip(prompts, *(m.motions for m in made), strict=True):
+        for name, motion in zip(("base", "tuned"), both, strict=True):
+            clips.append(ClipReport(f"{prompt}: {name}", score(motion), motion, dynamics_of(motion)))
+    return write_report(folder / "report.html", clips, title="Before and after post-training", compare=True)
+
+
+def curves(folder: Path) -> Path:
+    """Numbers of the log over epochs; needs matplotlib."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines = {line["step"]: line for line in read_json_lines(folder / "metrics.jsonl")}  # the last of each epoch
+    steps = sorted(lines)
+    figure, axes = plt.subplots(1, len(_CURVES), figsize=(12, 3.2), layout="constrained")
+    for place, (title, names) in zip(axes, _CURVES, strict=True):
+        for name in names:
+            known = [step for step in steps if name in lines[step]]
+            if known:
+                value = np.array([lines[step][name] for step in known], float)
+                place.plot(known, value, label=name.removeprefix("held_out/").removeprefix("reward/"))
+        place.set_title(title, fontsize="medium")
+        place.set_xlabel("epoch")
+        place.legend(frameon=False, fontsize="small")
+        place.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "curves.png", dpi=150)
+    plt.close(figure)
+    return folder / "curves.png"
