@@ -15,8 +15,9 @@ from mjxhuman.generators import flow
 from mjxhuman.generators.adapters import Dense, variables
 from mjxhuman.generators.base import LatentRollout
 from mjxhuman.generators.blocks import sinusoid
-from mjxhuman.generators.finetune import FinetuneOptions, Rewards
+from mjxhuman.generators.finetune import FinetuneOptions
 from mjxhuman.generators.objectives.nft import NFTConfig
+from mjxhuman.generators.rewards import Rewards
 
 
 class Field(nn.Module):

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxhuman.generators.adapters import Adapter
-from mjxhuman.generators.finetune import PostTraining, rewards_of
+from mjxhuman.generators.finetune import PostTraining
 from mjxhuman.generators.objectives.guards import diversity
+from mjxhuman.generators.rewards import rewards_of
 from mjxhuman.types import Array
 
 

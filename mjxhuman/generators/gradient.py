@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mjxhuman.generators.base import Generator
-from mjxhuman.generators.finetune import FinetuneOptions, FinetuneState, NothingValidError, PostTraining, Reward
+from mjxhuman.generators.finetune import FinetuneOptions, FinetuneState, PostTraining
 from mjxhuman.generators.objectives.guards import floored
 from mjxhuman.generators.objectives.reward_gradient import GradientConfig, finite, reward_loss
+from mjxhuman.generators.rewards import NothingValidError, Reward
 from mjxhuman.types import Array
 
 #: What a generator decoded -> what samples are worth (B,), differentiable, and which count (B,).

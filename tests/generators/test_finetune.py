@@ -11,7 +11,8 @@ import pytest
 from blobs import OPTIONS, PROMPTS, Blobs, Field, right, trained
 
 from mjxhuman.generators.adapters import variables
-from mjxhuman.generators.finetune import NothingValidError, PostTraining, Rewards
+from mjxhuman.generators.finetune import PostTraining
+from mjxhuman.generators.rewards import NothingValidError, Rewards
 
 pytestmark = pytest.mark.compiled
 

@@ -11,9 +11,9 @@ import pytest
 from blobs import OPTIONS, PROMPTS, right, trained
 
 from mjxhuman.generators.evaluate import HeldOut
-from mjxhuman.generators.finetune import NothingValidError
 from mjxhuman.generators.gradient import RewardGradient
 from mjxhuman.generators.objectives.reward_gradient import GradientConfig
+from mjxhuman.generators.rewards import NothingValidError
 
 pytestmark = pytest.mark.compiled
 

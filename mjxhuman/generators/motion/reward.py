@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mjxhuman.generators.finetune import Rewards
 from mjxhuman.generators.motion.generator import MotionGenerator
+from mjxhuman.generators.rewards import Rewards
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards.score import score
 from mjxhuman.types import Array
@@ -21,7 +21,7 @@ _STILL = 1e-8
 
 
 class Feasibility:
-    """A ``finetune.Reward`` of coordinates ``(N, T, nq)``; the axes of the score are its parts."""
+    """A ``rewards.Reward`` of coordinates ``(N, T, nq)``; the axes of the score are its parts."""
 
     def __init__(self, generator: MotionGenerator) -> None:
         self.humanoid, self.fps = generator.humanoid, generator.fps

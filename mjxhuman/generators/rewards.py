@@ -1,0 +1,62 @@
+"""What samples of a generator are worth, and a reward that may refuse some of them, or raise at them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rewards:
+    """What a reward says of N samples."""
+
+    total: Float[np.ndarray, " N"]
+    valid: Bool[np.ndarray, " N"]  # the others have no part in anything
+    parts: dict[str, Float[np.ndarray, " N"]] = dataclasses.field(default_factory=dict)  # for the log
+
+
+#: (what a generator decoded, the prompt of each sample) -> what they are worth.
+Reward = Callable[[Any, Sequence[str]], Rewards]
+
+
+class NothingValidError(ValueError):
+    """No sample of an epoch has a reward: there is nothing to learn from."""
+
+
+def rewards_of(reward: Reward, made: Any, prompts: Sequence[str]) -> tuple[Rewards, tuple[str, ...]]:
+    """Rewards of N samples, and the distinct errors of those that it raised at, which are invalid.
+
+    A reward that raises is asked again sample by sample, so that one of them does not spoil the others.
+
+    Raises:
+        ValueError: a reward of another shape, by name.
+    """
+    try:
+        found = reward(made, prompts)
+    except Exception as error:
+        if len(prompts) == 1:
+            return Rewards(np.zeros(1, np.float32), np.zeros(1, bool)), (f"{type(error).__name__}: {error}",)
+        ones = [jax.tree.map(lambda x, i=i: x[i : i + 1], made) for i in range(len(prompts))]
+        parts = [rewards_of(reward, one, [prompt]) for one, prompt in zip(ones, prompts, strict=True)]
+        return _joined([part for part, _ in parts]), tuple(dict.fromkeys(e for _, errors in parts for e in errors))
+    for name, x in {"total": found.total, "valid": found.valid, **found.parts}.items():
+        if np.shape(x) != (len(prompts),):
+            raise ValueError(f"reward: {name}: expected ({len(prompts)},), found {np.shape(x)}")
+    return found, ()
+
+
+def _joined(found: Sequence[Rewards]) -> Rewards:
+    """Rewards one after the other; parts that some lack are NaN there."""
+    names = dict.fromkeys(name for one in found for name in one.parts)
+    total, valid = (np.concatenate([np.asarray(getattr(one, name)) for one in found]) for name in ("total", "valid"))
+    lacking = [np.full(len(one.total), np.nan) for one in found]
+    parts = {
+        name: np.concatenate([one.parts.get(name, none) for one, none in zip(found, lacking, strict=True)])
+        for name in names
+    }
+    return Rewards(total, valid, parts)
