@@ -6,7 +6,7 @@
 Writes a motion (npz) and a line of ``results.jsonl`` for each sample, and ``report.html`` with some of them. The same
 command goes on where it was stopped, prompt by prompt. A line, of schema 1:
 
-    key         of generator, adapter, prompt, sample, seed, seconds and version: equal keys, equal samples
+    key         of generator, adapter, prompt, sample, seed, seconds, guidance and version: equal keys, equal samples
     prompt, sample, seed
     file        the motion, in the folder
     valid       whether it has a score; reason: why not, else ""
@@ -46,7 +46,8 @@ def key_of(values: Any, weights: str, prompt: str, sample: int) -> str:
     from mjxhuman.version import __version__
 
     told = {"version": [SCHEMA, __version__], "weights": weights, "prompt": prompt, "sample": sample}
-    return hashlib.sha256(json_line(told | {"seed": values.seed, "seconds": values.seconds}).encode()).hexdigest()[:16]
+    how = {"seed": values.seed, "seconds": values.seconds, "guidance": values.guidance}
+    return hashlib.sha256(json_line(told | how).encode()).hexdigest()[:16]
 
 
 def weights_of(generator: Any) -> str:
@@ -64,7 +65,7 @@ def make(generator: Any, prompt: str, stem: str, keys: Sequence[str], values: An
     from mjxhuman.generators.motion.reward import joint_speed
     from mjxhuman.rewards.score import score
 
-    made = generator.sample([prompt], len(keys), values.seconds or None, values.seed)
+    made = generator.sample([prompt], len(keys), values.seconds or None, values.seed, values.guidance)
     moves = np.asarray(joint_speed(generator, np.stack([motion.qpos for motion in made.motions])))
     lines = []
     for k, (key, motion) in enumerate(zip(keys, made.motions, strict=True)):
@@ -159,5 +160,6 @@ if __name__ == "__main__":
     flags.DEFINE_integer("samples", 4, "Of each prompt.", lower_bound=1)
     flags.DEFINE_float("seconds", 0.0, "Of each motion; 0: as long as the generator makes.")
     flags.DEFINE_integer("seed", 0, "Of the samples.")
+    flags.DEFINE_float("guidance", 1.0, "Away from what it makes without a prompt; 1: not at all.")
     flags.DEFINE_string("out", "out/generated", "Folder of the results.")
     launch(main)

@@ -105,7 +105,7 @@ def measure(values: Any, out: pathlib.Path) -> int:
     )
     whole = np.flatnonzero(valid.all(1))[: values.samples * len(prompts)]
     with busy("sampling and scoring"):
-        made = scored(*generator.features(prompts, values.samples, values.seed), generator)
+        made = scored(*generator.features(prompts, values.samples, values.seed, None, values.guidance), generator)
         real = scored(windows[whole], [clips.texts[i] for i in which[whole]], generator)
     with JsonLines(out / "prompts.jsonl") as log:
         for line in rows(made, real):
@@ -139,6 +139,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("prompts", "", "A file with a prompt a line; default: the captions of the training.")
     flags.DEFINE_integer("samples", 8, "Of each prompt.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Of the samples.")
+    flags.DEFINE_float("guidance", 1.0, "Away from what it makes without a prompt; 1: not at all.")
     flags.DEFINE_string("out", "out/measure_generator", "Folder of the results.")
     define_flags(ClipOptions)
     launch(main)

@@ -277,6 +277,9 @@ def _add_generate(commands: Any) -> None:
     generate.add_argument("--samples", type=_at_least_1, default=1, metavar="N", help="of each prompt (default 1)")
     generate.add_argument("--seconds", type=_seconds, metavar="S", help="of motion (default: the most it makes)")
     generate.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    generate.add_argument(
+        "--guidance", type=float, default=1.0, metavar="W", help="away from what has no prompt (default 1: not at all)"
+    )
     generate.add_argument("--out", default="out/generated", metavar="DIR", help="for motions and report.html")
     generate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 

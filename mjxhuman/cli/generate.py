@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     out = output_folder(args.out, "--out")
     prepare_jax()
     generator = load_generator(args.generator, args.adapter, force=args.force)
-    made = generator.sample(args.prompts, samples=args.samples, seconds=args.seconds, seed=args.seed)
+    made = generator.sample(args.prompts, args.samples, args.seconds, args.seed, args.guidance)
     names = [f"{stem}_{k}" for stem in file_names(args.prompts) for k in range(args.samples)]
     scores = [score(motion) for motion in made.motions]
     for name, motion in zip(names, made.motions, strict=True):

@@ -25,7 +25,7 @@ def values(tmp_path, humanoid):
     (tmp_path / "prompts.txt").write_text("A walk!\n# not one\na walk\na jump\n")
     return types.SimpleNamespace(
         generator=str(tmp_path), adapter="", prompts=str(tmp_path / "prompts.txt"), samples=2, seconds=0.0, seed=0,
-        out=str(tmp_path / "out"),
+        guidance=1.0, out=str(tmp_path / "out"),
     )  # fmt: skip
 
 

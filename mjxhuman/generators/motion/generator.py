@@ -119,7 +119,7 @@ class MotionGenerator:
         last: int | None = None,
     ) -> LatentRollout:
         """See ``Generator``."""
-        latents = _rolled(self.size, self.steps, last, params, adapter, self.noise(rng), cond)
+        latents = _rolled(self.size, self.steps, last, params, adapter, self.noise(rng), cond, None)
         return LatentRollout(latents, jnp.asarray(self.noise_levels))
 
     def decode(self, latents: Float[Array, "B T n"]) -> Float[Array, "B T nq"]:
@@ -127,7 +127,12 @@ class MotionGenerator:
         return from_features(self.humanoid, self.scale.from_unit(latents), self.fps)
 
     def features(
-        self, prompts: Sequence[str], samples: int = 1, seed: int = 0, seconds: float | None = None
+        self,
+        prompts: Sequence[str],
+        samples: int = 1,
+        seed: int = 0,
+        seconds: float | None = None,
+        guidance: float = 1.0,
     ) -> tuple[Float[np.ndarray, "N T n"], tuple[str, ...]]:
         """Features of samples, and the prompt of each; see ``sample``."""
         if samples < 1:
@@ -138,17 +143,32 @@ class MotionGenerator:
         for first in range(0, len(asked), _BATCH):  # of one size, for one program
             rows = np.minimum(np.arange(first, first + min(_BATCH, len(asked))), len(asked) - 1)
             cond = self.condition([asked[i] for i in rows], seconds)
-            latents = self.rollout(self.params, self.adapter, jnp.stack([keys[i] for i in rows]), cond).latents
+            noise = self.noise(jnp.stack([keys[i] for i in rows]))
+            strength = None if guidance == 1.0 else jnp.asarray(guidance, noise.dtype)
+            latents = _rolled(self.size, self.steps, None, self.params, self.adapter, noise, cond, strength)
             parts.append(np.asarray(latents)[: len(asked) - first, : int(cond.valid[0].sum())])
         return np.asarray(self.scale.from_unit(np.concatenate(parts)), np.float32), asked
 
-    def sample(self, prompts: Sequence[str], samples: int = 1, seconds: float | None = None, seed: int = 0) -> Samples:
+    def sample(
+        self,
+        prompts: Sequence[str],
+        samples: int = 1,
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float = 1.0,
+    ) -> Samples:
         """Motions of prompts, ``samples`` of each; sample k of a prompt is the same whatever else is asked for.
+
+        Args:
+            prompts, samples: what, and how many of each. seconds: of each motion; None: as long as it makes.
+            seed: of the noise.
+            guidance: away from what it makes without a prompt (Ho and Salimans 2022, arXiv 2207.12598), at twice the
+                time; 1: not at all.
 
         Raises:
             ValueError: as ``condition``, or less than one sample.
         """
-        features, asked = self.features(prompts, samples, seed, seconds)
+        features, asked = self.features(prompts, samples, seed, seconds, guidance)
         qpos = np.asarray(from_features(self.humanoid, features, self.fps))
         origins = [Provenance(path=prompt, format="generated") for prompt in asked]
         motions = tuple(
@@ -180,11 +200,17 @@ def _rolled(
     adapter: Adapter | None,
     noise: Array,
     cond: TextCondition,
+    guidance: Array | None,
 ) -> Array:
     """Latents of noise: one program for all generators of a size, with one adapter or another."""
 
     def field(x: Array, s: Array) -> Array:
-        return _velocity(size, params, adapter, x, jnp.full(x.shape[0], s, x.dtype), cond)
+        level = jnp.full(x.shape[0], s, x.dtype)
+        told = _velocity(size, params, adapter, x, level, cond)
+        if guidance is None:
+            return told
+        free = _velocity(size, params, adapter, x, level, TextCondition(jnp.zeros_like(cond.text), cond.valid))
+        return free + guidance * (told - free)
 
     return flow.euler(field, noise, flow.levels(steps), last=last)
 

@@ -16,7 +16,7 @@ from mjxhuman.generators.adapters import init_adapter
 from mjxhuman.generators.motion import training
 from mjxhuman.generators.motion.captions import Caption
 from mjxhuman.generators.motion.features import from_features, to_features
-from mjxhuman.generators.motion.generator import init_generator, load_generator, save_generator
+from mjxhuman.generators.motion.generator import _key, init_generator, load_generator, save_generator
 from mjxhuman.generators.motion.windows import make_clips
 
 pytestmark = pytest.mark.compiled
@@ -191,3 +191,19 @@ def test_levels_are_those_visited_and_an_adapter_that_is_zero_changes_nothing(ge
     np.testing.assert_allclose(plain.levels, generator.noise_levels)
     np.testing.assert_allclose(adapted.latents, plain.latents, atol=1e-5)
     assert generator.decode(plain.latents).shape == (1, 16, 99)
+
+
+def test_guidance_leads_away_from_what_has_no_prompt(generator):
+    """By the strength: 0 is without a prompt, 1 with it as ever, 2 as far beyond at each step."""
+    keys = iter(jax.random.split(jax.random.key(0), 100))
+    params = jax.tree.map(lambda x: x + 0.2 * jax.random.normal(next(keys), x.shape), generator.params)
+    one = dataclasses.replace(generator, params=params, steps=1)
+    made = {w: one.features(["a jump"], 1, 3, guidance=w)[0] for w in (0.0, 1.0, 2.0)}
+    plain = one.features(["a jump"], 1, 3)[0]
+    np.testing.assert_array_equal(made[1.0], plain)
+    assert np.abs(made[0.0] - plain).max() > 1e-3
+    np.testing.assert_allclose(made[2.0] - plain, plain - made[0.0], atol=1e-4)  # of a single step
+    noise = one.noise(jnp.stack([_key(3, "a jump", 0)]))
+    cond = one.condition(["a jump"])
+    free = noise - one.velocity(params, None, noise, jnp.ones(1), cond.replace(text=0 * cond.text))
+    np.testing.assert_allclose(made[0.0], one.scale.from_unit(free), atol=1e-4)
