@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from mjxhuman.alignment.skin import skin_of
 from mjxhuman.interaction import Outcome
 from mjxhuman.math import quaternion
-from mjxhuman.math.statistics import clustered_interval
+from mjxhuman.math.statistics import bootstrap_interval, clustered_interval
 from mjxhuman.tracking import metrics
 from mjxhuman.types import Motion
 
@@ -29,7 +29,6 @@ MEANS = (
     "depth_m", "directional_m", "contact_f1", "contact_distance_cm", "chamfer_cm", "f_score", "w_mpjpe_cm",
     "pa_mpjpe_cm", "displacement_m", "tilt_deg", "internal_load_bw",
 )  # fmt: skip
-_RESAMPLES = 2000
 
 
 def measured(true: Posed, given: Posed, outcome: Outcome) -> dict[str, Any]:
@@ -154,13 +153,8 @@ def difference(rows: Sequence[Row], method: str, other: str, seed: int) -> list[
     """Gain in stable cases over another method: itself, and the 95 % interval of a paired bootstrap over objects."""
     stable = {(r["method"], r["name"]): float(r["type"] == 4) for r in rows}
     objects = {r["name"]: r["object"] for r in rows}
-    gains: dict[str, list[float]] = {}
-    for m, name in stable:
-        if m == method and (other, name) in stable:
-            gains.setdefault(objects[name], []).append(stable[m, name] - stable[other, name])
-    if not gains:
+    both = [name for m, name in stable if m == method and (other, name) in stable]
+    if not both:
         return None
-    total, count = (np.array([f(x) for x in gains.values()]) for f in (sum, len))
-    drawn = np.random.default_rng(seed).integers(len(total), size=(_RESAMPLES, len(total)))
-    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), [2.5, 97.5])
-    return [float(total.sum() / count.sum()), float(low), float(high)]
+    gains = [stable[method, name] - stable[other, name] for name in both]
+    return [float(np.mean(gains)), *bootstrap_interval(gains, [objects[name] for name in both], seed)]

@@ -5,8 +5,9 @@
 Prompts are the captions of the training, or the lines of ``--prompts``. Per prompt and over all: feasibility and its
 axes, speed of joints and root as a share of that of the recordings with this caption, and the measures of
 ``generators.motion.evaluate`` (Frechet distance, diversity, R-precision of 4, distance to the nearest training window),
-beside those of as many windows of the recordings themselves. Writes ``prompts.jsonl``. The last line on stdout is one
-JSON object.
+beside those of as many windows of the recordings themselves. Writes ``prompts.jsonl``. With ``--adapter`` the base is
+sampled with the same noise too: differences with 95 % intervals of a bootstrap over prompts, and shares of the base's
+movement. The last line on stdout is one JSON object.
 
 Exit code: 0 measured; 1 some recordings could not be used (named); 2 nothing to do.
 """
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from mjxhuman.math.statistics import bootstrap_interval
 from mjxhuman.options import ClipOptions, define_flags, record_of, spelt
 from mjxhuman.runs import JsonLines, json_line, prepare_jax, progress
 from mjxhuman.runs.progress import busy
@@ -40,25 +42,30 @@ class Set:
     total: np.ndarray  # (N,) feasibility; NaN where there is none
     axes: dict[str, np.ndarray]  # (N,)
     joint_speed: np.ndarray  # (N,) rad/s, mean over joints and frames
+    root_speed: np.ndarray  # (N,) m/s, mean over frames
 
 
 def scored(features: np.ndarray, prompts: Sequence[str], generator: Any) -> Set:
     """Features with their scores and speeds."""
-    from mjxhuman.generators.motion.features import from_features
+    from mjxhuman.generators.motion.features import RATES, from_features
     from mjxhuman.generators.motion.reward import Feasibility, joint_speed
 
     qpos = np.asarray(from_features(generator.humanoid, features, generator.fps))
     found = Feasibility(generator)(qpos, prompts)
     total, *axes = (np.where(found.valid, x, np.nan) for x in (found.total, *found.parts.values()))
-    return Set(features, tuple(prompts), total, dict(zip(found.parts, axes, strict=True)), joint_speed(generator, qpos))
+    root = np.hypot(features[..., RATES][..., 0], features[..., RATES][..., 1]).mean(1)
+    moves = np.asarray(joint_speed(generator, qpos))
+    return Set(features, tuple(prompts), total, dict(zip(found.parts, axes, strict=True)), moves, root)
 
 
 def summary(found: Set, judge: Any) -> dict[str, Any]:
     """Means of a set."""
     axes = {name: float(np.nanmean(x)) for name, x in found.axes.items()}
+    known = np.isfinite(found.total)
     return {
-        "samples": len(found.prompts), "valid": int(np.isfinite(found.total).sum()),
-        "total": float(np.nanmean(found.total)), "axes": axes, "joint_speed": float(found.joint_speed.mean()),
+        "samples": len(found.prompts), "valid": int(known.sum()), "total": float(np.nanmean(found.total)),
+        "interval": bootstrap_interval(found.total[known], np.array(found.prompts)[known]), "axes": axes,
+        "joint_speed": float(found.joint_speed.mean()),
         **judge.measure(found.features, found.prompts),
     }  # fmt: skip
 
@@ -78,6 +85,28 @@ def rows(made: Set, real: Set) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return lines
+
+
+def beside(made: Set, base: Set) -> dict[str, Any]:
+    """Of an adapter's samples beside the base's of the same prompts and noise: gains ``[mean, low, high]`` of total and
+    axes, and shares of the base's speeds, over all, in the median and in the worst prompt."""
+    names = np.array(made.prompts)
+    both = np.isfinite(made.total) & np.isfinite(base.total)
+
+    def gain(a: np.ndarray, b: np.ndarray) -> list[float]:
+        off = (a - b)[both]
+        return [float(off.mean()), *bootstrap_interval(off, names[both])]
+
+    def shares(a: np.ndarray, b: np.ndarray) -> list[float]:
+        each = [a[names == name].mean() / b[names == name].mean() for name in dict.fromkeys(made.prompts)]
+        return [float(a.mean() / b.mean()), float(np.median(each)), float(np.min(each))]
+
+    return {
+        "total": gain(made.total, base.total),
+        "axes": {name: gain(made.axes[name], base.axes[name]) for name in made.axes},
+        "joint_speed": shares(made.joint_speed, base.joint_speed),
+        "root_speed": shares(made.root_speed, base.root_speed),
+    }  # fmt: skip
 
 
 def measure(values: Any, out: pathlib.Path) -> int:
@@ -104,15 +133,21 @@ def measure(values: Any, out: pathlib.Path) -> int:
         np.random.default_rng(values.seed), 4 * values.samples * len(prompts), generator.frames
     )
     whole = np.flatnonzero(valid.all(1))[: values.samples * len(prompts)]
+    how = prompts, values.samples, values.seed, None, values.guidance
     with busy("sampling and scoring"):
-        made = scored(*generator.features(prompts, values.samples, values.seed, None, values.guidance), generator)
+        made = scored(*generator.features(*how), generator)
         real = scored(windows[whole], [clips.texts[i] for i in which[whole]], generator)
     with JsonLines(out / "prompts.jsonl") as log:
         for line in rows(made, real):
             log.append(line)
             ratio = line["speed_ratio"]
             print(f"{line['prompt'][:50]:50s} {line['total']:.2f}" + (f"  speed {ratio:.2f}" if ratio else ""))
-    print(json_line({"generated": summary(made, judge), "recorded": summary(real, judge)}), flush=True)
+    told: dict[str, Any] = {"generated": summary(made, judge), "recorded": summary(real, judge)}
+    if values.adapter:
+        with busy("sampling and scoring the base"):
+            base = scored(*dataclasses.replace(generator, adapter=None).features(*how), generator)
+        told |= {"base": summary(base, judge), "beside": beside(made, base)}
+    print(json_line(told), flush=True)
     return 1 if failed else 0
 
 

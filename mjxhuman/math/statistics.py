@@ -6,6 +6,8 @@ import collections
 import math
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 #: Standard normal quantile of 97.5 %: intervals that hold the truth in 95 of 100 cases.
 Z95 = 1.959964
 
@@ -51,3 +53,23 @@ def clustered_interval(hits: Sequence[bool], groups: Sequence[Hashable], z: floa
     variance = len(excess) / (len(excess) - 1) * sum(x * x for x in excess.values()) / count**2
     independent = min(count, rate * (1 - rate) / variance) if variance else count
     return wilson_interval(rate * independent, independent, z)
+
+
+def bootstrap_interval(
+    values: Sequence[float], groups: Sequence[Hashable], seed: int = 0, draws: int = 2000
+) -> tuple[float, float]:
+    """95 % interval of a mean whose values come in groups that are alike: percentiles of the bootstrap over groups
+    (Efron and Tibshirani 1993, 13.3; Davison and Hinkley 1997, 3.8); (NaN, NaN) of nothing.
+
+    Raises:
+      ValueError: another number of groups than of values.
+    """
+    if len(values) != len(groups):
+        raise ValueError(f"groups: expected one for each of {len(values)} values, found {len(groups)}")
+    if not len(values):
+        return math.nan, math.nan
+    own = np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
+    total, count = np.bincount(own, np.asarray(values, float)), np.bincount(own)
+    drawn = np.random.default_rng(seed).integers(len(total), size=(draws, len(total)))
+    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), [2.5, 97.5])
+    return float(low), float(high)

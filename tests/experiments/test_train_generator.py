@@ -14,6 +14,8 @@ import mjxhuman
 from experiments.launch import load_config
 from experiments.train_generator import run, sources
 from mjxhuman.data.builtin import builtin_path
+from mjxhuman.generators.adapter_files import save_adapter
+from mjxhuman.generators.adapters import init_adapter
 from mjxhuman.generators.motion.features import Scale, to_features
 from mjxhuman.generators.motion.generator import init_generator, load_generator, save_generator
 
@@ -66,12 +68,23 @@ def test_a_generator_is_measured_beside_its_recordings(tmp_path, humanoid, capsy
     table = tmp_path / "captions.jsonl"
     table.write_text("\n".join(json.dumps({"path": str(builtin_path(n)), "text": n}) for n in ("walk", "jump")))
     command = [sys.executable, "-m", "experiments.measure_generator", f"--generator={tmp_path}", f"--data={table}"]
-    run = subprocess.run([*command, "--samples=3", f"--out={tmp_path}"], capture_output=True, text=True, check=True)
+    made = load_generator(tmp_path)  # and an adapter that changes nothing
+    adapter = init_adapter(made.params, jax.random.key(0), rank=2, patterns=made.adapter_targets)
+    save_adapter(tmp_path / "adapter", adapter, made.params)
+    command.append("--samples=3")
+    run = subprocess.run(
+        [*command, f"--adapter={tmp_path / 'adapter'}", f"--out={tmp_path}"], capture_output=True, text=True, check=True
+    )
     found = json.loads(run.stdout.splitlines()[-1])
     made, real = found["generated"], found["recorded"]
     assert made["samples"] == made["valid"] == real["samples"] == 6
     assert real["total"] > made["total"] + 0.1  # an untrained one shakes
     assert real["frechet"] < made["frechet"] and made["joint_speed"] > real["joint_speed"]
+    assert made["interval"][0] < made["total"] < made["interval"][1]
+    beside = found["beside"]
+    np.testing.assert_allclose([beside["total"], *beside["axes"].values()], 0.0, atol=1e-5)
+    np.testing.assert_allclose([beside["joint_speed"], beside["root_speed"]], 1.0, rtol=1e-5)
+    assert found["base"]["frechet"] == pytest.approx(made["frechet"], rel=1e-4)
     lines = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
     assert [line["prompt"] for line in lines] == ["walk", "jump"] and lines[0]["speed_ratio"] > 1
     wrong = subprocess.run([*command, f"--adapter={tmp_path / 'none'}"], capture_output=True, text=True, check=False)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import scipy.stats
 
-from mjxhuman.math.statistics import clustered_interval, wilson_interval
+from mjxhuman.math.statistics import bootstrap_interval, clustered_interval, wilson_interval
 
 
 def test_intervals_are_those_of_the_literature():
@@ -40,3 +41,16 @@ def test_intervals_of_groups_hold_the_truth():
         for i, (low, high) in enumerate((clustered_interval(flat, groups), wilson_interval(sum(flat), len(flat)))):
             held[i] += low <= 0.5 <= high
     assert 0.92 < held[0] / 400 < 0.98 and held[1] / 400 < 0.85
+
+
+def test_the_bootstrap_is_that_of_scipy_where_each_value_is_a_group():
+    """And wider where values come in groups that are alike."""
+    values = np.random.default_rng(0).normal(size=60)
+    wanted = scipy.stats.bootstrap((values,), np.mean, method="percentile", random_state=1).confidence_interval
+    found = bootstrap_interval(values.tolist(), range(60))
+    assert found == pytest.approx((wanted.low, wanted.high), abs=0.02)
+    low, high = bootstrap_interval(np.repeat(values[:12], 5).tolist(), np.repeat(np.arange(12), 5).tolist())
+    assert high - low == pytest.approx(2 * 1.96 * values[:12].std() / np.sqrt(12), rel=0.1)
+    assert np.isnan(bootstrap_interval([], [])).all()
+    with pytest.raises(ValueError, match="expected one for each of 2 values, found 1"):
+        bootstrap_interval([1.0, 2.0], [0])
