@@ -23,6 +23,7 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
     config.data = ""  # a captions.jsonl, HumanML3D's folder or one of named recordings; unset: the built-in clips
     config.held_out = ""  # beginnings of names of files to judge by instead of training on, separated by commas
     config.out = "out/generator"  # run folder: weights, checkpoints, metrics
+    config.start_from = ""  # a generator's file or folder to begin with instead of random weights: same size and frames
     config.seed = 0  # of everything that is drawn
     config.mirror = True  # mirror images too, with left and right exchanged in their captions
     config.evaluate_every = 500  # steps
@@ -39,7 +40,7 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
     config.training.steps = {"cpu": 8_000, "gpu": 200_000, "test": 4}[variant]
     config.training.rate = {"cpu": 1e-3, "gpu": 2e-4, "test": 1e-3}[variant]  # learning rate at its highest
     config.training.drop = 0.1  # share of the windows that are seen without their caption
-    config.training.joints = 1.0  # weight of the error of joints' places and velocities beside that of the features
+    config.training.joints = 0.1  # weight of the error of joints' places and velocities beside that of the features
     if variant == "test":
         config.evaluate_every = config.checkpoint_every = 2
     return config

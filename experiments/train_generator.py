@@ -88,16 +88,22 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
     """Train on some clips, judge by others, write everything; returns the last line."""
     import jax
 
+    from mjxhuman.generators.adapter_files import fingerprint
     from mjxhuman.generators.motion import training
     from mjxhuman.generators.motion.generator import FILE, init_generator, save_generator
     from mjxhuman.runs.loop import LoopOptions, run_steps
 
-    options, scale = training.TrainingOptions(**config.training.to_dict()), train.scale()
+    options = training.TrainingOptions(**config.training.to_dict())
+    first = begun_from(config.start_from, options) if config.start_from else None
+    scale = train.scale() if first is None else first.scale
     facts = {
         "training": dataclasses.asdict(options), "seed": config.seed, "mirror": config.mirror,
         "clips": sorted(set(train.names)), "held_out": config.held_out, "seconds": round(train.seconds, 2),
+        **({} if first is None else {"start_from": fingerprint(first.params)}),
     }  # fmt: skip
     generator = init_generator(options.size, scale, options.frames, train.fps, train.captions, config.seed, facts)
+    if first is not None:
+        generator = dataclasses.replace(generator, params=first.params)
     body = training.Body.of(generator.humanoid, scale, train.fps)
     drawn = np.random.default_rng((config.seed, 1))
     judged = [windows(held, scale, options, drawn) for _ in range(_JUDGED)]
@@ -126,6 +132,24 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
         "captions": len(train.captions), "held_out_loss": ran.values.get("held_out/loss"),
         "processor_seconds": round(time.process_time() - spent, 1),
     }  # fmt: skip
+
+
+def begun_from(path: str, options: Any) -> Any:
+    """The generator whose weights, and scale of the features, a training begins with.
+
+    Raises:
+        ValueError: not a generator's file, or of another size or other windows. FileNotFoundError: no such file.
+    """
+    from mjxhuman.generators.motion.generator import load_generator
+    from mjxhuman.generators.motion.network import SIZES
+
+    found = load_generator(path)
+    for name, wanted, there in (
+        ("training.size", SIZES[options.size], found.size), ("training.frames", options.frames, found.frames)
+    ):  # fmt: skip
+        if wanted != there:
+            raise ValueError(f"{name}: expected that of start_from, {there}, found {wanted}")
+    return found
 
 
 def main(argv: Sequence[str]) -> int:

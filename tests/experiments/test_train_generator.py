@@ -97,3 +97,19 @@ def test_what_does_not_fit_is_named(tmp_path, capsys):
     config = small(tmp_path)
     config.training.size = "huge"
     assert run(config) == 2 and "training.size: expected one of test, cpu, gpu, found 'huge'" in capsys.readouterr().err
+
+
+def test_a_training_begins_with_the_generator_that_it_is_given(tmp_path, capsys):
+    """Its weights and the scale of its features; one of other windows is refused."""
+    assert run(small(tmp_path / "first")) == 0
+    first = load_generator(tmp_path / "first")
+    then = small(tmp_path / "then", start_from=str(tmp_path / "first"), seed=3)
+    then.training.rate = 1e-9
+    assert run(then) == 0
+    found = load_generator(tmp_path / "then")
+    for a, b in zip(jax.tree.leaves(first.params), jax.tree.leaves(found.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_array_equal(found.scale.mean, first.scale.mean)
+    assert "start_from" in found.facts and "start_from" not in first.facts
+    then.training.frames = 24
+    assert run(then) == 2 and "training.frames: expected that of start_from, 16, found 24" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from mjxhuman.types import Array
 #: Error of a joint's position (m) and velocity (m/s) that weighs as much as that of a feature by its deviation.
 PLACE, SPEED = 0.1, 0.5
 #: Noise level below which errors of joints count no more for being smaller.
-_LEAST = 0.1
+_LEAST = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainingOptions:
     decay: float = 1e-4
     average: float = 0.999
     drop: float = 0.1
-    joints: float = 1.0
+    joints: float = 0.1
     spread: float = 1.0
     middle: float = 0.0
 
