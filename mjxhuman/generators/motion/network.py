@@ -1,6 +1,8 @@
 """The network of the motion generator: features of noised motion, a noise level and text to a velocity.
 
-It is made of the blocks of Wan's transformer, one token for one or two frames, rotary positions in time.
+It is made of the blocks of Wan's transformer, one token for one or two frames, rotary positions in time. It predicts
+the data, and the velocity follows: motion is simpler than noise, which a token narrower than what it stands for cannot
+carry (Li and He 2025, arXiv 2511.13720).
 """
 
 from __future__ import annotations
@@ -48,6 +50,10 @@ SIZES = {
 }
 
 
+#: Noise level that the velocity is found with at lower ones, so that nothing is divided by nothing.
+LEAST_LEVEL = 0.05
+
+
 class MotionTransformer(nn.Module):
     """Velocity ``(B, T, n)`` of standardised features of the same shape."""
 
@@ -76,5 +82,7 @@ class MotionTransformer(nn.Module):
         table = jnp.asarray(cosine), jnp.asarray(sine)
         for i in range(size.layers):
             y = Block(size.heads, size.ffn, name=f"blocks_{i}")(y, words, modulation, table, mask)
-        y = Head(size.patch * features, name="head")(y, level)
-        return y.reshape(count, tokens * size.patch, features)[:, :frames]
+        data = Head(size.patch * features, name="head")(y, level)
+        data = data.reshape(x.shape)
+        velocity = (x - data) / jnp.maximum(s, LEAST_LEVEL)[:, None, None].astype(x.dtype)
+        return velocity[:, :frames]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mjxhuman.generators.motion.network import SIZES, MotionTransformer, NetworkSize
+from mjxhuman.generators.motion.network import LEAST_LEVEL, SIZES, MotionTransformer, NetworkSize
 from mjxhuman.generators.motion.text import SIZE, embedded, nearest
 
 pytestmark = pytest.mark.compiled
@@ -64,6 +64,19 @@ def test_frames_of_a_token_are_its_own(params, apply):
     )
     other = np.asarray(swapped).reshape(2, 3, 2, 148)[:, :, ::-1].reshape(x.shape)
     assert SIZES["test"].patch == 2 and np.abs(other - found).max() > 1e-3
+
+
+def test_noise_passes_by_the_network(params, apply):
+    """What is predicted is the data: noise far beyond what tokens carry comes back in the velocity."""
+    x, _, text = drawn()
+    s = np.array([0.5, 0.01], np.float32)
+    found = np.asarray(apply(params, x, s, text))
+    data = [x[0] - 0.5 * found[0], x[1] - LEAST_LEVEL * found[1]]
+    noise = 1e6 * np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+    loud = np.asarray(apply(params, noise, s, text))
+    assert max(np.abs(d).max() for d in data) < 100.0
+    np.testing.assert_allclose(loud[0], noise[0] / 0.5, atol=400.0)
+    np.testing.assert_allclose(loud[1], noise[1] / LEAST_LEVEL, atol=4000.0)
 
 
 @pytest.mark.parametrize(("name", "millions"), [("test", 0.027), ("cpu", 3.0), ("gpu", 53.0)])
