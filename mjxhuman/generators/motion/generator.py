@@ -35,7 +35,7 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.runs import atomic_write
 from mjxhuman.types import Array, Motion, Provenance
 
-FORMAT, VERSION = "mjxhuman-motion-generator", 2
+FORMAT, VERSION = "mjxhuman-motion-generator", 1
 #: What a run calls its result.
 FILE = "generator.npz"
 #: Steps of Euler's method that a sample takes; samples made together.

@@ -151,12 +151,12 @@ def test_the_file_holds_the_generator(tmp_path, generator):
         arrays = dict(file)
     arrays["params/head/head/bias"] = arrays["params/head/head/bias"][1:]
     np.savez(tmp_path / "other.npz", **arrays)
-    with pytest.raises(ValueError, match=r"other.npz: head/head/bias: expected \(296,\), found \(295,\)"):
+    with pytest.raises(ValueError, match=r"other.npz: head/head/bias: expected \(148,\), found \(147,\)"):
         load_generator(tmp_path / "other.npz")
     with np.load(path) as file:
         arrays = dict(file)
     wrong = {"mean": (np.zeros(3), r"mean: expected \(148,\), found \(3,\)"),
-             "params/head/head/bias": (np.full(296, np.nan), "head/head/bias: expected finite numbers")}  # fmt: skip
+             "params/head/head/bias": (np.full(148, np.nan), "head/head/bias: expected finite numbers")}  # fmt: skip
     for name, (value, message) in wrong.items():
         np.savez(tmp_path / "bad.npz", **{**arrays, name: value})
         with pytest.raises(ValueError, match=f"bad.npz: {message}"):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mjxhuman.generators.motion.network import LEAST_LEVEL, SIZES, MotionTransformer, NetworkSize
+from mjxhuman.generators.motion.network import SIZES, MotionTransformer, NetworkSize
 from mjxhuman.generators.motion.text import SIZE, embedded, nearest
 
 pytestmark = pytest.mark.compiled
@@ -35,15 +35,12 @@ def drawn(frames=6):
     return x, np.array([0.3, 0.8], np.float32), embedded(["a person walks", "a jump"])[:, None]
 
 
-@pytest.mark.parametrize("count", [4, 5])
-def test_padding_changes_nothing(params, apply, count):
-    """Nor in the second frame of a token whose first is the last that is there."""
-    x, s, text = drawn(8)
-    alone = apply(params, x[:, :count], s, text, np.ones((2, count), bool))
-    valid = np.arange(8) < count
-    padded = apply(params, np.where(valid[:, None], x, 100.0), s, text, np.broadcast_to(valid, (2, 8)))
-    assert alone.shape == (2, count, 148)
-    np.testing.assert_allclose(padded[:, :count], alone, atol=1e-5)
+def test_padding_changes_nothing(params, apply):
+    x, s, text = drawn()
+    alone = apply(params, x[:, :4], s, text, np.ones((2, 4), bool))
+    valid = np.arange(6) < 4
+    padded = apply(params, np.where(valid[:, None], x, 100.0), s, text, np.broadcast_to(valid, (2, 6)))
+    np.testing.assert_allclose(padded[:, :4], alone, atol=1e-5)
 
 
 def test_order_level_and_text_matter(params, apply):
@@ -55,31 +52,7 @@ def test_order_level_and_text_matter(params, apply):
         assert np.abs(other - found).max() > 1e-3
 
 
-def test_frames_of_a_token_are_its_own(params, apply):
-    """What is said of a frame depends on which of the two of its token it is."""
-    x, s, text = drawn()
-    found, swapped = (
-        apply(params, x, s, text),
-        apply(params, x.reshape(2, 3, 2, 148)[:, :, ::-1].reshape(x.shape), s, text),
-    )
-    other = np.asarray(swapped).reshape(2, 3, 2, 148)[:, :, ::-1].reshape(x.shape)
-    assert SIZES["test"].patch == 2 and np.abs(other - found).max() > 1e-3
-
-
-def test_noise_passes_by_the_network(params, apply):
-    """What is predicted is the data: noise far beyond what tokens carry comes back in the velocity."""
-    x, _, text = drawn()
-    s = np.array([0.5, 0.01], np.float32)
-    found = np.asarray(apply(params, x, s, text))
-    data = [x[0] - 0.5 * found[0], x[1] - LEAST_LEVEL * found[1]]
-    noise = 1e6 * np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
-    loud = np.asarray(apply(params, noise, s, text))
-    assert max(np.abs(d).max() for d in data) < 100.0
-    np.testing.assert_allclose(loud[0], noise[0] / 0.5, atol=400.0)
-    np.testing.assert_allclose(loud[1], noise[1] / LEAST_LEVEL, atol=4000.0)
-
-
-@pytest.mark.parametrize(("name", "millions"), [("test", 0.027), ("cpu", 3.0), ("gpu", 53.0)])
+@pytest.mark.parametrize(("name", "millions"), [("test", 0.022), ("cpu", 3.0), ("gpu", 53.0)])
 def test_sizes_are_about_what_they_say(name, millions):
     arrays = jnp.zeros((1, 4, 148)), jnp.zeros(1), jnp.zeros((1, 1, SIZE))
     shapes = jax.eval_shape(MotionTransformer(SIZES[name]).init, jax.random.key(0), *arrays)["params"]
