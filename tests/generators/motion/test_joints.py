@@ -34,6 +34,7 @@ def test_a_person_who_walks_ahead_moves_along_x():
     motion = mjxhuman.load_motion(builtin_path("walk"))
     features = to_features(motion.humanoid, motion.qpos, motion.fps)
     _, velocity = jax.jit(joint_motion, static_argnums=(0, 2))(motion.humanoid, features, motion.fps)
-    root, toes = np.asarray(velocity)[:, 0], np.asarray(velocity)[:, [10, 11]]
+    toe = [motion.humanoid.body_names.index(name) - 1 for name in ("L_Toe", "R_Toe")]
+    root, toes = np.asarray(velocity)[:, 0], np.asarray(velocity)[:, toe]
     assert root[:, 0].mean() > 0.8 and abs(root[:, 1].mean()) < 0.1
-    assert np.linalg.norm(toes, axis=-1).min(1).max() < 0.3 * root[:, 0].mean()
+    assert np.median(np.linalg.norm(toes, axis=-1).min(1)) < 0.15 * root[:, 0].mean()
