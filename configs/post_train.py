@@ -43,9 +43,10 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
     config.training.rate = 3e-4  # learning rate
     config.training.old = "linear"  # how the policy that samples follows: see objectives.nft.old_decay
     config.training.motion_floor = 0.9  # share of the base's motion below which rewards are lowered; 0: none
+    config.training.still = 0.1  # rad/s of the joints and m/s of the root that are as good as none
 
     config.bounds = config_dict.ConfigDict()  # beside the base, where a run ends: see objectives.guards.Bounds
-    config.bounds.motion = 0.0 if small else 0.8  # least share of the joint speed
+    config.bounds.motion = 0.0 if small else 0.8  # least share of the speed of joints and root
     config.bounds.diversity = 0.0 if small else 0.8  # least share of the distance between samples of a prompt
     config.bounds.kl = 0.0  # largest mean squared distance of samples; 0: none
 

@@ -52,7 +52,7 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
     from mjxhuman.generators.finetune import FinetuneOptions, PostTraining
     from mjxhuman.generators.gradient import RewardGradient
     from mjxhuman.generators.motion.generator import load_generator
-    from mjxhuman.generators.motion.reward import Feasibility, joint_speed
+    from mjxhuman.generators.motion.reward import Feasibility, movement
     from mjxhuman.generators.objectives.nft import NFTConfig
     from mjxhuman.generators.objectives.reward_gradient import GradientConfig
     from mjxhuman.generators.prompts import load_prompts
@@ -64,7 +64,7 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
     held = load_prompts(config.held_out) if config.held_out else prompts
     options = FinetuneOptions(**config.training.to_dict(), nft=NFTConfig(**config.nft.to_dict()))
     reward = Feasibility(generator)
-    given = generator, prompts, reward, options, config.seed, lambda qpos: joint_speed(generator, qpos)
+    given = generator, prompts, reward, options, config.seed, lambda qpos: movement(generator, qpos)
     if config.objective == "gradient":
         gradient = GradientConfig(**config.gradient.to_dict())
         training: PostTraining = RewardGradient(*given, graded=reward.graded, gradient=gradient)

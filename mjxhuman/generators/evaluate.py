@@ -36,12 +36,13 @@ class HeldOut:
 
     def measure(self, adapter: Adapter | None) -> dict[str, float]:
         """Of an adapter's samples: ``valid`` (share), means of ``total`` and of the reward's parts over those, and
-        beside the base's of the same noise ``motion`` (by ``PostTraining.amount``) and ``diversity`` as shares, ``kl``,
-        the mean squared distance of the latents. NaN where nothing is valid, or moves in the base."""
+        beside the base's of the same noise ``motion`` (by ``PostTraining.amount``, the lowest of its measures) and
+        ``diversity`` as shares, ``kl``, the mean squared distance of the latents. NaN where nothing is valid, or moves
+        in the base."""
         found = self.base if adapter is None else self._measured(adapter)
         latents, moves, spread = (found[name] for name in ("latents", "moves", "spread"))
         beside = {
-            "motion": moves / self.base["moves"], "diversity": spread / self.base["spread"],
+            "motion": np.min(moves / self.base["moves"]), "diversity": spread / self.base["spread"],
             "kl": float(jnp.mean(jnp.square(latents - self.base["latents"]))),
         }  # fmt: skip
         return {**found["told"], **{name: float(x) for name, x in beside.items()}}
@@ -54,6 +55,6 @@ class HeldOut:
         use = np.asarray(found.valid)
         scores = {"total": found.total, **found.parts}
         told = {name: float(np.mean(np.asarray(x)[use])) if use.any() else np.nan for name, x in scores.items()}
-        moves = np.nan if run.amount is None else np.asarray(run.amount(made))[use].mean()
+        moves = np.nan if run.amount is None else np.asarray(run.amount(made))[use].mean(0)
         grouped: Array = latents.reshape(-1, self.samples, latents[0].size)
         return {"latents": latents, "moves": moves, "spread": diversity(grouped), "told": {"valid": use.mean()} | told}

@@ -22,7 +22,7 @@ from mjxhuman.generators import flow
 from mjxhuman.generators.adapters import Adapter, init_adapter, mixed, size
 from mjxhuman.generators.base import Generator
 from mjxhuman.generators.objectives.advantages import Advantages, advantages
-from mjxhuman.generators.objectives.guards import floored
+from mjxhuman.generators.objectives.guards import floored, least
 from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_loss, old_decay
 from mjxhuman.generators.prompts import PromptSampler
 from mjxhuman.generators.rewards import NothingValidError, Reward, Rewards, rewards_of
@@ -42,6 +42,7 @@ class FinetuneOptions:
         old: how the old policy follows after an epoch (``objectives.nft.old_decay``).
         motion_floor: rewards of samples that move less than this share of what the base does with the same prompt and
             noise are lowered in proportion (``objectives.guards.floored``); 0: none are, and the base is not sampled.
+        still: how much motion is as good as none, in the unit of ``amount``.
         nft: the objective.
     """
 
@@ -56,6 +57,7 @@ class FinetuneOptions:
     decay: float = 1e-4
     old: str | float = "linear"
     motion_floor: float = 0.0
+    still: float = 0.0
     nft: NFTConfig = dataclasses.field(default_factory=NFTConfig)
 
     def __post_init__(self) -> None:
@@ -90,7 +92,8 @@ class PostTraining:
 
     Args:
         generator: to be changed. prompts: that it learns with. reward: of its samples. seed: of everything drawn.
-        amount: how much each of what was decoded moves ``(N,)``, for ``FinetuneOptions.motion_floor``.
+        amount: how much each of what was decoded moves, ``(N,)`` or by several measures ``(N, M)``, for
+            ``FinetuneOptions.motion_floor``.
 
     Raises:
         ValueError: a motion floor without ``amount``.
@@ -185,10 +188,10 @@ class PostTraining:
         found, errors = rewards_of(self.reward, made, asked)
         total, parts = np.asarray(found.total, np.float32), dict(found.parts)
         if self.options.motion_floor and self.amount is not None:
-            base = self.amount(self.generator.decode(self.sample(None, asked, keys)[0]))
+            base = np.asarray(self.amount(self.generator.decode(self.sample(None, asked, keys)[0])))
             moves = np.asarray(self.amount(made))
-            total = np.asarray(floored(total, moves, base, self.options.motion_floor))
-            parts |= {"motion": moves / np.maximum(base, 1e-9), "unfloored": np.asarray(found.total)}
+            total = np.asarray(floored(total, moves, base, self.options.motion_floor, self.options.still))
+            parts |= {"motion": np.asarray(least(moves / np.maximum(base, 1e-9))), "unfloored": np.asarray(found.total)}
         use = finite & np.asarray(found.valid) & np.isfinite(total)
         if not use.any():
             why = "; ".join(errors[:3]) or ("the reward refuses them" if finite.any() else "they are not finite")

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from mjxhuman.generators.base import Generator
 from mjxhuman.generators.finetune import FinetuneOptions, FinetuneState, PostTraining
-from mjxhuman.generators.objectives.guards import floored
+from mjxhuman.generators.objectives.guards import floored, least
 from mjxhuman.generators.objectives.reward_gradient import GradientConfig, finite, reward_loss
 from mjxhuman.generators.rewards import NothingValidError, Reward
 from mjxhuman.types import Array
@@ -87,8 +87,8 @@ class RewardGradient(PostTraining):
         paid, more = known, {}
         if self.options.motion_floor and self.amount is not None:
             moves, still = self.amount(made), self.amount(self.generator.decode(base))
-            paid = floored(known, moves, still, self.options.motion_floor)
-            more = {"reward/motion": jnp.mean(moves / jnp.maximum(still, 1e-9))}
+            paid = floored(known, moves, still, self.options.motion_floor, self.options.still)
+            more = {"reward/motion": jnp.mean(least(moves / jnp.maximum(still, 1e-9)))}
         value, told = reward_loss(paid, x0, base, valid, self.gradient.kl_weight)
         share = jnp.sum(valid) / len(x0)
         mean = {"reward": jnp.sum(paid * valid), "reward/unfloored": jnp.sum(known)}

@@ -16,7 +16,7 @@ from mjxhuman.types import Array
 
 #: Motions that are scored together.
 _BATCH = 32
-#: (rad/s)^2, so that who does not move has a slope.
+#: (rad/s)^2 and (m/s)^2, so that who does not move has a slope.
 _STILL = 1e-8
 
 
@@ -51,3 +51,14 @@ def joint_speed(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Flo
     motion = motion_from_qpos(generator.humanoid, qpos, generator.fps)
     turning = motion.qvel[..., 6:].reshape(*motion.qvel.shape[:2], -1, 3)
     return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(turning), -1) + _STILL), (1, 2))
+
+
+def root_speed(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Float[Array, " N"]:
+    """How fast the root goes over the ground, m/s in the mean; differentiable."""
+    step = jnp.diff(jnp.asarray(qpos)[..., :2], axis=1) * generator.fps
+    return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(step), -1) + _STILL), 1)
+
+
+def movement(generator: MotionGenerator, qpos: Float[Array, "N T nq"]) -> Float[Array, "N 2"]:
+    """``joint_speed`` and ``root_speed``: what must not be given up for a score."""
+    return jnp.stack([joint_speed(generator, qpos), root_speed(generator, qpos)], -1)

@@ -12,7 +12,11 @@ from mjxhuman.types import Array
 
 
 def floored(
-    reward: Float[Array, " N"], motion: Float[Array, " N"], base: Float[Array, " N"], floor: float = 0.9
+    reward: Float[Array, " N"],
+    motion: Float[Array, "N ..."],
+    base: Float[Array, "N ..."],
+    floor: float = 0.9,
+    still: float = 0.0,
 ) -> Float[Array, " N"]:
     """Rewards lowered in proportion where a sample moves less than a share of what the base does.
 
@@ -20,12 +24,20 @@ def floored(
 
     Args:
         reward: of the samples, 0 or more.
-        motion: how much they move, in any unit. base: how much the base's samples of the same prompt and noise do.
+        motion: how much they move, in any unit, or by several measures, of which the lowest share counts. base: how
+            much the base's samples of the same prompt and noise do.
         floor: the share below which rewards are lowered; 0 leaves them.
+        still: added to both, so that little counts where the base hardly moves.
     """
     if floor == 0:
         return reward
-    return reward * jnp.clip(motion / jnp.maximum(floor * base, 1e-9), 0.0, 1.0)
+    share = (motion + still) / jnp.maximum(floor * base + still, 1e-9)
+    return reward * jnp.clip(least(share), 0.0, 1.0)
+
+
+def least(share: Float[Array, "N ..."]) -> Float[Array, " N"]:
+    """The lowest of the measures of each sample."""
+    return jnp.min(share.reshape(len(share), -1), 1)
 
 
 def diversity(x: Float[Array, "P S n"]) -> Float[Array, ""]:

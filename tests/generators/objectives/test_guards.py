@@ -15,6 +15,15 @@ def test_who_moves_less_than_the_floor_is_paid_less():
     np.testing.assert_array_equal(floored(reward, jnp.zeros(4), base, 0.0), reward)
 
 
+def test_the_measure_that_is_given_up_most_counts():
+    """And little motion of the base is not asked for."""
+    reward, base = jnp.ones(3), jnp.array([[1.0, 2.0], [1.0, 2.0], [1.0, 0.02]])
+    moves = jnp.array([[0.9, 0.9], [0.45, 9.0], [1.0, 0.0]])
+    np.testing.assert_allclose(floored(reward, moves, base), [0.5, 0.5, 0.0], rtol=1e-6)
+    found = floored(reward, moves, base, 0.9, 0.1)
+    np.testing.assert_allclose(found, [1.0 / 1.9, 0.55, 0.1 / 0.118], rtol=1e-6)
+
+
 def test_diversity_is_the_mean_distance_within_a_prompt():
     x = np.array([[[0.0, 0.0], [3.0, 4.0]], [[100.0, 0.0], [100.0, 1.0]]], np.float32)
     np.testing.assert_allclose(diversity(jnp.asarray(x)), 3.0, rtol=1e-6)
