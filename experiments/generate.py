@@ -90,7 +90,7 @@ def run(values: Any) -> int:
 
     generator = load_generator(values.generator, values.adapter or None)
     prompts, out = load_prompts(values.prompts), pathlib.Path(values.out)
-    generator.condition(prompts[:1], values.seconds or None)  # how long it may be, before anything is written
+    generator.condition(prompts, values.seconds or None)  # raises for what cannot be made, before anything is written
     out.mkdir(parents=True, exist_ok=True)
     weights, began, new = weights_of(generator), time.monotonic(), 0
     done = {line["key"]: line for line in read_json_lines(out / "results.jsonl")}

@@ -62,16 +62,16 @@ def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
     generator = load_generator(config.generator)
     prompts = load_prompts(config.prompts) if config.prompts else generator.captions
     held = load_prompts(config.held_out) if config.held_out else prompts
-    options = FinetuneOptions(**config.training.to_dict(), nft=NFTConfig(**config.nft.to_dict()))
-    reward = Feasibility(generator)
-    given = generator, prompts, reward, options, config.seed, lambda qpos: movement(generator, qpos)
-    if config.objective == "gradient":
-        gradient = GradientConfig(**config.gradient.to_dict())
-        training: PostTraining = RewardGradient(*given, graded=reward.graded, gradient=gradient)
-    elif config.objective == "nft":
-        training = PostTraining(*given)
-    else:
-        raise ValueError(f"config.objective: expected nft or gradient, found {config.objective!r}")
+    nft, gradient = NFTConfig(**config.nft.to_dict()), GradientConfig(**config.gradient.to_dict())
+    options = FinetuneOptions(**config.training.to_dict(), nft=nft, gradient=gradient)
+    objectives = {"nft": PostTraining, "gradient": RewardGradient}
+    if config.objective not in objectives:
+        raise ValueError(f"config.objective: expected one of {', '.join(objectives)}, found {config.objective!r}")
+    if config.bounds.diversity and config.judged < 2:
+        raise ValueError(f"config.judged: expected 2 or more beside config.bounds.diversity, found {config.judged}")
+    training = objectives[config.objective](
+        generator, prompts, Feasibility(generator), options, config.seed, lambda qpos: movement(generator, qpos)
+    )
     return generator, training, HeldOut(training, held, config.judged, config.seed + 1)
 
 
@@ -87,7 +87,7 @@ def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     bounds = Bounds(**config.bounds.to_dict())
     facts = {
         "training": dataclasses.asdict(training.options), "objective": config.objective,
-        "gradient": config.gradient.to_dict(), "seed": config.seed, "prompts": list(training.prompts),
+        "seed": config.seed, "prompts": list(training.prompts),
         "generator": fingerprint(generator.params),
     }  # fmt: skip
     folder, start = Path(config.out), time.monotonic()

@@ -75,8 +75,9 @@ def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
     try:
+        options, first = begun(config)
         train, held, failed = sources(config)
-        summary = fit(config, train, held)
+        summary = fit(config, options, first, train, held)
     except (ValueError, OSError, ImportError) as error:
         print(f"train_generator: {spelt(str(error), '--config.{}')}", file=sys.stderr)
         return NOTHING_TO_DO
@@ -84,8 +85,31 @@ def run(config: config_dict.ConfigDict) -> int:
     return 1 if failed else 0
 
 
-def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]:
-    """Train on some clips, judge by others, write everything; returns the last line."""
+def begun(config: config_dict.ConfigDict) -> tuple[Any, Any]:
+    """The options of a training, and the generator whose weights and scale of the features it begins with, or None.
+
+    Raises:
+        ValueError: options that do not fit; not a generator's file, or of another size or other windows.
+        FileNotFoundError: no such file.
+    """
+    from mjxhuman.generators.motion.generator import load_generator
+    from mjxhuman.generators.motion.network import SIZES
+    from mjxhuman.generators.motion.training import TrainingOptions
+
+    options = TrainingOptions(**config.training.to_dict())
+    if not config.start_from:
+        return options, None
+    first = load_generator(config.start_from)
+    for name, wanted, there in (
+        ("training.size", SIZES[options.size], first.size), ("training.frames", options.frames, first.frames)
+    ):  # fmt: skip
+        if wanted != there:
+            raise ValueError(f"{name}: expected that of start_from, {there}, found {wanted}")
+    return options, first
+
+
+def fit(config: config_dict.ConfigDict, options: Any, first: Any, train: Any, held: Any) -> dict[str, Any]:
+    """Train on some clips, judge by others, write everything; returns the last line. Arguments as of ``begun``."""
     import jax
 
     from mjxhuman.generators.adapter_files import fingerprint
@@ -93,8 +117,6 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
     from mjxhuman.generators.motion.generator import FILE, init_generator, save_generator
     from mjxhuman.runs.loop import LoopOptions, run_steps
 
-    options = training.TrainingOptions(**config.training.to_dict())
-    first = begun_from(config.start_from, options) if config.start_from else None
     scale = train.scale() if first is None else first.scale
     facts = {
         "training": dataclasses.asdict(options), "seed": config.seed, "mirror": config.mirror,
@@ -132,24 +154,6 @@ def fit(config: config_dict.ConfigDict, train: Any, held: Any) -> dict[str, Any]
         "captions": len(train.captions), "held_out_loss": ran.values.get("held_out/loss"),
         "processor_seconds": round(time.process_time() - spent, 1),
     }  # fmt: skip
-
-
-def begun_from(path: str, options: Any) -> Any:
-    """The generator whose weights, and scale of the features, a training begins with.
-
-    Raises:
-        ValueError: not a generator's file, or of another size or other windows. FileNotFoundError: no such file.
-    """
-    from mjxhuman.generators.motion.generator import load_generator
-    from mjxhuman.generators.motion.network import SIZES
-
-    found = load_generator(path)
-    for name, wanted, there in (
-        ("training.size", SIZES[options.size], found.size), ("training.frames", options.frames, found.frames)
-    ):  # fmt: skip
-        if wanted != there:
-            raise ValueError(f"{name}: expected that of start_from, {there}, found {wanted}")
-    return found
 
 
 def main(argv: Sequence[str]) -> int:

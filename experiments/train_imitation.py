@@ -150,6 +150,20 @@ def evaluator(env: Any, motions: list[Any], disturbance: Any) -> Any:
     return judge
 
 
+def same_task(path: str, learned: Mapping[str, Any], task: Any) -> None:
+    """Raises ValueError: a policy whose observations or actions stand for something else than those of this task."""
+    from mjxhuman.envs.imitation.config import task_config
+
+    before = task_config(learned["task"])
+    pairs = {
+        "action": (before.action, task.action),
+        "groups.state": tuple(dict(x.groups)["state"] for x in (before, task)),
+    }
+    for name, (there, here) in pairs.items():
+        if there != here:
+            raise ValueError(f"{path}: {name}: expected {here!r} of this task, the policy was trained with {there!r}")
+
+
 def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
@@ -161,8 +175,11 @@ def run(config: config_dict.ConfigDict) -> int:
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
-        algorithm = PPO(ppo_config(config), start=load_policy(config.start_from)[0] if config.start_from else None)
+        start, learned = load_policy(config.start_from) if config.start_from else (None, None)
+        algorithm = PPO(ppo_config(config), start=start)
         env, clips = environment(config)
+        if learned is not None:
+            same_task(config.start_from, learned, env.config)
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()

@@ -24,6 +24,7 @@ from mjxhuman.generators.base import Generator
 from mjxhuman.generators.objectives.advantages import Advantages, advantages
 from mjxhuman.generators.objectives.guards import floored, least
 from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_loss, old_decay
+from mjxhuman.generators.objectives.reward_gradient import GradientConfig
 from mjxhuman.generators.prompts import PromptSampler
 from mjxhuman.generators.rewards import NothingValidError, Reward, Rewards, rewards_of
 from mjxhuman.types import Array
@@ -43,7 +44,7 @@ class FinetuneOptions:
         motion_floor: rewards of samples that move less than this share of what the base does with the same prompt and
             noise are lowered in proportion (``objectives.guards.floored``); 0: none are, and the base is not sampled.
         still: how much motion is as good as none, in the unit of ``amount``.
-        nft: the objective.
+        nft, gradient: the objectives, of which a training has one (``gradient.RewardGradient`` the other).
     """
 
     groups: int = 16
@@ -59,6 +60,7 @@ class FinetuneOptions:
     motion_floor: float = 0.0
     still: float = 0.0
     nft: NFTConfig = dataclasses.field(default_factory=NFTConfig)
+    gradient: GradientConfig = dataclasses.field(default_factory=GradientConfig)
 
     def __post_init__(self) -> None:
         for name in ("groups", "samples", "passes", "micro_batch", "levels"):

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
 
-from mjxhuman.generators.base import Generator
-from mjxhuman.generators.finetune import FinetuneOptions, FinetuneState, PostTraining
+from mjxhuman.generators.finetune import FinetuneState, PostTraining
 from mjxhuman.generators.objectives.guards import floored, least
-from mjxhuman.generators.objectives.reward_gradient import GradientConfig, finite, reward_loss
-from mjxhuman.generators.rewards import NothingValidError, Reward
+from mjxhuman.generators.objectives.reward_gradient import finite, reward_loss
+from mjxhuman.generators.rewards import DifferentiableReward, NothingValidError
 from mjxhuman.types import Array
-
-#: What a generator decoded -> what samples are worth (B,), differentiable, and which count (B,).
-Graded = Callable[[Any], tuple[Float[Array, " B"], Bool[Array, " B"]]]
 
 
 class RewardGradient(PostTraining):
     """The epochs of a run: a step of the weights for each micro-batch of new samples.
 
-    Of ``FinetuneOptions``, ``passes``, ``levels``, ``old`` and ``nft`` have no part.
-
-    Args:
-        graded: the reward as JAX differentiates it. gradient: of the objective.
-        generator, prompts, reward, options, seed, amount: as of ``PostTraining``; ``amount`` is differentiated too.
+    Arguments as of ``PostTraining``; the reward has to be a ``rewards.DifferentiableReward``, and ``amount`` is
+    differentiated too. Of ``FinetuneOptions``, ``passes``, ``levels``, ``old`` and ``nft`` have no part.
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        prompts: Sequence[str],
-        reward: Reward,
-        options: FinetuneOptions,
-        seed: int = 0,
-        amount: Callable[[Any], Array] | None = None,
-        *,
-        graded: Graded,
-        gradient: GradientConfig,
-    ) -> None:
-        super().__init__(generator, prompts, reward, options, seed, amount)
-        self.graded, self.gradient = graded, gradient
-        self._step = jax.jit(self._stepped)
+    reward: DifferentiableReward
+
+    def init(self) -> FinetuneState:
+        """See ``PostTraining``.
+
+        Raises:
+            ValueError: a reward that has no slope.
+        """
+        if not hasattr(self.reward, "graded"):
+            raise ValueError(f"reward: expected one with graded, to be differentiated, found {self.reward!r}")
+        return super().init()
+
+    @functools.cached_property
+    def _step(self) -> Callable[..., tuple[FinetuneState, dict[str, Array]]]:
+        return jax.jit(self._stepped)
 
     def epoch(self, state: FinetuneState) -> tuple[FinetuneState, dict[str, float]]:
         """One epoch, and means over its steps of what is to be logged.
@@ -70,7 +63,8 @@ class RewardGradient(PostTraining):
         """Samples, the slope of their reward, and a step of the weights."""
         weights, rollout = self.generator.params, self.generator.rollout
         x0, pull = jax.vjp(
-            lambda adapter: rollout(weights, adapter, keys, cond, last=self.gradient.last).latents, state.current
+            lambda adapter: rollout(weights, adapter, keys, cond, last=self.options.gradient.last).latents,
+            state.current,
         )
         base = rollout(weights, None, keys, cond).latents
         slope, told = jax.grad(self._objective, has_aux=True)(x0, base)
@@ -81,7 +75,7 @@ class RewardGradient(PostTraining):
     def _objective(self, x0: Array, base: Array) -> tuple[Array, dict[str, Array]]:
         """The objective of samples, beside those that the base makes of the same noise."""
         made = self.generator.decode(x0)
-        worth, valid = self.graded(made)
+        worth, valid = self.reward.graded(made)
         valid = valid & jnp.isfinite(worth)
         known = jnp.where(valid, worth, 0.0)
         paid, more = known, {}
@@ -89,7 +83,7 @@ class RewardGradient(PostTraining):
             moves, still = self.amount(made), self.amount(self.generator.decode(base))
             paid = floored(known, moves, still, self.options.motion_floor, self.options.still)
             more = {"reward/motion": jnp.mean(least(moves / jnp.maximum(still, 1e-9)))}
-        value, told = reward_loss(paid, x0, base, valid, self.gradient.kl_weight)
+        value, told = reward_loss(paid, x0, base, valid, self.options.gradient.kl_weight)
         share = jnp.sum(valid) / len(x0)
         mean = {"reward": jnp.sum(paid * valid), "reward/unfloored": jnp.sum(known)}
         mean = {name: x / jnp.maximum(jnp.sum(valid), 1) for name, x in mean.items()}

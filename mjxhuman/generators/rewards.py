@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
+
+from mjxhuman.types import Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +24,18 @@ class Rewards:
 
 #: (what a generator decoded, the prompt of each sample) -> what they are worth.
 Reward = Callable[[Any, Sequence[str]], Rewards]
+
+
+class DifferentiableReward(Protocol):
+    """A ``Reward`` that JAX can differentiate."""
+
+    def __call__(self, made: Any, prompts: Sequence[str]) -> Rewards:
+        """See ``Reward``."""
+        ...
+
+    def graded(self, made: Any) -> tuple[Float[Array, " N"], Bool[Array, " N"]]:
+        """Totals, differentiable by what was decoded, and which of them are valid."""
+        ...
 
 
 class NothingValidError(ValueError):

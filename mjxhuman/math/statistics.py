@@ -68,7 +68,8 @@ def bootstrap_interval(
         raise ValueError(f"groups: expected one for each of {len(values)} values, found {len(groups)}")
     if not len(values):
         return math.nan, math.nan
-    own = np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
+    number: dict[Hashable, int] = {}
+    own = [number.setdefault(group, len(number)) for group in groups]
     total, count = np.bincount(own, np.asarray(values, float)), np.bincount(own)
     drawn = np.random.default_rng(seed).integers(len(total), size=(draws, len(total)))
     low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), [2.5, 97.5])

@@ -104,6 +104,25 @@ def test_a_wrong_setting_is_named_before_anything_is_loaded(tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+def test_a_policy_to_begin_with_reaches_the_algorithm(tmp_path, monkeypatch, capsys):
+    import mjxhuman.learning.trainer
+    from mjxhuman.tracking.tracker import SHIPPED
+
+    trained = []
+    monkeypatch.setattr(mjxhuman.learning.trainer, "train", lambda env, algorithm, *_, **__: trained.append(algorithm))
+    assert train_imitation.run(configured(tmp_path / "out")) == 0
+    assert train_imitation.run(configured(tmp_path / "out", start_from=str(SHIPPED))) == 0
+    plain, begun = trained
+    assert plain.start is None and begun.start.networks.actor_hidden == (256, 256)
+    assert train_imitation.run(configured(tmp_path / "out", start_from="absent.npz")) == train_imitation.NOTHING_TO_DO
+    assert "absent.npz" in capsys.readouterr().err
+    other = configured(tmp_path / "out", start_from=str(SHIPPED))
+    other.task.groups.state = ("previous_action", "compact")
+    assert train_imitation.run(other) == train_imitation.NOTHING_TO_DO
+    assert "groups.state: expected ('previous_action', 'compact') of this task" in capsys.readouterr().err
+    assert len(trained) == 2
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch, capsys):
     """Training goes on with the others and ends with 1; with no other there is nothing to do."""
     import mjxhuman.learning.trainer

@@ -28,10 +28,19 @@ def amount(points):
     return jnp.sqrt(jnp.sum(jnp.square(points), 1) + 1e-9)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slope:
+    """Of the reward of being far to the right, or of another one."""
+
+    graded: object
+
+    def __call__(self, points, prompts):
+        return right(points, prompts)
+
+
 def training(reward=graded, options=FEW, **changes):
-    return RewardGradient(
-        trained(), PROMPTS, right, options, amount=amount, graded=reward, gradient=GradientConfig(**changes)
-    )
+    options = dataclasses.replace(options, gradient=GradientConfig(**changes))
+    return RewardGradient(trained(), PROMPTS, Slope(reward), options, amount=amount)
 
 
 def test_samples_move_to_where_the_reward_is():
@@ -110,3 +119,5 @@ def test_the_floor_holds_motion_here_too():
 def test_options_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="expected last >= 1 and kl_weight >= 0, found 0 and"):
         GradientConfig(last=0)
+    with pytest.raises(ValueError, match="reward: expected one with graded, to be differentiated, found <function"):
+        RewardGradient(trained(), PROMPTS, right, FEW).init()

@@ -21,7 +21,7 @@ _STILL = 1e-8
 
 
 class Feasibility:
-    """A ``rewards.Reward`` of coordinates ``(N, T, nq)``; the axes of the score are its parts."""
+    """A ``rewards.DifferentiableReward`` of coordinates ``(N, T, nq)``; the axes of the score are its parts."""
 
     def __init__(self, generator: MotionGenerator) -> None:
         self.humanoid, self.fps = generator.humanoid, generator.fps
@@ -41,7 +41,7 @@ class Feasibility:
         return Rewards(np.concatenate(totals), np.concatenate(valid), parts)
 
     def graded(self, qpos: Float[Array, "N T nq"]) -> tuple[Float[Array, " N"], Bool[Array, " N"]]:
-        """A ``gradient.Graded``: totals and which of them are valid, inside a program that differentiates them."""
+        """Totals and which of them are valid, inside a program that differentiates them."""
         found = score(motion_from_qpos(self.humanoid, qpos, self.fps))
         return found.total, jnp.asarray(found.valid)
 

@@ -62,8 +62,9 @@ class Bounds:
     def left(self, values: Mapping[str, float]) -> str:
         """Which bound ``values`` of these names are beyond; "" if they are within all."""
         for name in ("motion", "diversity"):
-            if values[name] < (least := getattr(self, name)):
-                return f"{name}: expected at least {least:g} of the base's, found {values[name]:.3f}"
-        if 0 < self.kl < values["kl"]:
+            least_share = getattr(self, name)
+            if least_share and not values[name] >= least_share:  # what is no number is no more within
+                return f"{name}: expected at least {least_share:g} of the base's, found {values[name]:.3f}"
+        if self.kl and not values["kl"] <= self.kl:
             return f"kl: expected at most {self.kl:g}, found {values['kl']:.4f}"
         return ""

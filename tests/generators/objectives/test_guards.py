@@ -37,3 +37,7 @@ def test_the_bound_that_is_left_is_named():
     assert bounds.left(well | {"motion": 0.7}) == "motion: expected at least 0.8 of the base's, found 0.700"
     assert bounds.left(well | {"diversity": 0.7}).startswith("diversity: expected at least 0.8")
     assert bounds.left(well | {"kl": 0.2}) == "kl: expected at most 0.1, found 0.2000"
+    for name in well:
+        assert bounds.left(well | {name: float("nan")}).startswith(f"{name}: ") and not Bounds().left(
+            well | {name: float("nan")}
+        )
