@@ -59,12 +59,35 @@ def test_a_run_ends_with_an_adapter_and_continues_where_it_was_stopped(generator
     for a, b in zip(jax.tree.leaves(one.weights), jax.tree.leaves(other.weights), strict=True):
         np.testing.assert_array_equal(a, b)
     assert facts["before"]["total"] == pytest.approx(whole["reward_before"]) and facts["epochs"] == 2
+    _, _, held = prepared(parts)
+    assert held.measure(one)["kl"] == pytest.approx(
+        facts["after"]["kl"], rel=1e-3
+    )  # what is written is what was judged
     adapted = load_generator(generator, tmp_path / "whole" / "adapter")
     plain, changed = (np.asarray(g.sample(["walk"], seed=1).motions[0].qpos) for g in (base, adapted))
     assert 1e-7 < np.abs(plain - changed).max() < 0.5
     capsys.readouterr()
     parts.nft.kl_weight = 1.0
     assert run(parts) == 2 and "kl_weight" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_that_leaves_its_bounds_ends_with_what_was_within(generator, tmp_path, capsys):
+    """Here before its first epoch, which is asked to move five times as much as the base."""
+    config = small(generator, tmp_path)
+    config.bounds.motion = 5.0
+    assert run(config) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["epochs"] == 0 and told["stopped_by"].startswith("motion: expected at least 5 of the base's, found 1.0")
+    assert told["motion_ratio"] == pytest.approx(1.0) and told["reward_after"] == pytest.approx(told["reward_before"])
+
+
+def test_the_gradient_is_chosen_by_name(generator, tmp_path, capsys):
+    config = small(generator, tmp_path, objective="gradient")
+    assert type(prepared(config)[1]).__name__ == "RewardGradient"
+    assert type(prepared(small(generator, tmp_path))[1]).__name__ == "PostTraining"
+    assert run(small(generator, tmp_path, objective="hope")) == 2
+    assert "config.objective: expected one of nft, gradient, found 'hope'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,18 @@ def test_what_training_does_is_seen(run):
     assert after["diversity"] < 0.8 and after["kl"] == pytest.approx(np.square(points[1] - points[0]).mean(), rel=1e-4)
 
 
+def test_of_several_measures_of_motion_the_one_given_up_most_counts(run):
+    def both(points):
+        return np.abs(np.asarray(points))  # along each axis
+
+    two = PostTraining(run.generator, PROMPTS, right, OPTIONS, amount=both)
+    held = HeldOut(two, ["anything"], 64)
+    moved = jax.tree.map(lambda x: x + 0.05, two.init().current)
+    points = [both(two.sample(a, held.asked, held._keys)[0]).mean(0) for a in (None, moved)]
+    shares = points[1] / points[0]
+    assert held.measure(moved)["motion"] == pytest.approx(shares.min(), rel=1e-4) and np.ptp(shares) > 0.01
+
+
 def test_what_is_refused_has_no_part_in_the_means(run):
     def half(points, prompts):
         return dataclasses.replace(right(points, prompts), valid=np.asarray(points[:, 0] > 0))

@@ -11,7 +11,7 @@ import mjxhuman
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.generators.motion.features import Scale, to_features
 from mjxhuman.generators.motion.generator import init_generator
-from mjxhuman.generators.motion.reward import Feasibility, joint_speed
+from mjxhuman.generators.motion.reward import Feasibility, joint_speed, movement
 
 pytestmark = pytest.mark.compiled
 
@@ -44,6 +44,19 @@ def test_who_stands_still_does_not_move_and_has_a_slope(made):
     speed = jax.jit(lambda x: joint_speed(generator, generator.decode(x)))
     assert float(speed(still)[0]) < 1e-2 < 0.3 < float(speed(latents)[0])
     assert np.isfinite(jax.jit(jax.grad(lambda x: speed(x).sum()))(still)).all()
+
+
+def test_movement_is_of_joints_and_of_the_way_over_the_ground(made):
+    generator, latents = made
+    qpos = np.array(generator.decode(latents))
+    found = np.asarray(movement(generator, qpos))
+    np.testing.assert_allclose(found[:, 0], joint_speed(generator, qpos), rtol=1e-6)
+    way = np.linalg.norm(np.diff(qpos[..., :2], axis=1), axis=-1).mean(1) * 30.0
+    np.testing.assert_allclose(found[:, 1], way, rtol=1e-3)
+    qpos[..., :2] = qpos[:, :1, :2]  # on the spot
+    spot = np.asarray(movement(generator, qpos))
+    assert (spot[:, 1] < 1e-3).all() and (found[:, 1] > 0.5).all()
+    np.testing.assert_allclose(spot[:, 0], found[:, 0], rtol=1e-5)
 
 
 @pytest.mark.slow
