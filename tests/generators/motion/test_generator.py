@@ -99,7 +99,11 @@ def test_training_learns_a_single_window(clips, generator, body):
     before = float(training.judge(state.average, window, jax.random.key(9), body, options)["loss"])
     for i in range(150):
         state, found = training.learn(state, window, jax.random.fold_in(jax.random.key(0), i), body, options)
-    after = float(training.judge(state.average, window, jax.random.key(9), body, options)["loss"])
+    told = training.judge(state.average, window, jax.random.key(9), body, options)
+    after = float(told["loss"])
+    assert (
+        after == pytest.approx(float(told["features"]) + 0.1 * float(told["joints"]), rel=1e-5) and told["joints"] > 0
+    )
     assert after < 0.6 * before and np.isfinite(float(found["gradient_norm"]))
 
 
