@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mjxhuman
+from experiments import generate
 from experiments.generate import run
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.generators.motion.features import Scale, to_features
@@ -29,7 +30,7 @@ def values(tmp_path, humanoid):
     )  # fmt: skip
 
 
-def test_every_sample_has_a_line_and_a_motion_and_what_is_there_stays(values, tmp_path, capsys):
+def test_every_sample_has_a_line_and_a_motion_and_what_is_there_stays(values, tmp_path, capsys, monkeypatch):
     assert run(values) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     log = tmp_path / "out" / "results.jsonl"
@@ -49,6 +50,9 @@ def test_every_sample_has_a_line_and_a_motion_and_what_is_there_stays(values, tm
     assert run(values) == 0
     again = [json.loads(x) for x in log.read_text().splitlines()]
     assert again == lines
+    with monkeypatch.context() as patch:
+        patch.setattr(generate, "make", lambda *_: pytest.fail("nothing was missing"))
+        assert run(values) == 0
     values.seed = 1
     assert run(values) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["total"] != told["total"]
