@@ -103,7 +103,9 @@ def test_a_training_begins_with_the_generator_that_it_is_given(tmp_path, capsys)
     """Its weights and the scale of its features; one of other windows is refused."""
     assert run(small(tmp_path / "first")) == 0
     first = load_generator(tmp_path / "first")
-    then = small(tmp_path / "then", start_from=str(tmp_path / "first"), seed=3)
+    table = tmp_path / "captions.jsonl"
+    table.write_text(json.dumps({"path": str(builtin_path("jump")), "text": "jump"}))  # of another scale
+    then = small(tmp_path / "then", start_from=str(tmp_path / "first"), seed=3, data=str(table))
     then.training.rate = 1e-9
     assert run(then) == 0
     found = load_generator(tmp_path / "then")
