@@ -51,7 +51,7 @@ def _range_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         low += [a, np.minimum(a * mirror, b * mirror)]
         high += [b, np.maximum(a * mirror, b * mirror)]
     chord = lambda angle: 2.0 * np.sin(0.5 * np.asarray(angle))  # noqa: E731
-    return np.asarray(index), chord(low), chord(high)
+    return np.asarray(index, np.int32), chord(low), chord(high)
 
 
 RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
@@ -59,7 +59,8 @@ RANGE_INDEX, RANGE_LOW, RANGE_HIGH = _range_table()
 
 def _levels() -> tuple[np.ndarray, ...]:
     depth = ANCESTOR.sum(1) - 1
-    return tuple(np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1))
+    # int32: jax keeps a constant that was once traced in double precision as int64, in single precision as well
+    return tuple(np.flatnonzero(depth == d).astype(np.int32) for d in range(1, int(depth.max()) + 1))
 
 
 #: Joints of equal depth, from the pelvis' children down: each level is one vectorised step.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import jax
 import numpy as np
@@ -40,13 +41,16 @@ def small(source, out, **changes):
 @pytest.mark.slow
 def test_a_run_ends_with_an_adapter_and_continues_where_it_was_stopped(generator, tmp_path, capsys):
     assert run(small(generator, tmp_path / "whole", pictures=1)) == 0
-    whole = json.loads(capsys.readouterr().out.splitlines()[-1])
+    captured = capsys.readouterr()
+    whole = json.loads(captured.out.splitlines()[-1])
     assert whole["epochs"] == 2 and whole["samples"] == 16 and set(whole["axes_before"]) == set(whole["axes_after"])
     lines = [json.loads(x) for x in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
-    assert (
-        "walk: tuned" in (tmp_path / "whole" / "report.html").read_text()
-        and (tmp_path / "whole" / "curves.png").stat().st_size
-    )
+    assert "walk: tuned" in (tmp_path / "whole" / "report.html").read_text()
+    assert (tmp_path / "whole" / "curves.png").stat().st_size
+    drawn = tmp_path / "whole" / "pairs.png"  # one prompt, six moments of 170 x 220 pixels of base and tuned
+    assert drawn.exists() == ("no pairs.png" not in captured.err)
+    if drawn.exists():
+        assert struct.unpack(">II", drawn.read_bytes()[16:24]) == (12 * 170, 220)
     assert [x["step"] for x in lines] == [1, 2] and lines[0]["prompts"] == 2 and lines[0]["reward/motion"] > 0
     assert {"held_out/total", "held_out/motion", "held_out/kl"} <= lines[0].keys() and whole["stopped_by"] == ""
     assert lines[1]["held_out/total"] == pytest.approx(whole["reward_after"])
