@@ -24,6 +24,8 @@ def get_config() -> config_dict.ConfigDict:
     config.limit = 0  # score only the first so many files; 0 for all
     config.resume = True  # False: start over and replace scores.jsonl
     config.read_ahead = 8  # files loaded ahead while others are scored; bounds the memory
+    config.workers = 0  # files read and scored at the same time by processes of their own; 0: one after the other
+    config.backend = "local"  # whose workers: "local", this machine's, or "ray", a Ray cluster's (extra ray)
     config.min_total = 0.0  # list the files with at least this total in kept.txt; 0 for no list
     config.quiet = False  # no progress bar
     # how files are read and scored: the flags of `mjxhuman score`, under the same names; None: the file's own

@@ -39,8 +39,10 @@ def run(config: config_dict.ConfigDict) -> int:
             quiet=config.quiet,
             form="--config.{}",
             min_total=config.min_total or None,
+            workers=config.workers,
+            backend=config.backend,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"score_motion: {spelt(str(error), '--config.{}')}", file=sys.stderr)
         return NOTHING_TO_DO
     print(summary)

@@ -51,7 +51,7 @@ class HeldOut:
         run = self.training
         latents, _ = run.sample(adapter, self.asked, self._keys)
         made = run.generator.decode(latents)
-        found, _ = rewards_of(run.reward, made, self.asked)
+        found = rewards_of(run.reward, made, self.asked)
         use = np.asarray(found.valid)
         scores = {"total": found.total, **found.parts}
         told = {name: float(np.mean(np.asarray(x)[use])) if use.any() else np.nan for name, x in scores.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +27,7 @@ from mjxhuman.generators.objectives.guards import floored, least
 from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_loss, old_decay
 from mjxhuman.generators.objectives.reward_gradient import GradientConfig
 from mjxhuman.generators.prompts import PromptSampler
-from mjxhuman.generators.rewards import NothingValidError, Reward, Rewards, rewards_of
+from mjxhuman.generators.rewards import NothingValidError, Reward, Rewards, joined, rewards_of
 from mjxhuman.types import Array
 
 
@@ -138,8 +139,7 @@ class PostTraining:
         number = int(state.epoch)
         asked, group = self.asked(number)
         keys, key = self.keys(number)
-        latents, cond = self.sample(state.old, asked, keys)
-        worth, lost = self._worth(latents, asked, keys)
+        latents, cond, worth, lost = self.judged(state.old, asked, keys)
         found = advantages(jnp.asarray(worth.total), jnp.asarray(group), jnp.asarray(worth.valid), self.options.groups)
         logged: dict[str, Any] = {}
         for i in range(self.options.passes):
@@ -179,28 +179,41 @@ class PostTraining:
         new = state._replace(current=current, average=average, optimizer=memory, updates=updates)
         return new, {"gradient_norm": optax.tree.norm(slope), "adapter_norm": size(current)}
 
-    def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> tuple[Rewards, dict[str, float]]:
-        """Rewards of latents, and the shares that have none for one reason or another.
+    def judged(
+        self, adapter: Adapter | None, asked: Sequence[str], keys: Array
+    ) -> tuple[Array, Any, Rewards, dict[str, float]]:
+        """What ``sample`` returns, with rewards and the shares that have none for one reason or another. While one
+        micro-batch is judged the next ones are sampled.
 
         Raises:
-            NothingValidError: none has one.
+            NothingValidError: none has a reward. ValueError: rewards of another shape.
         """
+        cond, latents, asking = self.generator.condition(asked), [], []
+        with futures.ThreadPoolExecutor(getattr(self.reward, "at_once", 1)) as pool:
+            for part, rows in self.micro_batches(keys, np.arange(len(asked))):
+                some = [asked[i] for i in rows]
+                latents.append(self.sample(adapter, some, part)[0])
+                asking.append(pool.submit(self._worth, latents[-1], some, part))
+            found = [one.result() for one in asking]
+        worth, finite = joined([one for one, _ in found]), np.concatenate([one for _, one in found])
+        if not worth.valid.any():
+            why = "; ".join(worth.errors[:3]) or ("the reward refuses them" if finite.any() else "they are not finite")
+            raise NothingValidError(f"reward: expected a sample with a reward in an epoch, found none: {why}")
+        lost = {"not_finite": 1 - finite.mean(), "no_reward": (finite & ~worth.valid).mean()}
+        return jnp.concatenate(latents), cond, worth, {f"invalid/{name}": float(x) for name, x in lost.items()}
+
+    def _worth(self, latents: Array, asked: Sequence[str], keys: Array) -> tuple[Rewards, np.ndarray]:
+        """Rewards of the latents of a micro-batch, and which of them are finite."""
         finite = np.isfinite(np.asarray(latents).reshape(len(latents), -1)).all(1)
         made = self.generator.decode(jnp.where(flow.along(jnp.asarray(finite), latents) > 0, latents, 0.0))
-        found, errors = rewards_of(self.reward, made, asked)
-        total, parts = np.asarray(found.total, np.float32), dict(found.parts)
+        found = rewards_of(self.reward, made, asked)
+        total, parts = found.total, dict(found.parts)
         if self.options.motion_floor and self.amount is not None:
-            base = np.asarray(self.amount(self.generator.decode(self.sample(None, asked, keys)[0])))
-            moves = np.asarray(self.amount(made))
+            still = self.generator.decode(self.sample(None, asked, keys)[0])
+            base, moves = np.asarray(self.amount(still)), np.asarray(self.amount(made))
             total = np.asarray(floored(total, moves, base, self.options.motion_floor, self.options.still))
-            parts |= {"motion": np.asarray(least(moves / np.maximum(base, 1e-9))), "unfloored": np.asarray(found.total)}
-        use = finite & np.asarray(found.valid) & np.isfinite(total)
-        if not use.any():
-            why = "; ".join(errors[:3]) or ("the reward refuses them" if finite.any() else "they are not finite")
-            raise NothingValidError(f"reward: expected a sample with a reward in an epoch, found none: {why}")
-        return Rewards(total, use, parts), {
-            "invalid/not_finite": float(1 - finite.mean()), "invalid/no_reward": float((finite & ~use).mean()),
-        }  # fmt: skip
+            parts |= {"motion": np.asarray(least(moves / np.maximum(base, 1e-9))), "unfloored": found.total}
+        return Rewards(total, finite & found.valid & np.isfinite(total), parts, found.errors), finite
 
     def _updated(
         self, state: FinetuneState, latents: Array, cond: Any, advantage: Array, valid: Array, rng: Array

@@ -20,9 +20,11 @@ class Rewards:
     total: Float[np.ndarray, " N"]
     valid: Bool[np.ndarray, " N"]  # the others have no part in anything
     parts: dict[str, Float[np.ndarray, " N"]] = dataclasses.field(default_factory=dict)  # for the log
+    errors: tuple[str, ...] = ()  # what was raised at samples that are invalid, each once
 
 
-#: (what a generator decoded, the prompt of each sample) -> what they are worth.
+#: (what a generator decoded, the prompt of each sample) -> what they are worth. An attribute ``at_once`` says how many
+#: calls it takes at the same time, where that is more than one.
 Reward = Callable[[Any, Sequence[str]], Rewards]
 
 
@@ -42,10 +44,9 @@ class NothingValidError(ValueError):
     """No sample of an epoch has a reward: there is nothing to learn from."""
 
 
-def rewards_of(reward: Reward, made: Any, prompts: Sequence[str]) -> tuple[Rewards, tuple[str, ...]]:
-    """Rewards of N samples, and the distinct errors of those that it raised at, which are invalid.
-
-    A reward that raises is asked again sample by sample, so that one of them does not spoil the others.
+def rewards_of(reward: Reward, made: Any, prompts: Sequence[str]) -> Rewards:
+    """Rewards of N samples. A reward that raises is asked again sample by sample, so that one of them, which is
+    invalid, does not spoil the others.
 
     Raises:
         ValueError: a reward of another shape, by name.
@@ -54,17 +55,17 @@ def rewards_of(reward: Reward, made: Any, prompts: Sequence[str]) -> tuple[Rewar
         found = reward(made, prompts)
     except Exception as error:
         if len(prompts) == 1:
-            return Rewards(np.zeros(1, np.float32), np.zeros(1, bool)), (f"{type(error).__name__}: {error}",)
+            return Rewards(np.zeros(1, np.float32), np.zeros(1, bool), errors=(f"{type(error).__name__}: {error}",))
         ones = [jax.tree.map(lambda x, i=i: x[i : i + 1], made) for i in range(len(prompts))]
-        parts = [rewards_of(reward, one, [prompt]) for one, prompt in zip(ones, prompts, strict=True)]
-        return _joined([part for part, _ in parts]), tuple(dict.fromkeys(e for _, errors in parts for e in errors))
+        return joined([rewards_of(reward, one, [prompt]) for one, prompt in zip(ones, prompts, strict=True)])
     for name, x in {"total": found.total, "valid": found.valid, **found.parts}.items():
         if np.shape(x) != (len(prompts),):
             raise ValueError(f"reward: {name}: expected ({len(prompts)},), found {np.shape(x)}")
-    return found, ()
+    parts = {name: np.asarray(x, np.float32) for name, x in found.parts.items()}
+    return Rewards(np.asarray(found.total, np.float32), np.asarray(found.valid, bool), parts, found.errors)
 
 
-def _joined(found: Sequence[Rewards]) -> Rewards:
+def joined(found: Sequence[Rewards]) -> Rewards:
     """Rewards one after the other; parts that some lack are NaN there."""
     names = dict.fromkeys(name for one in found for name in one.parts)
     total, valid = (np.concatenate([np.asarray(getattr(one, name)) for one in found]) for name in ("total", "valid"))
@@ -73,4 +74,4 @@ def _joined(found: Sequence[Rewards]) -> Rewards:
         name: np.concatenate([one.parts.get(name, none) for one, none in zip(found, lacking, strict=True)])
         for name in names
     }
-    return Rewards(total, valid, parts)
+    return Rewards(total, valid, parts, tuple(dict.fromkeys(error for one in found for error in one.errors)))

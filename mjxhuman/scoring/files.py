@@ -35,6 +35,7 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -56,10 +57,12 @@ from mjxhuman.recovery.load import Recovered, body_of, kind_of, load_motion, rec
 from mjxhuman.rewards.score import score
 from mjxhuman.rewards.validation import spectrum
 from mjxhuman.rewards.validation.reference import percentile
+from mjxhuman.runs.compile_cache import enable_compile_cache
 from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_files, read_json_lines
 from mjxhuman.runs.progress import progress
 from mjxhuman.runs.terminal import message, printable
+from mjxhuman.runs.workers import Pipeline, Stage
 from mjxhuman.scenes import Surface, load_surface
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion, Scores
@@ -170,12 +173,14 @@ class Summary:
     interrupted: bool = False
     kept: int | None = None  # files with at least the total that was asked for
 
-    def take(self, item: ScoredFile) -> None:
-        """Count one result."""
-        self.scored += item.valid
-        self.frames += item.motion.num_frames if item.motion is not None else 0
-        if item.trouble:
-            self.failed[str(item.path)] = item.trouble
+    def take(self, record: dict[str, Any]) -> str:
+        """Count one result; returns why it has no score, "" if it has one."""
+        self.scored += record["valid"]
+        self.frames += record["frames"] or 0
+        trouble = "" if record["valid"] else record["error"] or record["reason"] or "no reason given"
+        if trouble:
+            self.failed[record["path"]] = trouble
+        return trouble
 
     @property
     def exit_code(self) -> int:
@@ -217,28 +222,89 @@ def scored(
     """
     if read_ahead < 1:
         raise ValueError(f"read_ahead: expected at least 1, found {read_ahead}")
-    humanoid, surface, furnished = body_of(options), surface_of(options), furniture_of(options)
+    scorer = _Scorer(options)
 
     def load(path: Path) -> ScoredFile | None:
+        return scorer.load(path, skip)
+
+    def results() -> Iterator[ScoredFile]:
+        for item in _read_ahead(map(Path, paths), load, read_ahead):
+            scorer.score(item)
+            yield item
+
+    return results()
+
+
+class _Scorer:
+    """Loads and scores files as options say.
+
+    Raises:
+        ValueError, FileNotFoundError: options that no file could be scored with.
+    """
+
+    def __init__(self, options: ScoreOptions) -> None:
+        self.options = options
+        self.humanoid, self.surface, self.furnished = body_of(options), surface_of(options), furniture_of(options)
+
+    def load(self, path: Path, skip: Callable[[Path, str], bool] | None = None) -> ScoredFile | None:
+        """A file's motion, or the error that there is none for; None where ``skip`` leaves it out."""
         item, start = ScoredFile(path), time.perf_counter()
         try:
             Source(path).require_file()
             item.sha256 = file_sha256(path)
             if skip is not None and skip(path, item.sha256):
                 return None
-            load_into(item, humanoid, options, surface)
+            load_into(item, self.humanoid, self.options, self.surface)
         except Exception as error:  # a bad file must not stop the others
             item.error = describe_error(error)
         item.load_seconds = time.perf_counter() - start
         return item
 
-    def results() -> Iterator[ScoredFile]:
-        for item in _read_ahead(map(Path, paths), load, read_ahead):
-            if item.motion is not None:
-                _score(item, options.reward, surface, furnished)
-            yield item
+    def score(self, item: ScoredFile) -> None:
+        """Its score, where it has a motion."""
+        if item.motion is None:
+            return
+        start = time.perf_counter()
+        try:
+            item.scene = None if self.furnished is None else self.furnished.around(item.motion)
+            item.scores = score(item.motion, reward=self.options.reward, surface=self.surface, scene=item.scene)
+            if isinstance(item.motion.humanoid, Humanoid):
+                item.bands = spectrum.spectrum(item.motion)
+        except Exception as error:  # a clip that cannot be scored must not stop the others
+            item.error = describe_error(error)
+        item.score_seconds = time.perf_counter() - start
 
-    return results()
+
+def _recorder(options: ScoreOptions) -> Callable[[Path], dict[str, Any]]:
+    """What a worker does: the record of a file."""
+    enable_compile_cache()
+    scorer = _Scorer(options)
+
+    def record(path: Path) -> dict[str, Any]:
+        item = scorer.load(path)
+        assert item is not None
+        scorer.score(item)
+        return item.record(options)
+
+    return record
+
+
+def _recorded(
+    paths: Iterable[Path], options: ScoreOptions, skip: Callable[[Path, str], bool], workers: int, backend: str
+) -> Iterator[dict[str, Any]]:
+    """Records of files that are not left out, in order, by workers; a file that loses two of them has an error."""
+    given: collections.deque[Path] = collections.deque()
+
+    def fresh() -> Iterator[Path]:
+        for path in paths:
+            if not (path.is_file() and skip(path, file_sha256(path))):
+                given.append(path)
+                yield path
+
+    with Pipeline([Stage("score", functools.partial(_recorder, options), workers)], backend) as pipeline:
+        for outcome in pipeline.map(fresh()):
+            path = given.popleft()
+            yield ScoredFile(path, error=outcome.error).record(options) if outcome.error else outcome.value
 
 
 def surface_of(options: SceneOptions) -> Surface | None:
@@ -302,19 +368,6 @@ def _read_ahead(paths: Iterator[Path], load: Callable[[Path], ScoredFile | None]
         pool.shutdown(cancel_futures=True)
 
 
-def _score(item: ScoredFile, reward: str, surface: Surface | None, furnished: Furniture | None) -> None:
-    start = time.perf_counter()
-    assert item.motion is not None
-    try:
-        item.scene = None if furnished is None else furnished.around(item.motion)
-        item.scores = score(item.motion, reward=reward, surface=surface, scene=item.scene)
-        if isinstance(item.motion.humanoid, Humanoid):
-            item.bands = spectrum.spectrum(item.motion)
-    except Exception as error:  # a clip that cannot be scored must not stop the others
-        item.error = describe_error(error)
-    item.score_seconds = time.perf_counter() - start
-
-
 def score_files(
     paths: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -326,6 +379,8 @@ def score_files(
     form: str = "",
     min_total: float | None = None,
     on_result: Callable[[ScoredFile], None] | None = None,
+    workers: int = 0,
+    backend: str = "local",
 ) -> Summary:
     """Score files into ``out/scores.jsonl`` (format: module docstring), and say what was run in ``out/run.json``.
 
@@ -339,7 +394,9 @@ def score_files(
         quiet: no progress bar; errors are printed all the same.
         form: how options are given where errors are read, for example "--{}" (``mjxhuman.options.spelt``).
         min_total: write the paths of files with at least this total to ``out/kept.txt``.
-        on_result: called with each new result, in order.
+        on_result: called with each new result, in order; not with workers.
+        workers: files that are read and scored at the same time, by processes of this machine ("local") or Ray actors
+            ("ray", ``runs.workers``); 0: one after the other in this process. The same lines either way.
 
     Returns:
         Counts and failures. An interrupt (Ctrl-C) ends the run with ``interrupted`` set and a valid file.
@@ -364,7 +421,14 @@ def score_files(
             bar.update(1)
         return True
 
-    results = scored(paths, options, read_ahead=read_ahead, skip=skip)  # raises before anything is written
+    results: Iterator[ScoredFile | dict[str, Any]]
+    if workers and on_result is not None:
+        raise ValueError("on_result: expected none with workers, which hand over lines alone")
+    if workers:
+        _Scorer(options)  # raises before anything is written, as ``scored`` does
+        results = _recorded(map(Path, paths), options, skip, workers, backend)
+    else:
+        results = scored(paths, options, read_ahead=read_ahead, skip=skip)
     if resume:
         known.update(finished_files(log_path, config))
     else:
@@ -373,15 +437,15 @@ def score_files(
     with JsonLines(log_path) as log, progress(len(paths), unit="file", label="score", quiet=quiet) as bar:
         try:
             for item in results:
-                log.append(item.record(options))
+                record = item if isinstance(item, dict) else item.record(options)
+                log.append(record)
                 with lock:
-                    summary.take(item)
+                    trouble = summary.take(record)
                     bar.update(1)
-                if item.trouble:
-                    named = item.trouble.startswith(str(item.path))
-                    trouble = item.trouble if named else f"{item.path}: {item.trouble}"
-                    bar.write(printable(spelt(trouble, form)), file=sys.stderr)
-                if on_result is not None:
+                if trouble:
+                    named = trouble if trouble.startswith(record["path"]) else f"{record['path']}: {trouble}"
+                    bar.write(printable(spelt(named, form)), file=sys.stderr)
+                if on_result is not None and isinstance(item, ScoredFile):
                     on_result(item)
         except KeyboardInterrupt:
             summary.interrupted = True

@@ -103,7 +103,7 @@ def test_what_is_invalid_has_no_part(blobs):
     def refused(value):
         def reward(points, prompts):
             found, use = right(points, prompts), np.ones(len(points), bool)
-            use[[0, 32]] = False  # the first of each micro-batch, which are the spoilt ones
+            use[0] = False  # the first of each micro-batch, which are the spoilt ones
             return Rewards(np.where(use, found.total, value), use)
 
         return reward
@@ -174,7 +174,7 @@ def test_the_old_policy_samples(blobs, monkeypatch):
     monkeypatch.setattr(run, "sample", lambda adapter, *rest: (sampled.append(adapter), sample(adapter, *rest))[1])
     first, _ = run.epoch(run.init())
     run.epoch(first)
-    assert sampled[1] is first.old and sampled[1] is not first.current
+    assert sampled[-1] is first.old and sampled[-1] is not first.current
     b = [jax.tree.leaves(adapter.weights)[1] for adapter in (first.old, first.current)]
     np.testing.assert_allclose(b[0], 0.1 * b[1] + 0.9 * jax.tree.leaves(run.init().old.weights)[1], atol=1e-7)
 
@@ -206,5 +206,5 @@ def test_a_reward_that_raises_at_a_sample_spoils_no_other(blobs):
     with pytest.raises(NothingValidError, match=r"expected a sample with a reward .* found none: RuntimeError: no sim"):
         run.epoch(run.init())
     run = PostTraining(blobs, PROMPTS, lambda x, p: Rewards(np.ones(3), np.ones(3, bool)), OPTIONS)
-    with pytest.raises(ValueError, match=r"reward: total: expected \(64,\), found \(3,\)"):
+    with pytest.raises(ValueError, match=r"reward: total: expected \(32,\), found \(3,\)"):
         run.epoch(run.init())

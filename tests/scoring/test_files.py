@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from experiments import score_motion
+from mjxhuman.data.builtin import builtin_path
 from mjxhuman.options import ReadOptions, ScoreOptions, keywords
 from mjxhuman.recovery import load
 from mjxhuman.runs import read_json_lines
@@ -326,3 +327,28 @@ def test_tables_for_spreadsheets_and_for_curating(files, tmp_path, engine):
     assert float(rows[0]["total"]) == pytest.approx(0.9) and float(rows[0]["percentile"]) > float(rows[2]["percentile"])
     assert rows[1]["total"] == "" and "frame rate" in rows[1]["reason"] and rows[3]["reason"] == "too short"
     assert (tmp_path / "out" / "kept.txt").read_text().splitlines() == [str(paths[0])] and summary.kept == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["local", "ray"])
+def test_workers_write_the_same_lines(tmp_path, backend, capsys):
+    """Of real clips, one that cannot be read among them; a second run leaves out what is done."""
+    if backend == "ray":
+        pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    bad = tmp_path / "bad.bvh"
+    bad.write_text("no motion")
+    paths = [builtin_path("walk"), bad, builtin_path("jump")]
+    lines = []
+    for name, workers in (("one", 0), ("more", 2)):
+        summary = score_files(paths, tmp_path / name, ScoreOptions(), workers=workers, backend=backend, quiet=True)
+        assert summary.scored == 2 and set(summary.failed) == {str(bad)} and str(bad) in capsys.readouterr().err
+        lines.append([{k: v for k, v in x.items() if k != "seconds"} for x in read_json_lines(summary.out)])
+    assert lines[0] == lines[1]
+    again = score_files(paths, tmp_path / "more", ScoreOptions(), workers=2, backend=backend, quiet=True)
+    assert again.skipped == 2 and again.scored == 0 and len(again.failed) == 1
+
+
+def test_results_are_not_handed_over_by_workers(files, tmp_path):
+    with pytest.raises(ValueError, match="on_result: expected none with workers"):
+        score_files(files("5"), tmp_path, ScoreOptions(), workers=1, on_result=print)
+    assert not (tmp_path / "scores.jsonl").exists()

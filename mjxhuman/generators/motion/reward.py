@@ -14,7 +14,7 @@ from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.rewards.score import score
 from mjxhuman.types import Array
 
-#: Motions that are scored together.
+#: Motions that are scored together at most.
 _BATCH = 32
 #: (rad/s)^2 and (m/s)^2, so that who does not move has a slope.
 _STILL = 1e-8
@@ -32,7 +32,8 @@ class Feasibility:
         for first in range(0, len(qpos), _BATCH):
             part = np.asarray(qpos[first : first + _BATCH])
             count = len(part)
-            full = np.concatenate([part, np.repeat(part[-1:], _BATCH - count, 0)])
+            size = min(_BATCH, 1 << (count - 1).bit_length())  # few sizes, few programs
+            full = np.concatenate([part, np.repeat(part[-1:], size - count, 0)])
             found = score(motion_from_qpos(self.humanoid, full, self.fps))
             totals.append(np.asarray(found.total)[:count])
             valid.append(np.asarray(found.valid)[:count])
