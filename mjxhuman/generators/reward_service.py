@@ -1,6 +1,6 @@
 """Rewards that cost seconds a sample: each goes through stages of workers, here or on a Ray cluster.
 
-    stages = [Stage("encode", make_encoder, workers=8), Stage("score", make_scorer, workers=0)]
+    stages = [WorkStage("encode", make_encoder, workers=8), WorkStage("score", make_scorer, workers=0)]
     with RewardService(stages, backend="ray") as reward:
         PostTraining(generator, prompts, reward, options)
 
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from mjxhuman.generators.rewards import Rewards, joined
-from mjxhuman.runs.workers import Outcome, Pipeline, Stage, Ticket
+from mjxhuman.runs.workers import Pipeline, Ticket, WorkResult, WorkStage
 from mjxhuman.types import Scores
 
 
@@ -30,7 +30,7 @@ class RewardService:
             time, so that workers do not wait for the last sample of each.
     """
 
-    def __init__(self, stages: Sequence[Stage], backend: str = "local", at_once: int = 4) -> None:
+    def __init__(self, stages: Sequence[WorkStage], backend: str = "local", at_once: int = 4) -> None:
         self.at_once = at_once
         self._pipeline = Pipeline(stages, backend)
 
@@ -60,7 +60,7 @@ class RewardService:
         self.close()
 
 
-def _rewards(outcome: Outcome) -> Rewards:
+def _rewards(outcome: WorkResult) -> Rewards:
     """Of one sample."""
     if outcome.error:
         return Rewards(np.full(1, np.nan, np.float32), np.zeros(1, bool), errors=(outcome.error,))

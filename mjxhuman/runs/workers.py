@@ -1,6 +1,6 @@
 """Many items through stages of workers: processes of this machine, or Ray actors of a cluster.
 
-    stages = [Stage("encode", make_encoder, workers=8), Stage("score", make_scorer, workers=0)]
+    stages = [WorkStage("encode", make_encoder, workers=8), WorkStage("score", make_scorer, workers=0)]
     with Pipeline(stages) as pipeline:
         for outcome in pipeline.map(videos):      # in the order of the items
             outcome.value, outcome.error          # "" where there is a value
@@ -42,7 +42,7 @@ class WorkerLostError(RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class WorkStage:
     """One thing that is done with every item.
 
     Attributes:
@@ -68,7 +68,7 @@ class Stage:
             raise ValueError(f"{self.name}: seconds: expected a positive time, found {self.seconds}")
 
 
-class Outcome(NamedTuple):
+class WorkResult(NamedTuple):
     """Of an item: what the last stage made of it, or why there is nothing."""
 
     value: Any
@@ -79,19 +79,19 @@ class Ticket:
     """Items that were handed over together."""
 
     def __init__(self, count: int) -> None:
-        self._outcomes: list[Outcome | None] = [None] * count
+        self._outcomes: list[WorkResult | None] = [None] * count
         self._left, self._lock, self._done = count, threading.Lock(), threading.Event()
         if not count:
             self._done.set()
 
-    def _finish(self, place: int, outcome: Outcome) -> None:
+    def _finish(self, place: int, outcome: WorkResult) -> None:
         with self._lock:
             self._outcomes[place] = outcome
             self._left -= 1
             if not self._left:
                 self._done.set()
 
-    def wait(self) -> list[Outcome]:
+    def wait(self) -> list[WorkResult]:
         """The outcomes, in the order of the items, when all are there."""
         self._done.wait()
         return [outcome for outcome in self._outcomes if outcome is not None]
@@ -114,7 +114,7 @@ class Pipeline:
         ValueError: no stage, or another backend. ModuleNotFoundError: the extra is not installed.
     """
 
-    def __init__(self, stages: Sequence[Stage], backend: str = "local") -> None:
+    def __init__(self, stages: Sequence[WorkStage], backend: str = "local") -> None:
         if not stages:
             raise ValueError("stages: expected at least one, found none")
         if backend not in _BACKENDS:
@@ -143,11 +143,11 @@ class Pipeline:
             self._queues[0].put(_Job(ticket, place, item))
         return ticket
 
-    def collect(self, ticket: Ticket) -> list[Outcome]:
+    def collect(self, ticket: Ticket) -> list[WorkResult]:
         """The outcomes of what was handed over, in its order; waits for the last one."""
         return ticket.wait()
 
-    def map(self, items: Iterable[Any], ahead: int | None = None) -> Iterator[Outcome]:
+    def map(self, items: Iterable[Any], ahead: int | None = None) -> Iterator[WorkResult]:
         """Outcomes in order, of items that are taken when there is room.
 
         Args:
@@ -202,7 +202,7 @@ class Pipeline:
                 continue
             outcome = hands.work(job.item)
             if outcome.error or last:
-                job.ticket._finish(job.place, outcome if outcome.error else Outcome(_here(outcome.value)))
+                job.ticket._finish(job.place, outcome if outcome.error else WorkResult(_here(outcome.value)))
             else:
                 self._hand_on(number + 1, job._replace(item=outcome.value))
             del job, outcome  # an item may be a video
@@ -217,13 +217,13 @@ class Pipeline:
         self._lost(job)
 
     def _lost(self, job: _Job) -> None:
-        job.ticket._finish(job.place, Outcome(None, "the pipeline was closed"))
+        job.ticket._finish(job.place, WorkResult(None, "the pipeline was closed"))
 
 
 class Worker(Protocol):
     """Does one item after the other."""
 
-    def __init__(self, stage: Stage) -> None: ...
+    def __init__(self, stage: WorkStage) -> None: ...
 
     def call(self, item: Any) -> Any:
         """What the stage's function makes of an item.
@@ -241,18 +241,18 @@ class Worker(Protocol):
 class _Hands:
     """A worker, or the one that takes its place."""
 
-    def __init__(self, stage: Stage, start: Callable[[Stage], Worker]) -> None:
+    def __init__(self, stage: WorkStage, start: Callable[[WorkStage], Worker]) -> None:
         self.stage, self.start = stage, start if stage.workers else Here
         self.worker: Worker | None = None
         self.closed = False
 
-    def work(self, item: Any) -> Outcome:
+    def work(self, item: Any) -> WorkResult:
         """What comes of an item."""
         error = ""
         for _ in range(_TRIES):
             try:
                 self.worker = self.worker or self.start(self.stage)
-                return Outcome(self.worker.call(item))
+                return WorkResult(self.worker.call(item))
             except WorkerLostError as lost:
                 self._end()
                 error = f"{self.stage.name}: {lost}"
@@ -260,7 +260,7 @@ class _Hands:
                 error = f"{self.stage.name}: {str(raised) or type(raised).__name__}"
             if self.closed:
                 break
-        return Outcome(None, error)
+        return WorkResult(None, error)
 
     def close(self) -> None:
         """End the worker in the middle of its item, and let no other take its place."""
@@ -276,7 +276,7 @@ class _Hands:
 class Here:
     """This process."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WorkStage) -> None:
         self.function = stage.make()
 
     def call(self, item: Any) -> Any:
@@ -290,7 +290,7 @@ class Here:
 class Process:
     """A process of this machine, begun anew ("spawn"): nothing of JAX or of threads is inherited."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WorkStage) -> None:
         context = multiprocessing.get_context("spawn")
         self.seconds = stage.seconds
         self.pipe, end = context.Pipe()
@@ -341,7 +341,7 @@ def _work(make: Callable[[], Function], pipe: Any) -> None:
 class RayActor:
     """An actor of Ray. Between stages values stay where they were made and only references travel."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WorkStage) -> None:
         self.ray, self.seconds = optional("ray", "ray", "the backend ray"), stage.seconds
         kind = self.ray.remote(num_cpus=stage.cpus, num_gpus=stage.gpus)(_Remote)
         self.actor = kind.remote(stage.make)
@@ -380,7 +380,7 @@ class _Remote:
             return None, error
 
 
-_BACKENDS: dict[str, Callable[[Stage], Worker]] = {"local": Process, "ray": RayActor}
+_BACKENDS: dict[str, Callable[[WorkStage], Worker]] = {"local": Process, "ray": RayActor}
 
 
 def _join_ray() -> None:

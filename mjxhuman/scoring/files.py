@@ -62,7 +62,7 @@ from mjxhuman.runs.environment import describe
 from mjxhuman.runs.files import JsonLines, atomic_write, file_sha256, finished_files, read_json_lines
 from mjxhuman.runs.progress import progress
 from mjxhuman.runs.terminal import message, printable
-from mjxhuman.runs.workers import Pipeline, Stage
+from mjxhuman.runs.workers import Pipeline, WorkStage
 from mjxhuman.scenes import Surface, load_surface
 from mjxhuman.scenes.types import Scene
 from mjxhuman.types import Motion, Scores
@@ -301,7 +301,7 @@ def _recorded(
                 given.append(path)
                 yield path
 
-    with Pipeline([Stage("score", functools.partial(_recorder, options), workers)], backend) as pipeline:
+    with Pipeline([WorkStage("score", functools.partial(_recorder, options), workers)], backend) as pipeline:
         for outcome in pipeline.map(fresh()):
             path = given.popleft()
             yield ScoredFile(path, error=outcome.error).record(options) if outcome.error else outcome.value

@@ -83,7 +83,7 @@ def test_run_from_any_folder(tmp_path):
     done = start("mjxhuman", "run", "score_motion", "--config.read_ahed=3", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
     assert (
-        "config has belt_speed, camera, encoder" in done.stderr and "did you mean --config.read_ahead?" in done.stderr
+        "config has backend, belt_speed, camera" in done.stderr and "did you mean --config.read_ahead?" in done.stderr
     )
     done = start("mjxhuman", "run", "score_motion", "--config", "feasibility", "--config.inputs=none.bvh", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr == (

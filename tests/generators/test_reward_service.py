@@ -17,7 +17,7 @@ from blobs import OPTIONS, PROMPTS, right, trained
 from mjxhuman.generators.finetune import PostTraining
 from mjxhuman.generators.reward_service import RewardService
 from mjxhuman.generators.rewards import Rewards
-from mjxhuman.runs.workers import Stage
+from mjxhuman.runs.workers import WorkStage
 from mjxhuman.types import Scores
 
 pytestmark = pytest.mark.compiled
@@ -65,7 +65,7 @@ def test_a_service_says_what_its_function_says_and_a_dead_worker_loses_no_sample
         ray.init(include_dashboard=False, log_to_driver=False, ignore_reinit_error=True, runtime_env=paths)
     made, x = points(), points()[:, 0]
     encode = functools.partial(encoder, tmp_path)
-    stages = [Stage("encode", encode, workers=2, cpus=0.5), Stage("score", scorer, workers=0)]
+    stages = [WorkStage("encode", encode, workers=2, cpus=0.5), WorkStage("score", scorer, workers=0)]
     with RewardService(stages, backend) as service:
         found = service(made, ["a point"] * 24)
         tickets = [service.submit(made[i : i + 8], ["a point"] * 8) for i in (0, 8, 16)]
@@ -87,7 +87,7 @@ def test_a_training_by_workers_is_the_one_without_them():
     def without(made, prompts):
         return Rewards(right(made, prompts).total, np.ones(len(prompts), bool))
 
-    with RewardService([Stage("all", whole, workers=2)]) as service:
+    with RewardService([WorkStage("all", whole, workers=2)]) as service:
         states = []
         for reward in (service, without):
             run = PostTraining(blobs, PROMPTS, reward, OPTIONS)

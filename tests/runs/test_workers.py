@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mjxhuman.runs.workers import Pipeline, Stage
+from mjxhuman.runs.workers import Pipeline, WorkStage
 
 
 def squares(marks=None):
@@ -53,7 +53,7 @@ def ray_or_skip(backend):
 
 
 def test_items_come_back_in_order_from_several_processes():
-    with Pipeline([Stage("square", squares, workers=2), Stage("add", plus_one, workers=0)]) as pipeline:
+    with Pipeline([WorkStage("square", squares, workers=2), WorkStage("add", plus_one, workers=0)]) as pipeline:
         ticket = pipeline.submit(range(6))
         found = pipeline.collect(ticket)
         assert [x.value[0] for x in found] == [n * n + 1 for n in range(6)] and not any(x.error for x in found)
@@ -72,8 +72,8 @@ def test_what_fails_has_its_reason_and_what_fails_once_has_a_value(backend, tmp_
         (tmp_path / mark).touch()
     seconds = 12.0 if backend == "ray" else 6.0
     stages = [
-        Stage("square", functools.partial(squares, tmp_path), workers=2, seconds=seconds, cpus=0.5),
-        Stage("add", plus_one, workers=0),
+        WorkStage("square", functools.partial(squares, tmp_path), workers=2, seconds=seconds, cpus=0.5),
+        WorkStage("add", plus_one, workers=0),
     ]
     with Pipeline(stages, backend) as pipeline:
         found = pipeline.collect(pipeline.submit(range(8)))
@@ -84,7 +84,7 @@ def test_what_fails_has_its_reason_and_what_fails_once_has_a_value(backend, tmp_
 
 
 def test_workers_work_at_the_same_time():
-    with Pipeline([Stage("sleep", spans, workers=3)]) as pipeline:
+    with Pipeline([WorkStage("sleep", spans, workers=3)]) as pipeline:
         pipeline.collect(pipeline.submit(range(6)))  # they have started
         found = [x.value for x in pipeline.collect(pipeline.submit(range(6)))]
     at_once = [sum(a <= start < b for _, a, b in found) for _, start, _ in found]
@@ -94,13 +94,13 @@ def test_workers_work_at_the_same_time():
 def test_results_do_not_depend_on_how_many_workers_there_are():
     counts = []
     for workers in (0, 1, 3):
-        with Pipeline([Stage("square", squares, workers=workers)]) as pipeline:
+        with Pipeline([WorkStage("square", squares, workers=workers)]) as pipeline:
             counts.append([x.value[0] for x in pipeline.map(range(12))])
     assert counts[0] == counts[1] == counts[2]
 
 
 def test_closing_ends_what_is_under_way():
-    pipeline = Pipeline([Stage("sleep", forever, workers=1)])
+    pipeline = Pipeline([WorkStage("sleep", forever, workers=1)])
     ticket = pipeline.submit(range(3))
     closing = threading.Timer(1.0, pipeline.close)
     closing.start()
@@ -115,17 +115,17 @@ def forever():
 
 def test_what_cannot_be_is_said():
     with pytest.raises(ValueError, match="backend: expected one of local, ray, found 'threads'"):
-        Pipeline([Stage("a", squares)], "threads")
+        Pipeline([WorkStage("a", squares)], "threads")
     with pytest.raises(ValueError, match="at least one"):
         Pipeline([])
     with pytest.raises(ValueError, match="a: workers: expected 0 or more, found -1"):
-        Stage("a", squares, workers=-1)
+        WorkStage("a", squares, workers=-1)
     with pytest.raises(ValueError, match="a: seconds: expected a positive time, found 0"):
-        Stage("a", squares, seconds=0.0)
+        WorkStage("a", squares, seconds=0.0)
 
 
 def test_an_error_that_cannot_travel_is_named():
-    with Pipeline([Stage("odd", unpicklable)]) as pipeline:
+    with Pipeline([WorkStage("odd", unpicklable)]) as pipeline:
         (found,) = pipeline.collect(pipeline.submit([1]))
     assert found.value is None and "pickle" in found.error
 
