@@ -22,7 +22,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo       score a built-in clip and damaged copies of it; one HTML page in $(OUT)'
+	@echo 'make demo       score a built-in clip and damaged copies of it, and a motion made from text before'
+	@echo '                and after post-training with the score; HTML pages in $(OUT)'
 	@echo 'make test       the tests (those under about 20 s each)'
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       style, types, layers'
@@ -34,6 +35,7 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/mjxhuman demo --out $(OUT)
+	$(BIN)/mjxhuman generate 'a person walks' --base --out $(OUT)/generated
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)

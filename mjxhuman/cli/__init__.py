@@ -262,17 +262,26 @@ def _add_generate(commands: Any) -> None:
     generate = _command(
         commands,
         "generate",
-        "make motions from text with a generator of yours, and score them",
-        'mjxhuman generate "a person walks" --generator out/generator --samples 4',
+        "make motions from text, and score them",
+        'mjxhuman generate "a person walks" --samples 4 --base',
+        'mjxhuman generate "a person walks" --generator out/generator --adapter out/post_train/adapter',
     )
     generate.add_argument("prompts", nargs="+", metavar="PROMPT", help="what the person does, in words")
     generate.add_argument(
         "--generator",
-        required=True,
+        default="motion",
         metavar="FILE",
-        help="a generator's file, or the folder of experiments.train_generator",
+        help="a generator's file, or the folder of experiments.train_generator (default: the one that ships)",
     )
-    generate.add_argument("--adapter", metavar="FILE", help="an adapter's folder or .safetensors file")
+    generate.add_argument(
+        "--adapter",
+        metavar="FILE",
+        help="an adapter's folder or .safetensors file, or \"none\" (default: the shipped generator's, which was "
+        "post-trained with the score; of other generators none)",
+    )
+    generate.add_argument(
+        "--base", action="store_true", help="beside each sample, the base's of the same noise: what the adapter changed"
+    )
     generate.add_argument("--force", action="store_true", help="take an adapter that was trained beside other weights")
     generate.add_argument("--samples", type=_at_least_1, default=1, metavar="N", help="of each prompt (default 1)")
     generate.add_argument("--seconds", type=_seconds, metavar="S", help="of motion (default: the most it makes)")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from mjxhuman.cli.convert import qpos_motion
 from mjxhuman.cli.reading import dynamics_of, output_folder
 from mjxhuman.data.npz import save_motion
-from mjxhuman.generators.motion.generator import Samples, load_generator
+from mjxhuman.generators.motion.generator import MOTION, PHYSICS, Samples, load_generator
 from mjxhuman.generators.prompts import file_names
 from mjxhuman.report.pack import ClipReport
 from mjxhuman.report.page import write_report
@@ -26,23 +28,41 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     out = output_folder(args.out, "--out")
     prepare_jax()
-    generator = load_generator(args.generator, args.adapter, force=args.force)
-    made = generator.sample(args.prompts, args.samples, args.seconds, args.seed, args.guidance)
-    names = [f"{stem}_{k}" for stem in file_names(args.prompts) for k in range(args.samples)]
-    scores = [score(motion) for motion in made.motions]
-    for name, motion in zip(names, made.motions, strict=True):
-        save_motion(out / f"{name}.npz", qpos_motion(motion))
-    page = write_report(out / "report.html", _clips(names, made, scores), title=", ".join(args.prompts))
+    generator = load_generator(args.generator, adapter_of(args), force=args.force)
+    if args.base and generator.adapter is None:
+        raise ValueError("--base: expected an adapter beside it, found none")
+    how = args.prompts, args.samples, args.seconds, args.seed, args.guidance
+    made = {"": generator.sample(*how)}
+    if args.base:
+        made = {"base": dataclasses.replace(generator, adapter=None).sample(*how), **made}
+    stems = [f"{stem}_{k}" for stem in file_names(args.prompts) for k in range(args.samples)]
+    clips = []
+    for i, stem in enumerate(stems):
+        for kind, samples in made.items():
+            clips.append(_clip("_".join(filter(None, (stem, kind))), samples, i))
+            save_motion(out / f"{clips[-1].name}.npz", qpos_motion(samples.motions[i]))
+    page = write_report(out / "report.html", clips, title=", ".join(args.prompts), compare=args.base)
     if not args.json:
-        for prompt, captions in made.nearest.items():
+        for prompt, captions in made[""].nearest.items():
             print(f"{prompt!r}: nearest of what it was trained on: {', '.join(captions)}")
-        print(score_table(list(zip(names, scores, strict=True)), colour=terminal()[1]))
+        print(score_table([(clip.name, clip.scores) for clip in clips], colour=terminal()[1]))
         print(f"motions: {out}\nreport: {page}")
-    print(json_line(record(scores, args, time.perf_counter() - began)))
+    scores = [clip.scores for clip in clips]
+    told = record(scores[len(made) - 1 :: len(made)], args, time.perf_counter() - began)
+    if args.base:
+        told["base_total"] = record(scores[:: len(made)], args, 0.0)["total"]
+    print(json_line(told))
     return 0 if all(bool(np.asarray(s.valid)) for s in scores) else 1
 
 
-def record(scores: list[Scores], args: argparse.Namespace, seconds: float) -> dict[str, object]:
+def adapter_of(args: argparse.Namespace) -> str | None:
+    """The adapter that is asked for."""
+    if args.adapter is None:
+        return PHYSICS if args.generator == MOTION else None
+    return None if args.adapter == "none" else args.adapter
+
+
+def record(scores: Sequence[Scores], args: argparse.Namespace, seconds: float) -> dict[str, object]:
     """For programs: means over the samples that have a score."""
     valid = [s for s in scores if bool(np.asarray(s.valid))]
 
@@ -52,13 +72,11 @@ def record(scores: list[Scores], args: argparse.Namespace, seconds: float) -> di
     axes = {name: mean([s.axes[name] for s in valid]) for name in (valid[0].axes if valid else ())}
     return {
         "samples": len(scores), "valid": len(valid), "total": mean([s.total for s in valid]), "axes": axes,
-        "seconds_per_sample": seconds / len(scores), "adapter": args.adapter,
+        "seconds_per_sample": seconds / len(scores), "adapter": adapter_of(args),
     }  # fmt: skip
 
 
-def _clips(names: list[str], made: Samples, scores: list[Scores]) -> list[ClipReport]:
-    notes = [(f"“{prompt}”; nearest captions: {', '.join(made.nearest[prompt])}",) for prompt in made.prompts]
-    return [
-        ClipReport(name, found, motion, dynamics_of(motion), said)
-        for name, found, motion, said in zip(names, scores, made.motions, notes, strict=True)
-    ]
+def _clip(name: str, made: Samples, i: int) -> ClipReport:
+    prompt, motion = made.prompts[i], made.motions[i]
+    said = (f"“{prompt}”; nearest captions: {', '.join(made.nearest[prompt])}",)
+    return ClipReport(name, score(motion), motion, dynamics_of(motion), said)

@@ -16,10 +16,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import safetensors
+import safetensors.numpy
 from flax import traverse_util
 
 from mjxhuman.generators.adapters import Adapter, Params, Path, targets
-from mjxhuman.runs.extras import optional
 from mjxhuman.runs.files import atomic_write
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -83,7 +84,7 @@ def save_adapter(
     folder = File(folder)
     known = {"base": fingerprint(params), **(facts or {})}
     with atomic_write(folder / WEIGHTS, "wb") as file:
-        file.write(_safetensors().save(tensors, metadata={"format": "pt", _FACTS: json.dumps(known)}))
+        file.write(safetensors.numpy.save(tensors, metadata={"format": "pt", _FACTS: json.dumps(known)}))
     with atomic_write(folder / CONFIG) as file:
         file.write(json.dumps(config, indent=1) + "\n")
     return folder
@@ -136,16 +137,11 @@ def _read(file: File) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         ValueError: the file cannot be read, or holds numbers that are not finite.
     """
     data = file.read_bytes()
-    library = _safetensors()
     try:
-        tensors = library.load(data)
+        tensors = safetensors.numpy.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         facts = dict(json.loads(header.get("__metadata__", {}).get(_FACTS, "{}")))
-    except (
-        ValueError,
-        TypeError,
-        optional("safetensors", "generators", "a file of an adapter").SafetensorError,
-    ) as error:
+    except (ValueError, TypeError, safetensors.SafetensorError) as error:
         raise ValueError(f"{file}: expected a safetensors file, cannot read it ({error})") from None
     for name, value in tensors.items():
         if not np.isfinite(value.astype(np.float32)).all():
@@ -171,10 +167,6 @@ def _config(file: File) -> dict[str, Any]:
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not alpha > 0:
         raise ValueError(f"{file}: lora_alpha: expected a number above 0, found {alpha!r}")
     return config
-
-
-def _safetensors() -> Any:
-    return optional("safetensors.numpy", "generators", "a file of an adapter")
 
 
 def _layers(file: File, tensors: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

@@ -81,3 +81,24 @@ def test_what_is_not_there_is_named(generator, tmp_path, capsys, changed, messag
     assert main(asked) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_what_ships_makes_motion_and_its_adapter_makes_it_more_feasible(tmp_path, capsys):
+    """A generator, its adapter and the base of the same noise, without a file of one's own."""
+    assert main(["generate", "a person walks", "a person jumps", "--base", "--out", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["samples"] == found["valid"] == 2 and found["adapter"] == "physics"
+    assert found["total"] > found["base_total"] + 0.1
+    stems = ("a_person_jumps_0", "a_person_walks_0")
+    assert sorted(x.name for x in tmp_path.glob("*.npz")) == [f"{s}{e}.npz" for s in stems for e in ("", "_base")]
+    tuned, base = (mjxhuman.load_motion(tmp_path / f"a_person_walks_0{e}.npz").qpos for e in ("", "_base"))
+    assert len(tuned) == len(base) == 60 and 1e-3 < np.abs(tuned - base).mean() < 1.0
+    generator = mjxhuman.load_generator("motion")
+    assert generator.adapter is None and "a person walks" in generator.captions
+
+
+def test_a_base_needs_an_adapter_beside_it(generator, tmp_path, capsys):
+    asked = ["generate", "jump", "--generator", str(generator), "--base", "--out", str(tmp_path)]
+    assert main(asked) == 2
+    assert "--base: expected an adapter beside it, found none" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.npz"))

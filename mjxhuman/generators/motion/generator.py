@@ -1,6 +1,6 @@
 """The generator of human motion: text in, motion out.
 
-generator = load_generator("out/generator/generator.npz")
+generator = load_generator("motion", adapter="physics")
 samples = generator.sample(["a person walks"], samples=4, seconds=2.0, seed=0)
 """
 
@@ -38,6 +38,9 @@ from mjxhuman.types import Array, Motion, Provenance
 FORMAT, VERSION = "mjxhuman-motion-generator", 1
 #: What a run calls its result.
 FILE = "generator.npz"
+#: The generator that ships, and its adapter, post-trained with the gradient of the feasibility score: by these names.
+MOTION, PHYSICS = "motion", "physics"
+_SHIPPED = Path(__file__).parent / "shipped"
 #: Steps of Euler's method that a sample takes; samples made together.
 STEPS, _BATCH = 20, 64
 
@@ -253,7 +256,8 @@ def load_generator(
     """A generator from a file of ``save_generator``, or from the folder of a run that wrote one.
 
     Args:
-        path: of it. adapter: file or folder of an adapter that samples are made with (``adapter_files``); None: none.
+        path: of it, or "motion" for the one that ships. adapter: file or folder of an adapter that samples are made
+            with (``adapter_files``), or "physics" for the one of the shipped generator; None: none.
         force: take an adapter that was trained beside other weights.
 
     Raises:
@@ -261,7 +265,10 @@ def load_generator(
         ValueError: not a generator's, of another version, or weights of another network (the first that differs); an
             adapter of another one.
     """
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    if adapter == PHYSICS:
+        adapter = _SHIPPED / PHYSICS
+    file = _SHIPPED / f"{MOTION}.npz" if path == MOTION else Path(path)
+    file = file / FILE if file.is_dir() else file
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file")
     try:
