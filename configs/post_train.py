@@ -19,7 +19,7 @@ def get_config(variant: str = "motion") -> config_dict.ConfigDict:
         raise ValueError(f"configs/post_train.py: expected variant motion or test, found {variant!r}")
     small = variant == "test"
     config = config_dict.ConfigDict()
-    config.generator = ""  # a generator's file, or the folder of experiments.train_generator
+    config.generator = "motion"  # the one that ships; or a file, or the folder of experiments.train_generator
     config.prompts = ""  # a file with a prompt a line; unset: the captions that the generator was trained on
     config.held_out = ""  # prompts that it is judged by; unset: those that it learns with, at other noise
     config.out = "out/post_train"  # run folder: adapter, checkpoints, metrics

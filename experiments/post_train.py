@@ -12,9 +12,8 @@ in the folder.
 
 from __future__ import annotations
 
-import dataclasses
+import re
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,94 +35,58 @@ def run(config: config_dict.ConfigDict) -> int:
     try:
         summary = fit(config)
     except (ValueError, OSError, ImportError) as error:
-        print(f"post_train: {error}", file=sys.stderr)
+        named = re.match(r"(\w+)[.:]", str(error))
+        print(f"post_train: {'config.' if named and named[1] in config else ''}{error}", file=sys.stderr)
         return NOTHING_TO_DO
     print(json_line(summary))
     return 0
 
 
-def prepared(config: config_dict.ConfigDict) -> tuple[Any, Any, Any]:
-    """The generator, its post-training, and what judges it.
+def prepared(config: config_dict.ConfigDict) -> tuple[Any, dict[str, Any]]:
+    """The generator, and what else ``post_train`` is asked with.
 
     Raises:
         ValueError: options or prompts that do not fit. FileNotFoundError: a path does not exist.
     """
-    from mjxhuman.generators.evaluate import HeldOut
-    from mjxhuman.generators.finetune import FinetuneOptions, PostTraining
-    from mjxhuman.generators.gradient import RewardGradient
+    from mjxhuman.generators.finetune import FinetuneOptions
     from mjxhuman.generators.motion.generator import load_generator
-    from mjxhuman.generators.motion.reward import Feasibility, movement
+    from mjxhuman.generators.motion.post_train import PostTrainOptions
+    from mjxhuman.generators.objectives.guards import Bounds
     from mjxhuman.generators.objectives.nft import NFTConfig
     from mjxhuman.generators.objectives.reward_gradient import GradientConfig
     from mjxhuman.generators.prompts import load_prompts
 
-    if not config.generator:
-        raise ValueError("config.generator: expected a generator's file or the folder of train_generator, found none")
     generator = load_generator(config.generator)
-    prompts = load_prompts(config.prompts) if config.prompts else generator.captions
-    held = load_prompts(config.held_out) if config.held_out else prompts
     nft, gradient = NFTConfig(**config.nft.to_dict()), GradientConfig(**config.gradient.to_dict())
-    options = FinetuneOptions(**config.training.to_dict(), nft=nft, gradient=gradient)
-    objectives = {"nft": PostTraining, "gradient": RewardGradient}
-    if config.objective not in objectives:
-        raise ValueError(f"config.objective: expected one of {', '.join(objectives)}, found {config.objective!r}")
-    if config.bounds.diversity and config.judged < 2:
-        raise ValueError(f"config.judged: expected 2 or more beside config.bounds.diversity, found {config.judged}")
-    training = objectives[config.objective](
-        generator, prompts, Feasibility(generator), options, config.seed, lambda qpos: movement(generator, qpos)
+    training = FinetuneOptions(**config.training.to_dict(), nft=nft, gradient=gradient)
+    same = ("objective", "epochs", "judged", "evaluate_every", "seed", "max_seconds", "tensorboard", "quiet")
+    options = PostTrainOptions(
+        **{name: config[name] for name in same}, bounds=Bounds(**config.bounds.to_dict()), training=training
     )
-    return generator, training, HeldOut(training, held, config.judged, config.seed + 1)
+    prompts, held = (load_prompts(x) if x else None for x in (config.prompts, config.held_out))
+    return generator, {"prompts": prompts, "held_out": held, "options": options, "out": config.out}
 
 
 def fit(config: config_dict.ConfigDict) -> dict[str, Any]:
     """Train, write everything; returns the last line."""
-    from mjxhuman.generators.adapter_files import fingerprint, save_adapter
-    from mjxhuman.generators.objectives.guards import Bounds
-    from mjxhuman.runs.loop import LoopOptions, OutOfBounds, run_steps
+    from mjxhuman.generators.motion.post_train import post_train
 
     from .post_train_pictures import curves, pairs
 
-    generator, training, held = prepared(config)
-    bounds = Bounds(**config.bounds.to_dict())
-    facts = {
-        "training": dataclasses.asdict(training.options), "objective": config.objective,
-        "seed": config.seed, "prompts": list(training.prompts),
-        "generator": fingerprint(generator.params),
-    }  # fmt: skip
-    folder, start = Path(config.out), time.monotonic()
-
-    def epoch(_: int, state: Any) -> tuple[Any, dict[str, float]]:
-        began = time.monotonic()
-        state, log = training.epoch(state)
-        return state, {**log, "seconds": time.monotonic() - began}
-
-    def judge(state: Any) -> dict[str, float]:
-        values = held.measure(state.average)
-        told = {f"held_out/{name}": x for name, x in values.items()}
-        if reason := bounds.left(values):
-            raise OutOfBounds(reason, told)
-        return told
-
-    how = LoopOptions(
-        folder, config.epochs, "epoch", "post-train", checkpoint_every=config.evaluate_every,
-        judge_every=config.evaluate_every, max_seconds=config.max_seconds, tensorboard=config.tensorboard,
-        quiet=config.quiet, shown="reward",
-    )  # fmt: skip
-    ran = run_steps(how, training.init(), facts, epoch, judge)
-    before, after = held.measure(None), held.measure(ran.state.average)
-    told = {**facts, "epochs": ran.done, "before": before, "after": after, "command": " ".join(sys.argv[1:])}
-    save_adapter(folder / "adapter", ran.state.average, generator.params, facts=told)
+    generator, asked = prepared(config)
+    prompts = asked["prompts"] or generator.captions
+    made = post_train(generator, **asked)
     if config.pictures:
-        shown = [held.asked[i] for i in np.unique(np.linspace(0, len(held.asked) - 1, config.pictures).astype(int))]
-        page = pairs(folder, generator, ran.state.average, tuple(dict.fromkeys(shown)), config.seed + 2)
-        print(f"pictures: {page} {curves(folder)}")
+        held = asked["held_out"] or prompts
+        shown = [held[i] for i in np.unique(np.linspace(0, len(held) - 1, config.pictures).astype(int))]
+        page = pairs(Path(config.out), generator, made.generator.adapter, shown, config.seed + 2)
+        print(f"pictures: {page} {curves(Path(config.out))}")
     return {
-        "epochs": ran.done, "samples": ran.done * training.options.count,
-        "seconds": round(time.monotonic() - start, 1),
-        "distinct_prompts_per_epoch": min(training.options.groups, len(training.prompts)),
-        "reward_before": before["total"], "reward_after": after["total"], "axes_before": axes(before),
-        "axes_after": axes(after), "motion_ratio": after["motion"], "diversity_ratio": after["diversity"],
-        "stopped_by": ran.stopped, "adapter": str(folder / "adapter"),
+        "epochs": made.epochs, "samples": made.samples, "seconds": made.seconds,
+        "distinct_prompts_per_epoch": min(config.training.groups, len(prompts)),
+        "reward_before": made.before["total"], "reward_after": made.after["total"],
+        "axes_before": axes(made.before), "axes_after": axes(made.after), "motion_ratio": made.after["motion"],
+        "diversity_ratio": made.after["diversity"], "stopped_by": made.stopped, "adapter": str(made.adapter),
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from mjxhuman.version import __version__
 if TYPE_CHECKING:
     from mjxhuman.alignment import Alignment, align
     from mjxhuman.generators.motion.generator import load_generator
+    from mjxhuman.generators.motion.post_train import post_train
     from mjxhuman.humanoids import Humanoid, load_humanoid
     from mjxhuman.interaction import Outcome, simulate_scene
     from mjxhuman.physics import inverse_dynamics
@@ -38,6 +39,7 @@ _HOME = {
     "Alignment": "mjxhuman.alignment",
     "align": "mjxhuman.alignment",
     "load_generator": "mjxhuman.generators.motion.generator",
+    "post_train": "mjxhuman.generators.motion.post_train",
     "Humanoid": "mjxhuman.humanoids",
     "load_humanoid": "mjxhuman.humanoids",
     "Outcome": "mjxhuman.interaction",
@@ -68,7 +70,7 @@ __all__ = [
     "Alignment", "BodyMotion", "Dynamics", "Humanoid", "Motion", "Outcome", "Plan", "Provenance",
     "Reconstruction", "Scores", "__version__",
     "align", "analyse", "inverse_dynamics", "load_generator", "load_humanoid", "load_motion", "load_scene",
-    "make_furniture", "motion_from_qpos", "motion_reward", "plan", "reconstruct", "resample", "score",
+    "make_furniture", "motion_from_qpos", "motion_reward", "plan", "post_train", "reconstruct", "resample", "score",
     "signed_distance", "simulate_scene", "stability",
 ]  # fmt: skip
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -38,6 +39,42 @@ class DifferentiableReward(Protocol):
     def graded(self, made: Any) -> tuple[Float[Array, " N"], Bool[Array, " N"]]:
         """Totals, differentiable by what was decoded, and which of them are valid."""
         ...
+
+
+class Weighted:
+    """Several rewards as one: the sum of each times its weight, valid where all are. Each is a part by its name, and
+    its own parts are ``name/part``.
+
+    Args:
+        rewards: by name, with weights.
+
+    Raises:
+        ValueError: none.
+    """
+
+    def __init__(self, rewards: Mapping[str, tuple[Reward, float]]) -> None:
+        if not rewards:
+            raise ValueError("reward: expected at least one, found none")
+        self.rewards = dict(rewards)
+        if all(hasattr(reward, "graded") for reward, _ in rewards.values()):
+            self.graded = self._graded
+
+    def __call__(self, made: Any, prompts: Sequence[str]) -> Rewards:
+        """See ``Reward``."""
+        total, valid = np.zeros(len(prompts), np.float32), np.ones(len(prompts), bool)
+        parts, errors = {}, []
+        for name, (reward, weight) in self.rewards.items():
+            found = rewards_of(reward, made, prompts)
+            total, valid = total + weight * found.total, valid & found.valid
+            parts |= {name: found.total, **{f"{name}/{part}": x for part, x in found.parts.items()}}
+            errors += found.errors
+        return Rewards(total, valid, parts, tuple(dict.fromkeys(errors)))
+
+    def _graded(self, made: Any) -> tuple[Array, Array]:
+        """See ``DifferentiableReward``; there where all of them are."""
+        found = [(*reward.graded(made), weight) for reward, weight in self.rewards.values()]  # type: ignore[attr-defined]
+        totals = [weight * jnp.where(valid, total, 0.0) for total, valid, weight in found]
+        return sum(totals[1:], totals[0]), jnp.stack([valid for _, valid, _ in found]).all(0)
 
 
 class NothingValidError(ValueError):

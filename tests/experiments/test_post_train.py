@@ -14,8 +14,11 @@ from experiments.launch import load_config
 from experiments.post_train import prepared, run
 from mjxhuman.data.builtin import builtin_path
 from mjxhuman.generators.adapter_files import load_adapter
+from mjxhuman.generators.finetune import PostTraining
+from mjxhuman.generators.gradient import RewardGradient
 from mjxhuman.generators.motion.features import Scale, to_features
 from mjxhuman.generators.motion.generator import init_generator, load_generator, save_generator
+from mjxhuman.generators.motion.post_train import training_of
 
 pytestmark = pytest.mark.compiled
 
@@ -63,7 +66,8 @@ def test_a_run_ends_with_an_adapter_and_continues_where_it_was_stopped(generator
     for a, b in zip(jax.tree.leaves(one.weights), jax.tree.leaves(other.weights), strict=True):
         np.testing.assert_array_equal(a, b)
     assert facts["before"]["total"] == pytest.approx(whole["reward_before"]) and facts["epochs"] == 2
-    _, _, held = prepared(parts)
+    _, asked = prepared(parts)
+    _, held = training_of(base, None, "feasibility", None, asked["options"])
     assert held.measure(one)["kl"] == pytest.approx(
         facts["after"]["kl"], rel=1e-3
     )  # what is written is what was judged
@@ -88,8 +92,9 @@ def test_a_run_that_leaves_its_bounds_ends_with_what_was_within(generator, tmp_p
 
 def test_the_gradient_is_chosen_by_name(generator, tmp_path, capsys):
     config = small(generator, tmp_path, objective="gradient")
-    assert type(prepared(config)[1]).__name__ == "RewardGradient"
-    assert type(prepared(small(generator, tmp_path))[1]).__name__ == "PostTraining"
+    for chosen, kind in ((config, RewardGradient), (small(generator, tmp_path), PostTraining)):
+        made, asked = prepared(chosen)
+        assert type(training_of(made, None, "feasibility", None, asked["options"])[0]) is kind
     assert run(small(generator, tmp_path, objective="hope")) == 2
     assert "config.objective: expected one of nft, gradient, found 'hope'" in capsys.readouterr().err
 
@@ -97,7 +102,6 @@ def test_the_gradient_is_chosen_by_name(generator, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"generator": ""}, "config.generator: expected"),
         ({"generator": "absent.npz"}, "absent.npz: no such file"),
         ({"prompts": "absent.txt"}, "absent.txt"),
     ],
@@ -107,11 +111,15 @@ def test_what_is_not_there_is_named(generator, tmp_path, capsys, changes, messag
     assert message in capsys.readouterr().err
 
 
-def test_every_value_of_the_configuration_is_used(generator, tmp_path):
+def test_every_value_of_the_configuration_is_used(generator, tmp_path, capsys):
     config = small(generator, tmp_path)
-    _, training, held = prepared(config)
+    made, asked = prepared(config)
+    training, held = training_of(made, asked["prompts"], "feasibility", asked["held_out"], asked["options"])
     assert tuple(held.asked[:: config.judged]) == training.prompts == ("walk", "jump", "kick")
     assert training.options.nft.kl_weight == 0.03 and training.options.motion_floor == 0.9
+    config.bounds.diversity, config.judged = 0.8, 1
+    assert run(config) == 2 and "config.judged: expected 2 or more beside bounds" in capsys.readouterr().err
+    config.judged = 2
     config.training.groups = 3
     with pytest.raises(ValueError, match="micro_batch: expected a divisor"):
         prepared(config)
