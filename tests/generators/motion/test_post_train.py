@@ -49,9 +49,8 @@ def test_several_rewards_are_one_and_each_is_logged(generator):
     prompts = ["walk", "jump", "walk", "walk", "jump", "walk"]
     found = reward_of({low: 0.5, "feasibility": 2.0}, generator)
     assert list(found.rewards) == ["low", "feasibility"] and isinstance(found.rewards["feasibility"][0], Feasibility)
-    both = Weighted({"low": (low, 0.5), "again": (lambda q, p: Rewards(np.ones(6), np.ones(6, bool)), 2.0)})(
-        made, prompts
-    )
+    ones = lambda made, prompts: Rewards(np.ones(6), np.ones(6, bool))  # noqa: E731
+    both = Weighted({"low": (low, 0.5), "again": (ones, 2.0)})(made, prompts)
     one = low(made, prompts)
     np.testing.assert_allclose(both.total, 0.5 * one.total + 2.0, rtol=1e-6)
     np.testing.assert_array_equal(both.valid, one.valid)
