@@ -7,6 +7,7 @@ Command:
     python -m experiments.benchmark train
     python -m experiments.benchmark plan
     python -m experiments.benchmark scenes
+    python -m experiments.benchmark generator
     python -m experiments.benchmark video --config.video.file=dance.mp4
     python -m experiments.benchmark simulate --config.simulate.engines='("c","jax")' --config.simulate.contacts=feet
 
@@ -45,6 +46,10 @@ def get_config() -> config_dict.ConfigDict:
     config.scenes.target_std = 0.02  # rad
     config.scenes.control_steps = 30  # per call, 1 s
     config.scenes.repeats = 3  # calls after the first, of which the cheapest counts
+    config.generator = config_dict.ConfigDict()
+    config.generator.file = "motion"  # the one that ships, or a file
+    config.generator.samples = 16  # per call
+    config.generator.repeats = 3  # calls after the first, of which the fastest counts
     config.plan = config_dict.ConfigDict()
     config.plan.presets = ("fast", "default")  # of planning.PRESETS
     config.plan.seconds = 1.0  # of the built-in walk

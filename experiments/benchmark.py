@@ -1,6 +1,6 @@
 """How fast scores, simulation, furniture, training and recovery from video are here.
 
-    python -m experiments.benchmark reward|simulate|train|plan|video|scenes          (values: configs/benchmark.py)
+    python -m experiments.benchmark reward|simulate|train|plan|video|scenes|generator    (values: configs/benchmark.py)
 
 Prints a table, stores everything as JSON with machine, versions and commit, and prints one JSON object as its last
 line. For ``reward``: ``feasibility_fps, inverse_dynamics_fps, c_loop_fps, ratio, single_clip_ms, first_result_s``.
@@ -11,7 +11,8 @@ engine at its best batch size, and ``c_over_rollout``, engine "c" as a fraction 
 ``plan``: per preset, seconds per second of motion, the search as a fraction of plain rollout of the same futures, and
 control steps per label. For ``video``: frames per second of each stage from a video file to its score. For ``scenes``:
 the speed of a person on furniture as a fraction of the bare humanoid's, and of different scenes in one batch as a
-fraction of equal ones'.
+fraction of equal ones'. For ``generator``: samples, scored frames, updates of both objectives per second, sampling over
+plain matrix products of as many multiplications, and what compiling the reward's gradient costs.
 """
 
 from __future__ import annotations
@@ -41,7 +42,14 @@ from mjxhuman.runs import atomic_write, describe, enable_compile_cache
 from mjxhuman.runs.environment import cpu_count
 from mjxhuman.scenes import HeightField, Plane
 
-from . import benchmark_plan, benchmark_scenes, benchmark_simulate, benchmark_train, benchmark_video
+from . import (
+    benchmark_generator,
+    benchmark_plan,
+    benchmark_scenes,
+    benchmark_simulate,
+    benchmark_train,
+    benchmark_video,
+)
 from .launch import launch
 
 ROOT = Path(__file__).resolve().parents[__package__.count(".") + 1]  # what this package is imported from
@@ -248,6 +256,7 @@ BENCHMARKS = {
     "train": (benchmark_train.train, benchmark_train.headline),
     "video": (benchmark_video.video, benchmark_video.headline),
     "scenes": (benchmark_scenes.scenes, benchmark_scenes.headline),
+    "generator": (benchmark_generator.generator, benchmark_generator.headline),
 }
 
 
