@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import NamedSharding
 from jaxtyping import Int
 
 from mjxhuman.generators import flow
@@ -28,6 +29,7 @@ from mjxhuman.generators.objectives.nft import NFTConfig, average_decay, nft_los
 from mjxhuman.generators.objectives.reward_gradient import GradientConfig
 from mjxhuman.generators.prompts import PromptSampler
 from mjxhuman.generators.rewards import NothingValidError, Reward, Rewards, joined, rewards_of
+from mjxhuman.runs.devices import EVERYWHERE, SPLIT, make_mesh, place, replicate
 from mjxhuman.types import Array
 
 
@@ -91,7 +93,8 @@ class FinetuneState(NamedTuple):
 
 
 class PostTraining:
-    """The epochs of a run; programs are compiled once.
+    """The epochs of a run; programs are compiled once. Where this process has several devices, samples are split over
+    them.
 
     Args:
         generator: to be changed. prompts: that it learns with. reward: of its samples. seed: of everything drawn.
@@ -99,7 +102,7 @@ class PostTraining:
             ``FinetuneOptions.motion_floor``.
 
     Raises:
-        ValueError: a motion floor without ``amount``.
+        ValueError: a motion floor without ``amount``; a micro-batch that several devices cannot divide.
     """
 
     def __init__(
@@ -120,6 +123,11 @@ class PostTraining:
         self._optimizer = optax.chain(
             optax.clip_by_global_norm(1.0), optax.adamw(options.rate, weight_decay=options.decay)
         )
+        self._mesh = make_mesh() if jax.device_count() > 1 else None
+        if self._mesh is not None and options.micro_batch % self._mesh.size:
+            raise ValueError(
+                f"micro_batch: expected a multiple of the {self._mesh.size} devices, found {options.micro_batch}"
+            )
         self._rollout, self._update = jax.jit(generator.rollout), jax.jit(self._updated)
 
     def init(self) -> FinetuneState:
@@ -128,7 +136,8 @@ class PostTraining:
         patterns = self.generator.adapter_targets
         adapter = init_adapter(self.generator.params, key, rank=o.rank, alpha=o.alpha, patterns=patterns)
         zero = jnp.zeros((), jnp.int32)
-        return FinetuneState(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
+        state = FinetuneState(adapter, adapter, adapter, self._optimizer.init(adapter), zero, zero)
+        return state if self._mesh is None else replicate(state, self._mesh)
 
     def epoch(self, state: FinetuneState) -> tuple[FinetuneState, dict[str, float]]:
         """One epoch, and what is to be logged of it.
@@ -166,10 +175,14 @@ class PostTraining:
         return jnp.concatenate([rolled(*part).latents for part in self.micro_batches(keys, cond)]), cond
 
     def micro_batches(self, *arrays: Any) -> Iterator[Any]:
-        """Rows of pytrees ``(N, ...)`` that are computed together."""
+        """Rows of pytrees ``(N, ...)`` that are computed together, split over the devices where they can be."""
         rows = self.options.micro_batch
         for first in range(0, len(jax.tree.leaves(arrays)[0]), rows):
-            yield jax.tree.map(lambda x, first=first: x[first : first + rows], arrays)
+            part = jax.tree.map(lambda x, first=first: x[first : first + rows], arrays)
+            if self._mesh is not None:
+                spec = EVERYWHERE if len(jax.tree.leaves(part)[0]) % self._mesh.size else SPLIT
+                part = place(part, self._mesh, jax.tree.map(lambda _, spec=spec: spec, part))
+            yield part
 
     def stepped(self, state: FinetuneState, slope: Adapter) -> tuple[FinetuneState, dict[str, Array]]:
         """A step of the optimizer, and norms for the log."""
@@ -227,6 +240,8 @@ class PostTraining:
         def part(total: Adapter, at: tuple[Array, Array]) -> tuple[Adapter, dict[str, Array]]:
             index, key = at
             chosen = jax.tree.map(lambda x: x[index], (latents, cond, advantage, valid))
+            if self._mesh is not None:
+                chosen = jax.lax.with_sharding_constraint(chosen, NamedSharding(self._mesh, SPLIT))
             (_, told), slope = jax.value_and_grad(self._loss, has_aux=True)(state.current, state.old, *chosen, key)
             return jax.tree.map(lambda a, b: a + share * b, total, slope), told
 

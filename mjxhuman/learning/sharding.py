@@ -13,21 +13,14 @@ from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from mjxhuman.envs import Env
 from mjxhuman.learning.algorithm import Algorithm, Iteration, Metrics
 from mjxhuman.learning.faults import Fault
+from mjxhuman.runs.devices import AXIS, EVERYWHERE, SPLIT, place
 
 Tree = TypeVar("Tree")
-AXIS = "devices"
-EVERYWHERE, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
-
-
-def make_mesh() -> Mesh:
-    """All devices of all processes in a row (``jax.distributed.initialize`` comes first where there are several)."""
-    return jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def state_specs(algorithm: Algorithm[Tree], state: Tree) -> Any:
@@ -38,25 +31,6 @@ def state_specs(algorithm: Algorithm[Tree], state: Tree) -> Any:
 def shard(algorithm: Algorithm[Tree], state: Tree, mesh: Mesh) -> Tree:
     """Lay a training's state, the same in every process, over the devices."""
     return place(state, mesh, state_specs(algorithm, state))
-
-
-def replicate(tree: Tree, mesh: Mesh) -> Tree:
-    """Copy a pytree, the same in every process, to every device; for the environment."""
-    return place(tree, mesh, jax.tree.map(lambda _: EVERYWHERE, tree))
-
-
-def place(tree: Tree, mesh: Mesh, specs: Any) -> Tree:
-    """Lay every array out as its spec says; each process holds the whole array and gives its devices their parts."""
-
-    def put(leaf: Any, spec: PartitionSpec) -> jax.Array:
-        sharding = NamedSharding(mesh, spec)
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            bits = put(jax.random.key_data(leaf), spec)
-            return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(leaf))
-        whole = np.asarray(leaf)
-        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
-
-    return jax.tree.map(put, tree, specs)
 
 
 def make_sharded_iteration(algorithm: Algorithm[Tree], mesh: Mesh, state: Tree) -> Iteration[Tree]:

@@ -22,9 +22,10 @@ from mjxhuman.envs import Env
 from mjxhuman.learning.algorithm import Algorithm, Iteration
 from mjxhuman.learning.faults import Fault, NotFinite, dump_fault, first_wrong
 from mjxhuman.learning.policy import Policy, save_policy
-from mjxhuman.learning.sharding import make_mesh, make_sharded_iteration, replicate, shard
+from mjxhuman.learning.sharding import make_sharded_iteration, shard
 from mjxhuman.runs import atomic_write, describe, progress
 from mjxhuman.runs.checkpoints import Checkpoints
+from mjxhuman.runs.devices import make_mesh, replicate
 from mjxhuman.runs.loop import stop_flag
 from mjxhuman.runs.metrics import MetricsWriter
 
