@@ -135,3 +135,14 @@ def make_tracker(tmp_path_factory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster of this machine that finds the tests' modules; skips where Ray is not installed."""
+    ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(include_dashboard=False, log_to_driver=False, runtime_env=paths)
+    yield
+    ray.shutdown()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import multiprocessing
+import os
 import queue
 import signal
 import sys
@@ -386,6 +387,7 @@ _BACKENDS: dict[str, Callable[[WorkStage], Worker]] = {"local": Process, "ray": 
 def _join_ray() -> None:
     ray = optional("ray", "ray", "the backend ray")
     if not ray.is_initialized():
+        os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # else it puts a print of its own in the place of Python's
         ray.init(include_dashboard=False, log_to_driver=False)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -58,11 +57,9 @@ def points():
 
 
 @pytest.mark.parametrize("backend", ["local", "ray"])
-def test_a_service_says_what_its_function_says_and_a_dead_worker_loses_no_sample(backend, tmp_path):
+def test_a_service_says_what_its_function_says_and_a_dead_worker_loses_no_sample(backend, tmp_path, request):
     if backend == "ray":
-        ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-        paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # this module's imports
-        ray.init(include_dashboard=False, log_to_driver=False, ignore_reinit_error=True, runtime_env=paths)
+        request.getfixturevalue("ray_cluster")
     made, x = points(), points()[:, 0]
     encode = functools.partial(encoder, tmp_path)
     stages = [WorkStage("encode", encode, workers=2, cpus=0.5), WorkStage("score", scorer, workers=0)]

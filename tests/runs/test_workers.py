@@ -47,11 +47,6 @@ def plus_one():
     return lambda item: (item[0] + 1, item[1])
 
 
-def ray_or_skip(backend):
-    if backend == "ray":
-        pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-
-
 def test_items_come_back_in_order_from_several_processes():
     with Pipeline([WorkStage("square", squares, workers=2), WorkStage("add", plus_one, workers=0)]) as pipeline:
         ticket = pipeline.submit(range(6))
@@ -65,9 +60,10 @@ def test_items_come_back_in_order_from_several_processes():
 
 
 @pytest.mark.parametrize("backend", ["local", "ray"])
-def test_what_fails_has_its_reason_and_what_fails_once_has_a_value(backend, tmp_path):
+def test_what_fails_has_its_reason_and_what_fails_once_has_a_value(backend, tmp_path, request):
     """A worker that is killed or hangs loses no other item, and its own only if that happens again."""
-    ray_or_skip(backend)
+    if backend == "ray":
+        request.getfixturevalue("ray_cluster")
     for mark in ("1_refuse_always", "2_refuse_once", "3_kill_once", "4_kill_always", "5_sleep_always"):
         (tmp_path / mark).touch()
     seconds = 12.0 if backend == "ray" else 6.0

@@ -331,10 +331,10 @@ def test_tables_for_spreadsheets_and_for_curating(files, tmp_path, engine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["local", "ray"])
-def test_workers_write_the_same_lines(tmp_path, backend, capsys):
+def test_workers_write_the_same_lines(tmp_path, backend, capsys, request):
     """Of real clips, one that cannot be read among them; a second run leaves out what is done."""
     if backend == "ray":
-        pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+        request.getfixturevalue("ray_cluster")
     bad = tmp_path / "bad.bvh"
     bad.write_text("no motion")
     paths = [builtin_path("walk"), bad, builtin_path("jump")]
