@@ -35,7 +35,7 @@ def run(config: config_dict.ConfigDict) -> int:
     try:
         summary = fit(config)
     except (ValueError, OSError, ImportError) as error:
-        named = re.match(r"(\w+)[.:]", str(error))
+        named = re.match(r"(\w+): ", str(error))
         print(f"post_train: {'config.' if named and named[1] in config else ''}{error}", file=sys.stderr)
         return NOTHING_TO_DO
     print(json_line(summary))

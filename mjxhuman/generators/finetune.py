@@ -123,6 +123,8 @@ class PostTraining:
         self._optimizer = optax.chain(
             optax.clip_by_global_norm(1.0), optax.adamw(options.rate, weight_decay=options.decay)
         )
+        if jax.process_count() > 1:
+            raise ValueError(f"post-training: expected one process, found {jax.process_count()}")
         self._mesh = make_mesh() if jax.device_count() > 1 else None
         if self._mesh is not None and options.micro_batch % self._mesh.size:
             raise ValueError(

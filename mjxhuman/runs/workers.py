@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from mjxhuman.runs.extras import optional
+from mjxhuman.runs.terminal import message
 
 #: Times that an item is tried.
 _TRIES = 2
@@ -40,6 +41,10 @@ Function = Callable[[Any], Any]
 
 class WorkerLostError(RuntimeError):
     """A worker that died, or was ended because its item took too long."""
+
+
+class ItemError(ValueError):
+    """What the function of an item raised, in words: not every exception survives the way between processes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,9 +206,9 @@ class Pipeline:
                 job = waiting.get(timeout=_NAP)
             except queue.Empty:
                 continue
-            outcome = hands.work(job.item)
+            outcome = hands.work(job.item, last)
             if outcome.error or last:
-                job.ticket._finish(job.place, outcome if outcome.error else WorkResult(_here(outcome.value)))
+                job.ticket._finish(job.place, outcome)
             else:
                 self._hand_on(number + 1, job._replace(item=outcome.value))
             del job, outcome  # an item may be a video
@@ -245,31 +250,41 @@ class _Hands:
     def __init__(self, stage: WorkStage, start: Callable[[WorkStage], Worker]) -> None:
         self.stage, self.start = stage, start if stage.workers else Here
         self.worker: Worker | None = None
-        self.closed = False
+        self.lock, self.closed = threading.Lock(), False
 
-    def work(self, item: Any) -> WorkResult:
-        """What comes of an item."""
+    def work(self, item: Any, last: bool) -> WorkResult:
+        """What comes of an item; the last stage's value is fetched from where a worker left it."""
         error = ""
         for _ in range(_TRIES):
             try:
-                self.worker = self.worker or self.start(self.stage)
-                return WorkResult(self.worker.call(item))
+                value = self._ready().call(item)
+                return WorkResult(_here(value) if last else value)
             except WorkerLostError as lost:
                 self._end()
                 error = f"{self.stage.name}: {lost}"
             except Exception as raised:
-                error = f"{self.stage.name}: {str(raised) or type(raised).__name__}"
+                error = f"{self.stage.name}: {message(raised) or type(raised).__name__}"
             if self.closed:
                 break
         return WorkResult(None, error)
 
     def close(self) -> None:
         """End the worker in the middle of its item, and let no other take its place."""
-        self.closed = True
+        with self.lock:
+            self.closed = True
         self._end()
 
+    def _ready(self) -> Worker:
+        with self.lock:
+            if self.closed:
+                raise WorkerLostError("the pipeline was closed")
+            if self.worker is None:
+                self.worker = self.start(self.stage)
+            return self.worker
+
     def _end(self) -> None:
-        worker, self.worker = self.worker, None
+        with self.lock:
+            worker, self.worker = self.worker, None
         if worker is not None:
             worker.stop()
 
@@ -309,8 +324,8 @@ class Process:
         except (EOFError, OSError) as gone:
             self.process.join(_PATIENCE)
             raise WorkerLostError(f"the worker died (exit code {self.process.exitcode})") from gone
-        if error is not None:
-            raise error
+        if error:
+            raise ItemError(error)
         return value
 
     def stop(self) -> None:
@@ -330,13 +345,13 @@ def _work(make: Callable[[], Function], pipe: Any) -> None:
             return
         try:
             function = function or make()
-            found: tuple[Any, Exception | None] = (function(item), None)
+            found = function(item), ""
         except Exception as error:
-            found = (None, error)
+            found = None, message(error) or type(error).__name__
         try:
             pipe.send(found)
-        except Exception as error:  # a value or an error that cannot be pickled
-            pipe.send((None, RuntimeError(f"{type(error).__name__}: {error}")))
+        except Exception as error:  # a value that cannot be pickled
+            pipe.send((None, f"{type(error).__name__}: {error}"))
 
 
 class RayActor:
@@ -351,13 +366,13 @@ class RayActor:
         """See ``Worker``; the value is a reference."""
         value, error = self.actor.run.options(num_returns=2).remote(item)
         try:
-            raised = self.ray.get(error, timeout=self.seconds)
+            text = self.ray.get(error, timeout=self.seconds)
         except self.ray.exceptions.GetTimeoutError:
             raise WorkerLostError(f"took longer than {self.seconds:g} s") from None
         except self.ray.exceptions.RayActorError as gone:
             raise WorkerLostError(f"the worker died ({str(gone).strip().splitlines()[-1]})") from gone
-        if raised is not None:
-            raise raised
+        if text:
+            raise ItemError(text)
         return value
 
     def stop(self) -> None:
@@ -372,13 +387,13 @@ class _Remote:
         self.make = make
         self.function: Function | None = None
 
-    def run(self, item: Any) -> tuple[Any, Exception | None]:
+    def run(self, item: Any) -> tuple[Any, str]:
         """A value and no error, or the other way round."""
         try:
             self.function = self.function or self.make()
-            return self.function(item), None
+            return self.function(item), ""
         except Exception as error:
-            return None, error
+            return None, message(error) or type(error).__name__
 
 
 _BACKENDS: dict[str, Callable[[WorkStage], Worker]] = {"local": Process, "ray": RayActor}

@@ -290,18 +290,24 @@ def _recorder(options: ScoreOptions) -> Callable[[Path], dict[str, Any]]:
 
 
 def _recorded(
-    paths: Iterable[Path], options: ScoreOptions, skip: Callable[[Path, str], bool], workers: int, backend: str
+    paths: Iterable[Path], options: ScoreOptions, skip: Callable[[Path, str], bool], pipeline: Pipeline
 ) -> Iterator[dict[str, Any]]:
     """Records of files that are not left out, in order, by workers; a file that loses two of them has an error."""
     given: collections.deque[Path] = collections.deque()
 
+    def done(path: Path) -> bool:
+        try:
+            return skip(path, file_sha256(path))
+        except OSError:  # which a worker says in the file's record
+            return False
+
     def fresh() -> Iterator[Path]:
         for path in paths:
-            if not (path.is_file() and skip(path, file_sha256(path))):
+            if not done(path):
                 given.append(path)
                 yield path
 
-    with Pipeline([WorkStage("score", functools.partial(_recorder, options), workers)], backend) as pipeline:
+    with pipeline:
         for outcome in pipeline.map(fresh()):
             path = given.popleft()
             yield ScoredFile(path, error=outcome.error).record(options) if outcome.error else outcome.value
@@ -422,11 +428,14 @@ def score_files(
         return True
 
     results: Iterator[ScoredFile | dict[str, Any]]
-    if workers and on_result is not None:
-        raise ValueError("on_result: expected none with workers, which hand over lines alone")
+    if backend != "local" and not workers:
+        raise ValueError(f"workers: expected 1 or more beside the backend {backend!r}, found {workers}")
     if workers:
+        if on_result is not None:
+            raise ValueError("on_result: expected none with workers, which hand over lines alone")
         _Scorer(options)  # raises before anything is written, as ``scored`` does
-        results = _recorded(map(Path, paths), options, skip, workers, backend)
+        pipeline = Pipeline([WorkStage("score", functools.partial(_recorder, options), workers)], backend)
+        results = _recorded(map(Path, paths), options, skip, pipeline)
     else:
         results = scored(paths, options, read_ahead=read_ahead, skip=skip)
     if resume:

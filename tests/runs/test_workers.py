@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mjxhuman.data.errors import MotionFileError
 from mjxhuman.runs.workers import Pipeline, WorkStage
 
 
@@ -120,10 +121,19 @@ def test_what_cannot_be_is_said():
         WorkStage("a", squares, seconds=0.0)
 
 
-def test_an_error_that_cannot_travel_is_named():
-    with Pipeline([WorkStage("odd", unpicklable)]) as pipeline:
-        (found,) = pipeline.collect(pipeline.submit([1]))
-    assert found.value is None and "pickle" in found.error
+def test_what_cannot_travel_is_named():
+    """A value that cannot be pickled, and an exception that cannot be made again from its message."""
+    for make, text in ((unpicklable, "pickle"), (raises, "odd: clip.npz: fps: found none, expected a rate")):
+        with Pipeline([WorkStage("odd", make)]) as pipeline:
+            (found,) = pipeline.collect(pipeline.submit([1]))
+        assert found.value is None and text in found.error
+
+
+def raises():
+    def function(item):
+        raise MotionFileError("clip.npz", "fps", "none", "a rate")
+
+    return function
 
 
 def unpicklable():

@@ -348,7 +348,18 @@ def test_workers_write_the_same_lines(tmp_path, backend, capsys, request):
     assert again.skipped == 2 and again.scored == 0 and len(again.failed) == 1
 
 
-def test_results_are_not_handed_over_by_workers(files, tmp_path):
-    with pytest.raises(ValueError, match="on_result: expected none with workers"):
-        score_files(files("5"), tmp_path, ScoreOptions(), workers=1, on_result=print)
-    assert not (tmp_path / "scores.jsonl").exists()
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"workers": 1, "on_result": print}, "on_result: expected none with workers"),
+        ({"backend": "ray"}, "workers: expected 1 or more beside the backend 'ray', found 0"),
+        ({"workers": 1, "backend": "threads"}, "backend: expected one of local, ray, found 'threads'"),
+        ({"workers": -1}, "workers: expected 0 or more, found -1"),
+    ],
+)
+def test_workers_that_cannot_be_lose_no_results(files, tmp_path, how, text):
+    before = tmp_path / "scores.jsonl"
+    before.write_text("")
+    with pytest.raises(ValueError, match=text):
+        score_files(files("5"), tmp_path, ScoreOptions(), resume=False, **how)
+    assert before.exists()

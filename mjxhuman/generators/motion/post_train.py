@@ -129,9 +129,12 @@ def reward_of(reward: str | Reward | Mapping[str | Reward, float], generator: Mo
     """The reward that is meant.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or several rewards of one name.
     """
     if isinstance(reward, Mapping):
+        names = [name_of(part) for part in reward]
+        if len(set(names)) < len(names):
+            raise ValueError(f"reward: expected names of their own, to be logged apart, found {', '.join(names)}")
         return Weighted({name_of(part): (reward_of(part, generator), weight) for part, weight in reward.items()})
     if callable(reward):
         return reward

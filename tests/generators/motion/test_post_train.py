@@ -67,7 +67,12 @@ def test_several_have_a_slope_where_each_has():
 
 
 @pytest.mark.parametrize(
-    ("reward", "message"), [("beauty", "expected 'feasibility', a callable"), ({}, "at least one, found none")]
+    ("reward", "message"),
+    [
+        ("beauty", "expected 'feasibility', a callable"),
+        ({}, "at least one, found none"),
+        ({low: 1.0, type("low", (), {"__call__": low})(): 1.0}, "names of their own, .* found low, low"),
+    ],
 )
 def test_a_reward_that_is_none_is_named(generator, tmp_path, reward, message):
     with pytest.raises(ValueError, match=message):
