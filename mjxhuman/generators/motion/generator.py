@@ -278,7 +278,7 @@ def load_generator(
         if header.get("format") != FORMAT:
             raise ValueError(f"format {header.get('format')!r}")
         mean, deviation = arrays.pop("mean"), arrays.pop("deviation")
-    except (KeyError, ValueError, OSError, AttributeError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file}: expected a motion generator ({FORMAT}), found {error}") from None
     if header["version"] != VERSION:
         raise ValueError(f"{file}: version: expected {VERSION}, found {header['version']}")

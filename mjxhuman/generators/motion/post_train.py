@@ -117,6 +117,9 @@ def training_of(
     options: PostTrainOptions,
 ) -> tuple[PostTraining, HeldOut]:
     """The epochs of a run, and what judges them; arguments as of ``post_train``."""
+    for name, given in (("prompts", prompts), ("held_out", held_out)):
+        if given is not None and (isinstance(given, str) or not given):
+            raise ValueError(f"{name}: expected one or more of them, found {given!r}")
     asked = tuple(prompts) if prompts is not None else generator.captions
     training = OBJECTIVES[options.objective](
         dataclasses.replace(generator, adapter=None), asked, reward_of(reward, generator), options.training,

@@ -82,6 +82,19 @@ def test_a_reward_that_is_none_is_named(generator, tmp_path, reward, message):
         mjxhuman.post_train(generator, ["walk"], out=tmp_path / "run", objective="hope")
 
 
+@pytest.mark.parametrize("given", [{"prompts": []}, {"prompts": "a person walks"}, {"held_out": []}])
+def test_prompts_that_are_none_are_named(generator, tmp_path, given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))}: expected one or more of them"):
+        mjxhuman.post_train(generator, **given, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_file_is_no_generator(tmp_path):
+    (tmp_path / "empty.npz").touch()
+    with pytest.raises(ValueError, match=r"empty.npz: expected a motion generator"):
+        mjxhuman.load_generator(tmp_path / "empty.npz")
+
+
 @pytest.mark.slow
 def test_a_reward_of_ones_own_is_learned_with(generator, tmp_path):
     small = FinetuneOptions(groups=2, samples=4, micro_batch=8, rank=2)
