@@ -63,7 +63,9 @@ def _common() -> config_dict.ConfigDict:
     config.randomize.gain = (0.9, 1.1)
 
     config.task = _task()
+    config.algorithm = "ppo"  # or "supertrack", through a learned simulator
     config.ppo = config_dict.ConfigDict()  # see mjxhuman.learning.ppo.PPOConfig
+    config.supertrack = config_dict.ConfigDict()  # see mjxhuman.learning.supertrack.SuperTrackConfig
     config.amp = config_dict.placeholder(config_dict.ConfigDict)  # see mjxhuman.learning.amp.AMPConfig; unset: no AMP
     return config
 
@@ -165,15 +167,13 @@ def _expert(config: config_dict.ConfigDict) -> None:
     config.tuning = "light"  # the planner's body
     still = ("Toe", "Thorax", "Shoulder", "Elbow", "Wrist", "Hand", "Neck", "Head")
     config.task.joint_scale = tuple((name, 0.0) for name in still)  # 27 axes of hips, knees, ankles and trunk are left
+    config.task.smoothing = 0.5  # slopes need no exploration that lasts, and what is late cannot catch a fall
     config.task.favour = "learnable"
     config.task.groups.state = ("compact", "balance_error", "feed_forward", "preview", "previous_action")
-    imitation = config.task.rewards.imitation
-    imitation.w_pos, imitation.w_rot, imitation.w_vel, imitation.w_angvel = 0.4, 0.2, 0.2, 0.05
-    imitation.k_vel = 1.0  # momentum: at 0.1 the kernel is above 0.94 in all that is tracked
-    config.task.rewards.capture_point = config_dict.ConfigDict()
-    config.task.rewards.capture_point.weight = 0.15
-    config.task.rewards.capture_point.k = 50.0  # 1/m^2
-    config.task.rewards.foot_slip.weight = 0.1
+    del config.task.rewards["imitation"], config.task.rewards["power"], config.task.rewards["foot_slip"]
+    for name, weight in (("deviation", 1.0), ("effort", 0.1), ("action_rate", 0.1)):
+        config.task.rewards[name] = config_dict.ConfigDict()
+        config.task.rewards[name].weight = weight
     del config.task.terminations["any_body"]
     config.task.terminations.mean_body = config_dict.ConfigDict()
     config.task.terminations.mean_body.distance = 0.25  # m, mean of the bodies
@@ -183,16 +183,20 @@ def _expert(config: config_dict.ConfigDict) -> None:
     config.task.events.push.rate = 0.2
     config.task.events.push.speed = 0.4
 
-    config.ppo.num_envs = 1024
-    config.ppo.unroll_length = 24
-    config.ppo.num_epochs = 3
-    config.ppo.minibatch_size = 6144
-    config.ppo.gamma = 0.96
-    config.ppo.learn_std = True
-    config.ppo.anneal = 2000  # iterations, 49 million samples
-    config.ppo.average = 0.95
-    config.ppo.group_advantages = True
-    config.ppo.actor_hidden = (512, 256)
+    config.algorithm = "supertrack"
+    learn = config.supertrack
+    learn.num_envs, learn.unroll_length = 128, 16
+    learn.chunks, learn.recent = 8192, 2048  # of the replay buffer, and from how many the policy's windows begin
+    learn.noise = (0.05, 0.4)
+    learn.model_hidden = (512, 512, 512)
+    learn.model_updates, learn.model_batch, learn.model_window = 8, 128, 8
+    learn.model_learning_rate = 1e-3
+    learn.updates, learn.batch, learn.horizon = 6, 128, 16
+    learn.learning_rate = 4.5e-4
+    learn.imagined_noise = 0.2
+    learn.warm_up = 150
+    learn.average = 0.9
+    learn.actor_hidden = (512, 256)
 
 
 def _gpu(config: config_dict.ConfigDict) -> None:

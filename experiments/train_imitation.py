@@ -63,6 +63,18 @@ def ppo_config(config: config_dict.ConfigDict) -> Any:
     return dataclass_of(PPOConfig, values, "config.ppo")
 
 
+def algorithm_of(config: config_dict.ConfigDict, start: Any) -> Any:
+    """The algorithm that ``config.algorithm`` names, beginning with a policy or, with None, with a random one."""
+    from mjxhuman.learning.ppo import PPO
+    from mjxhuman.learning.supertrack import SuperTrack, SuperTrackConfig
+
+    if config.algorithm == "ppo":
+        return PPO(ppo_config(config), start=start)
+    if config.algorithm == "supertrack":
+        return SuperTrack(dataclass_of(SuperTrackConfig, config.supertrack, "config.supertrack"), start)
+    raise ValueError(f"config.algorithm: expected ppo or supertrack, found {config.algorithm!r}")
+
+
 def train_options(config: config_dict.ConfigDict, algorithm: Any) -> Any:
     """``TrainOptions`` of a configuration."""
     from mjxhuman.learning.trainer import TrainOptions
@@ -169,14 +181,13 @@ def run(config: config_dict.ConfigDict) -> int:
     prepare_jax()
     from mjxhuman.learning.faults import NotFinite
     from mjxhuman.learning.policy import load_policy
-    from mjxhuman.learning.ppo import PPO
     from mjxhuman.learning.trainer import train
     from mjxhuman.tracking.disturbance import Disturbance
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
         start, learned = load_policy(config.start_from) if config.start_from else (None, None)
-        algorithm = PPO(ppo_config(config), start=start)
+        algorithm = algorithm_of(config, start)
         env, clips = environment(config)
         if learned is not None:
             same_task(config.start_from, learned, env.config)

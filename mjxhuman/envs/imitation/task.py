@@ -8,6 +8,8 @@ Nothing but the joint torques, gravity and contact acts on the body.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ from mjxhuman.envs.imitation.reference import Stance, Table, make_table, stance
 from mjxhuman.envs.imitation.terms import Moment
 from mjxhuman.envs.terms import Past, failed, happen, observe, rewarded
 from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.physics.control_step import ControlStep, Phase, StepEngine
 from mjxhuman.physics.simulate import SimState, Simulator
 from mjxhuman.rewards.tracking import body_distance
 from mjxhuman.types import Array, BodyState
@@ -49,6 +52,14 @@ class Task:
     action: Float[Array, "*b actions"]  # of the last step, smoothed
     style: Float[Array, "*b STYLE_FRAMES n"] | None  # latest first; None without style
     past: Past  # of observations that come late
+
+
+class Transition(NamedTuple):
+    """The physics of one control step, leading axes ``*b``."""
+
+    before: Phase  # with what happened to the body
+    ctrl: Float[Array, "*b nu"]  # rad
+    after: Phase  # before an automatic reset; ``before`` where no engine could step it
 
 
 @struct.dataclass
@@ -113,9 +124,14 @@ class Imitation:
         return Start(heading, *self.reference(clip, frame, heading))
 
     def _begun(self, rng: Array, clip: Array, frame: Array, start: Start) -> State:
-        task = self._task(clip, frame, start)
-        sim = self.simulator.init(start.qpos, start.qvel)
-        obs, task = self._observe(self._moment(sim, task, jnp.zeros_like(task.action), task.action), task, rng, None)
+        return self.resumed(rng, Phase(start.qpos, start.qvel), self._task(clip, frame, start))
+
+    def resumed(self, rng: Array, phase: Phase, task: Task) -> State:
+        """Episodes that are where ``task`` says, their bodies in ``phase``, with keys ``(*b)``; what is seen late is
+        seen as it is now."""
+        sim = self.simulator.init(*phase)
+        moment = self._moment(sim, task, jnp.zeros((*task.clip.shape, self.simulator.actuated.nu)), task.action)
+        obs, task = self._observe(moment, task, rng, None)
         return first_state(rng, obs=obs, sim=sim, task=task, metrics=self._metric_names())
 
     def _task(self, clip: Array, frame: Array, start: Start) -> Task:
@@ -125,6 +141,10 @@ class Imitation:
 
     def step(self, state: State, action: Array) -> State:
         """One control step (1/30 s) with ``action`` ``(*b, action_size)``, clipped to [-1, 1]."""
+        return self.transition(state, action)[0]
+
+    def transition(self, state: State, action: Array) -> tuple[State, Transition]:
+        """``step``, and the physics in it."""
         rng, chance = split(state.rng)
         action = self.smoothed(state.task, action)
         sim = happen(self.config.events, state.sim, chance, self.simulator)
@@ -132,7 +152,7 @@ class Imitation:
         joint_vel = sim.qvel[..., self.simulator.address.joint_qvel]
         damping = jnp.asarray(self.simulator.actuated.kd, ctrl.dtype) * joint_vel
         torque = self.simulator.torque(sim, ctrl) - damping
-        after = self.simulator.advance(sim, ctrl)
+        begun, after = sim, self.simulator.advance(sim, ctrl)
         diverged = ~jnp.all(jnp.isfinite(after.qpos), -1)
         sim = where_done(diverged, sim, after)  # a state no engine could step counts as a failure, seen from before it
         before = state.task
@@ -140,7 +160,21 @@ class Imitation:
         moment = self._moment(sim, task, torque, before.action)
         task = self._with_style(task, moment)
         stepped = dataclasses.replace(self._judged(state, moment, sim, task, diverged, chance), rng=rng)
-        return auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped
+        moved = Transition(Phase(*self.simulator.body(begun)), ctrl, Phase(*self.simulator.body(sim)))
+        return (auto_reset(stepped, self.reset(rng)) if self.config.auto_reset else stepped), moved
+
+    @property
+    def dynamics(self) -> ControlStep:
+        """The physics of a step as numbers that a network can learn (``learning.step_model``)."""
+        return ControlStep(self.simulator)
+
+    def imagined(self, advance: Callable[[Phase, Array], Phase]) -> Imitation:
+        """The task with a function in the place of the engine, to be differentiated through: nothing happens to the
+        body, only the end of the clip ends an episode, and none begins by itself."""
+        simulator = dataclasses.replace(self.simulator, backend=StepEngine(advance))
+        return dataclasses.replace(
+            self, simulator=simulator, config=self.config.plain(auto_reset=False, terminations=())
+        )
 
     def smoothed(self, task: Task, action: Array) -> Array:
         """What an action amounts to after clipping to [-1, 1] and smoothing over time."""

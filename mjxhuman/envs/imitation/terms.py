@@ -17,6 +17,7 @@ from mjxhuman.envs.imitation import observations
 from mjxhuman.envs.imitation.reference import Stance
 from mjxhuman.envs.terms import Term, register
 from mjxhuman.humanoids.record import BodyRecord
+from mjxhuman.math import rotation
 from mjxhuman.rewards import tracking
 from mjxhuman.types import Array, BodyState
 
@@ -140,6 +141,41 @@ def capture_point(m: Moment, k: float = 50.0) -> Array:
     """exp(-k e^2) of the distance e (m) of the capture point to the reference's: balance, before the feet show it."""
     off = m.balance.capture_point - m.reference_balance.capture_point
     return jnp.exp(-k * jnp.sum(jnp.square(off), -1))
+
+
+@register(REWARDS)
+def deviation(
+    m: Moment,
+    position: float = 0.1,
+    orientation: float = 0.55,
+    velocity: float = 3.2,
+    angular_velocity: float = 21.0,
+    balance: float = 0.1,
+) -> Array:
+    """Minus the logarithm of 1 plus the mean squared differences of all bodies, of the centre of mass and of the
+    capture point, in units of the parameters (m, rad, m/s, rad/s, m): the planner's objective (``planning.terms``, a
+    unit is a scale over the root of its weight), bounded in slope but nowhere flat as a kernel is."""
+
+    def squared(x: Array, unit: float) -> Array:
+        return jnp.mean(jnp.square(x), tuple(range(m.steps.ndim, x.ndim))) / unit**2
+
+    turn = rotation.multiply(m.body.rot, rotation.conjugate(m.reference.rot))
+    rotvec = 2.0 * turn[..., 1:] * jnp.where(turn[..., :1] < 0, -1.0, 1.0)
+    error = (
+        squared(m.body.pos - m.reference.pos, position)
+        + squared(rotvec, orientation)
+        + squared(m.body.vel - m.reference.vel, velocity)
+        + squared(m.body.angvel - m.reference.angvel, angular_velocity)
+        + squared(m.balance.com - m.reference_balance.com, balance)
+        + squared(m.balance.capture_point - m.reference_balance.capture_point, balance)
+    )
+    return -jnp.log1p(error)
+
+
+@register(REWARDS)
+def effort(m: Moment) -> Array:
+    """Minus the mean square of the action."""
+    return -jnp.mean(jnp.square(m.action), -1)
 
 
 @register(REWARDS)
