@@ -1,7 +1,7 @@
 """A network that predicts one control step, fitted to simulated steps, so that a learner can differentiate through it.
 
-What it sees and predicts is the environment's business (``StepDynamics``). Its error is taken over windows in which it goes
-on from its own predictions, because that is how it is used.
+What it sees and predicts is the environment's business (``StepDynamics``). Its error is taken over windows in which it
+goes on from its own predictions, because that is how it is used.
 """
 
 from __future__ import annotations

@@ -252,8 +252,8 @@ class SuperTrack(Algorithm[SuperTrackState]):
             returned, length = actors.returned + after.reward, actors.length + 1
             metrics = {**after.metrics, "episode/return": returned, "episode/length": length.astype(jnp.float32)}
             out = (
-                SimulatedStep(moved.before, moved.ctrl, moved.after, joined), state.task, state.obs["state"], action, mean,
-                (after.reward, after.done, after.truncation, metrics),
+                SimulatedStep(moved.before, moved.ctrl, moved.after, joined), state.task, state.obs["state"], action,
+                mean, (after.reward, after.done, after.truncation, metrics),
             )  # fmt: skip
             again = Actors(after, jnp.where(after.done, 0.0, returned), jnp.where(after.done, 0, length))
             return (again, moved.after, after.done), out
