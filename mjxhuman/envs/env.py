@@ -93,9 +93,9 @@ class Env(Protocol):
     ``dynamics``, ``transition``, ``resumed``, ``imagined``: for those that learn through a model of the physics
         (``learning.supertrack``). ``dynamics`` are functions of phases (the physics before and after a step) and
         controls (``learning.step_model.StepDynamics``); ``transition(state, action) -> (State, transition)`` is
-        ``step`` and its ``before``, ``ctrl``, ``after``; ``resumed(rng, phase, task) -> State`` puts episodes where they have
-        been; ``imagined(advance) -> Env`` is the environment with a function (phase, ctrl) -> phase for its physics,
-        nothing random, no automatic reset.
+        ``step`` and its ``before``, ``ctrl``, ``after``; ``resumed(rng, phase, task) -> State`` puts episodes where
+        they have been; ``imagined(advance) -> Env`` is the environment with a function (phase, ctrl) -> phase for its
+        physics, nothing random, no automatic reset.
     ``demonstrations(rng, n) -> (n, d)``: samples of real motion for the adversarial style reward, laid out like
         ``obs["amp"]``; ``rng`` is one key and ``n`` static.
     """
