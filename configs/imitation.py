@@ -187,14 +187,15 @@ def _expert(config: config_dict.ConfigDict) -> None:
     learn = config.supertrack
     learn.num_envs, learn.unroll_length = 128, 16
     learn.chunks, learn.recent = 8192, 2048  # of the replay buffer, and from how many the policy's windows begin
-    learn.noise = (0.05, 0.4)
+    learn.noise = (0.02, 0.2)
     learn.model_hidden = (512, 512, 512)
     learn.model_updates, learn.model_batch, learn.model_window = 8, 128, 8
     learn.model_learning_rate = 1e-3
     learn.updates, learn.batch, learn.horizon = 6, 128, 16
     learn.learning_rate = 4.5e-4
-    learn.imagined_noise = 0.2
+    learn.imagined_noise = 0.1
     learn.warm_up = 150
+    learn.anneal, learn.final_rate = 2000, 0.1  # iterations, and what is left of both learning rates
     learn.average = 0.9
     learn.actor_hidden = (512, 256)
 

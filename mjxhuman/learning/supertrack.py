@@ -47,6 +47,8 @@ class SuperTrackConfig:
         updates: of the policy per iteration. batch: windows per gradient, from the latest ``recent`` chunks.
             horizon: steps of each. learning_rate: of Adam. imagined_noise: deviation of the actions in them.
         warm_up: iterations in which only the step model learns.
+        anneal: iterations over which both learning rates go to ``final_rate`` times their first values, geometrically;
+            0: they stay, and the noise of the last updates is what is left of the model's error.
         max_grad_norm: gradients are scaled down to this norm.
         bounds_coef: weight of the squares of the mean action beyond +-1.
         average: share of the policy's running mean that each iteration keeps; the mean is what is judged and shipped.
@@ -56,7 +58,7 @@ class SuperTrackConfig:
     num_envs: int = 128
     unroll_length: int = 16
     chunks: int = 8192
-    noise: tuple[float, float] = (0.05, 0.4)
+    noise: tuple[float, float] = (0.02, 0.2)
     model_hidden: tuple[int, ...] = (512, 512, 512)
     model_updates: int = 8
     model_batch: int = 128
@@ -67,14 +69,21 @@ class SuperTrackConfig:
     recent: int = 2048
     horizon: int = 16
     learning_rate: float = 4.5e-4
-    imagined_noise: float = 0.2
+    imagined_noise: float = 0.1
     warm_up: int = 150
+    anneal: int = 0
+    final_rate: float = 0.1
     max_grad_norm: float = 1.0
     bounds_coef: float = 1.0
     average: float = 0.9
     actor_hidden: tuple[int, ...] = (512, 256)
     activation: str = "silu"
     obs_clip: float = 5.0
+
+    def rate(self, first: float, iteration: jax.Array) -> jax.Array:
+        """A learning rate in an iteration, ()."""
+        share = jnp.clip(iteration / self.anneal, 0.0, 1.0) if self.anneal else 0.0
+        return jnp.asarray(first * self.final_rate**share, jnp.float32)
 
     def __post_init__(self) -> None:
         for name in ("noise", "model_hidden", "actor_hidden"):
@@ -210,11 +219,12 @@ class SuperTrack(Algorithm[SuperTrackState]):
         )
         replay = state.replay.added(steps, task)
         model = self._model(env).seen(state.model, steps)
-        model, model_opt, model_metrics = self._fit(env, model, state.model_opt, replay, model_rng)
+        rates = [config.rate(first, state.iteration) for first in (config.model_learning_rate, config.learning_rate)]
+        model, model_opt, model_metrics = self._fit(env, model, state.model_opt, replay, model_rng, rates[0])
         actor, actor_opt, actor_metrics = jax.lax.cond(
             state.iteration < config.warm_up,
             lambda: (state.actor, state.actor_opt, {name: jnp.zeros(()) for name in IMPROVED}),
-            lambda: self._improve(env, networks, state, model, replay, actor_rng),
+            lambda: self._improve(env, networks, state, model, replay, actor_rng, rates[1]),
         )
         env, after = adapt(env, actors.state, rollout, axis)
         keep = jnp.minimum(config.average, state.iteration / (state.iteration + 10.0))
@@ -267,7 +277,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
         return actors, *chunks, rollout, seen
 
     def _fit(
-        self, env: Any, model: StepModelState, opt: Any, replay: Replay, rng: jax.Array
+        self, env: Any, model: StepModelState, opt: Any, replay: Replay, rng: jax.Array, rate: jax.Array
     ) -> tuple[StepModelState, Any, Metrics]:
         """The step model after its updates."""
         config, network = self.config, self._model(env)
@@ -281,7 +291,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
 
             error, grads = jax.value_and_grad(loss)(model.params)
             direction, opt = self._adam.update(grads, opt)
-            params = jax.tree.map(lambda p, d: p - config.model_learning_rate * d, model.params, direction)
+            params = jax.tree.map(lambda p, d: p - rate * d, model.params, direction)
             return (dataclasses.replace(model, params=params), opt), error
 
         (model, opt), error = jax.lax.scan(update, (model, opt), jax.random.split(rng, config.model_updates))
@@ -289,7 +299,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
 
     def _improve(
         self, env: Any, networks: Networks, state: SuperTrackState, model: StepModelState, replay: Replay,
-        rng: jax.Array,
+        rng: jax.Array, rate: jax.Array,
     ) -> tuple[Params, Any, Metrics]:  # fmt: skip
         """The policy after its updates."""
         config, network = self.config, self._model(env)
@@ -318,7 +328,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
             first = imagined.resumed(jax.random.split(begin_rng, config.batch), before, task)
             grads, reward = jax.grad(loss, has_aux=True)(actor, first, act_rng)
             direction, opt = self._adam.update(grads, opt)
-            actor = jax.tree.map(lambda p, d: p - config.learning_rate * d, actor, direction)
+            actor = jax.tree.map(lambda p, d: p - rate * d, actor, direction)
             return (actor, opt), dict(zip(IMPROVED, (reward, optax.tree.norm(grads)), strict=True))
 
         begun = (state.actor, state.actor_opt)

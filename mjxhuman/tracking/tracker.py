@@ -19,6 +19,8 @@ from mjxhuman.version import __version__
 
 #: The tracker that is part of the package.
 SHIPPED = Path(__file__).parent / "shipped" / "smpl.npz"
+#: The one that learned through a learned simulator, on plans (``docs/tracking.md``); by its name.
+EXPERT = SHIPPED.with_name("expert.npz")
 
 #: Trackers without a policy, by name: the kind of agent and the action it takes. "zero" holds the T-pose, "random" has
 #: random targets for its servos, and "reference" plays the motion back: feed-forward torques and servos, no feedback
@@ -78,8 +80,8 @@ def load_tracker(
     """A tracker from a policy file.
 
     Args:
-        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``; None: the one that
-            is shipped.
+        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``; "expert": the one
+            that learned on plans, also shipped; None: the one that is shipped.
         engine: of the simulation; None: the fastest here.
         humanoid: the body; None: the one that the file names, for ``UNTRAINED`` the default one. A file of a robot
             names its model's path, which may have moved since.
@@ -91,7 +93,9 @@ def load_tracker(
     """
     if path in UNTRAINED:
         return _untrained(str(path), engine, humanoid)
-    return load_kind(SHIPPED if path is None else path, _TASK, ImitationConfig, engine, humanoid)
+    if path is None or path == "expert":
+        path = EXPERT if path else SHIPPED
+    return load_kind(path, _TASK, ImitationConfig, engine, humanoid)
 
 
 def load_kind(

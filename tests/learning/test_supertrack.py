@@ -152,6 +152,13 @@ def test_only_the_model_learns_at_first_and_the_policy_is_averaged(runs):
     assert shipped(ENV.observe(states[-1].actors.state.task)).shape == (CONFIG.num_envs, 2)
 
 
+def test_learning_rates_are_annealed():
+    config = dataclasses.replace(CONFIG, anneal=10, final_rate=0.01)
+    rates = [float(config.rate(2.0, jnp.int32(i))) for i in (0, 5, 10, 20)]
+    np.testing.assert_allclose(rates, [2.0, 0.2, 0.02, 0.02], rtol=1e-5)
+    assert float(CONFIG.rate(2.0, jnp.int32(1000))) == 2.0
+
+
 def test_iterations_repeat_bit_for_bit(iteration, runs):
     states, _ = runs
     again, _, _ = iteration(states[7], ENV)

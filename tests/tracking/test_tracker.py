@@ -12,7 +12,7 @@ from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.tracking.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
+from mjxhuman.tracking.tracker import EXPERT, SHIPPED, UNTRAINED, load_tracker, tracker_facts
 
 
 def changed(path, out, **changes):
@@ -105,3 +105,21 @@ def test_the_shipped_tracker_follows_the_built_in_walk():
     assert result.frames > 100
     assert result.failed_frame is None or result.failed_frame > 30
     assert result.torque_peak <= 1.001 * tracker.simulator.actuated.cap.max()
+
+
+@pytest.mark.slow
+def test_the_shipped_expert_follows_a_raw_walk_from_a_perturbed_start():
+    """It learned on plans; without one, under disturbance, it holds the built-in walk, which feed-forward does not."""
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.tracking.disturbance import Disturbance
+    from mjxhuman.tracking.evaluate import evaluate, usable
+
+    disturbance = Disturbance(perturbed=True)
+    results = []
+    for name in ("expert", "reference"):
+        tracker = load_tracker(name)
+        walk = mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid)
+        motion = usable(walk, tracker.humanoid, tracker.fps, "walk")
+        results.append(next(evaluate(tracker, [motion], score=False, disturbance=disturbance)).result)
+    assert load_tracker("expert").path == EXPERT
+    assert results[0].failed_frame is None and results[1].failed_frame is not None
