@@ -6,9 +6,9 @@ Command:
 
 Variants: ``cpu`` (default) tracks with actions around the reference pose, 256 observations and two layers of 256;
 ``expert`` learns small corrections of plans (``--config.clips`` is a folder of ``experiments.plan_library``, with raw
-files beside it or not), under pushes and from perturbed starts; ``gpu`` is PHC's set-up (``physhmr.md`` 2.2-2.7:
-absolute targets, 934 observations, six layers, AMP); ``test`` is the cpu variant in small. Every value can be
-overridden on the command line.
+files beside it or not), under pushes and from perturbed starts, by SuperTrack; ``gpu`` is PHC's set-up
+(``physhmr.md`` 2.2-2.7: absolute targets, 934 observations, six layers, AMP); ``test`` is the cpu variant in small.
+Every value can be overridden on the command line.
 
 The same command continues a run that was stopped, bit for bit on a CPU. Result, in ``config.out``: ``config.json``,
 ``metrics.jsonl`` and TensorBoard events, ``checkpoints/`` and ``policy.npz``, which ``experiments.evaluate`` and
@@ -167,7 +167,7 @@ def _expert(config: config_dict.ConfigDict) -> None:
     config.tuning = "light"  # the planner's body
     still = ("Toe", "Thorax", "Shoulder", "Elbow", "Wrist", "Hand", "Neck", "Head")
     config.task.joint_scale = tuple((name, 0.0) for name in still)  # 27 axes of hips, knees, ankles and trunk are left
-    config.task.smoothing = 0.5  # slopes need no exploration that lasts, and what is late cannot catch a fall
+    config.task.smoothing = 0.5  # what the shipped one has; 0.8 learned as fast
     config.task.favour = "learnable"
     config.task.groups.state = ("compact", "balance_error", "feed_forward", "preview", "previous_action")
     del config.task.rewards["imitation"], config.task.rewards["power"], config.task.rewards["foot_slip"]
@@ -182,6 +182,17 @@ def _expert(config: config_dict.ConfigDict) -> None:
     perturb.linear_velocity, perturb.angular_velocity, perturb.joint_velocity = 0.5, 0.52, 0.5
     config.task.events.push.rate = 0.2
     config.task.events.push.speed = 0.4
+
+    config.ppo.num_envs = 1024  # for comparison, with --config.algorithm=ppo
+    config.ppo.unroll_length = 24
+    config.ppo.num_epochs = 3
+    config.ppo.minibatch_size = 6144
+    config.ppo.gamma = 0.96
+    config.ppo.learn_std = True
+    config.ppo.anneal = 2000  # iterations, 49 million samples
+    config.ppo.average = 0.95
+    config.ppo.group_advantages = True
+    config.ppo.actor_hidden = (512, 256)
 
     config.algorithm = "supertrack"
     learn = config.supertrack

@@ -202,8 +202,8 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "policy",
         "",
-        "Policy file, run folder, zero, random, reference, planner[:PRESET] or mpc[:PRESET]; default: the shipped "
-        "tracker.",
+        "Policy file, run folder, expert, zero, random, reference, planner[:PRESET] or mpc[:PRESET]; default: the "
+        "shipped tracker.",
     )
     flags.DEFINE_string(
         "motions", None, "Files, folders and globs, with commas between (** crosses folders).", required=True

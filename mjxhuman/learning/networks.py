@@ -97,6 +97,12 @@ class Networks:
         return MLP(self.critic_hidden, 1, self.activation)
 
 
+def averaged(average: Params, latest: Params, iteration: jax.Array, keep: float) -> Params:
+    """The running mean of parameters with the latest; of fewer iterations at the start."""
+    share = jnp.minimum(keep, iteration / (iteration + 10.0))
+    return jax.tree.map(lambda old, new: share * old + (1.0 - share) * new, average, latest)
+
+
 def log_prob(action: jax.Array, mean: jax.Array, log_std: jax.Array) -> jax.Array:
     """Log density (*b) of actions (*b, n) under the diagonal Gaussian."""
     z = (action - mean) * jnp.exp(-log_std)

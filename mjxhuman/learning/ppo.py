@@ -18,7 +18,7 @@ from mjxhuman.learning.amp import AMP
 from mjxhuman.learning.config import PPOConfig
 from mjxhuman.learning.extras import Extra, check_groups
 from mjxhuman.learning.faults import Fault, curriculum_fault
-from mjxhuman.learning.networks import Networks, Params
+from mjxhuman.learning.networks import Networks, Params, averaged
 from mjxhuman.learning.normalization import new_statistics, update_statistics
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import Actors, Normalizer, Rollout, adapt, collect, rollout_metrics, start
@@ -195,7 +195,9 @@ class PPO(Algorithm[TrainState]):
             actors=dataclasses.replace(actors, state=actors_state),
             curriculum=getattr(env, "curriculum", None),
             extras=extras,
-            average=self._averaged(train.average, learner.params["actor"], train.iteration),
+            average=None
+            if train.average is None
+            else averaged(train.average, learner.params["actor"], train.iteration, config.average),
         )
         metrics = {**rollout_metrics(collected, axis), **extra_metrics, **value_metrics, **update_metrics}
         late = {**update_fault, **curriculum_fault(after.curriculum)}
@@ -211,13 +213,6 @@ class PPO(Algorithm[TrainState]):
         rate = jnp.where(warm, self.warm_up.rate(train.iteration), rate)
         learner = dataclasses.replace(train.learner, learning_rate=rate)
         return learner, jnp.where(warm, 0.0, desired_kl), jnp.where(warm, 0.0, 1.0)
-
-    def _averaged(self, average: Params | None, latest: Params, iteration: jax.Array) -> Params | None:
-        """The running mean with the latest parameters; of fewer iterations at the start."""
-        if average is None:
-            return None
-        keep = jnp.minimum(self.config.average, iteration / (iteration + 10.0))
-        return jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, average, latest)
 
     def _share(
         self, train: TrainState, rollout: Rollout, env: Env, rng: jax.Array, axis: str | None

@@ -3,7 +3,7 @@
 Each iteration simulates the policy with noise, fits a network to the steps of the simulation that a replay buffer holds
 (``step_model``), and follows the gradient of the environment's own reward through that network, over windows that begin
 in states the simulation has been in. Where PPO learns from one number per step how good a whole action was, here every
-axis of every action gets its slope, so a few hundred windows say what takes PPO hundreds of thousands of steps.
+axis of every action gets its slope.
 
 The environment must be differentiable where its physics is: it offers ``dynamics``, ``transition``, ``resumed`` and
 ``imagined`` (``envs.env``). Rewards should have a slope wherever the body may be, which kernels ``exp(-k e^2)`` have
@@ -24,7 +24,7 @@ from jaxtyping import Int
 from mjxhuman.envs import Env, State
 from mjxhuman.learning.algorithm import Algorithm, Metrics
 from mjxhuman.learning.faults import Fault, metrics_fault
-from mjxhuman.learning.networks import Networks, Params
+from mjxhuman.learning.networks import Networks, Params, averaged
 from mjxhuman.learning.normalization import Statistics, new_statistics, normalize, update_statistics
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import Actors, Rollout, adapt, rollout_metrics, start
@@ -88,6 +88,13 @@ class SuperTrackConfig:
     def __post_init__(self) -> None:
         for name in ("noise", "model_hidden", "actor_hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("num_envs", "unroll_length", "model_updates", "model_batch", "updates", "batch", "horizon"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"SuperTrackConfig.{name}: expected 1 or more, found {getattr(self, name)}")
+        if not 0 < self.noise[0] <= self.noise[-1] or len(self.noise) != 2:
+            raise ValueError(f"SuperTrackConfig.noise: expected two deviations above 0, found {self.noise}")
+        if not 0 < self.final_rate <= 1:
+            raise ValueError(f"SuperTrackConfig.final_rate: expected a share above 0, found {self.final_rate}")
         if self.chunks < self.num_envs or self.chunks % self.num_envs:
             raise ValueError(
                 f"SuperTrackConfig.chunks: expected a multiple of num_envs = {self.num_envs}, found {self.chunks}"
@@ -155,11 +162,11 @@ class SuperTrack(Algorithm[SuperTrackState]):
 
     Attributes:
         config: its numbers.
-        begin: a policy to begin with instead of a random one.
+        start: a policy to begin with instead of a random one.
     """
 
     config: SuperTrackConfig
-    begin: Policy | None = dataclasses.field(default=None, compare=False, repr=False)
+    start: Policy | None = dataclasses.field(default=None, compare=False, repr=False)
     name = "supertrack"
 
     @property
@@ -175,11 +182,13 @@ class SuperTrack(Algorithm[SuperTrackState]):
         """The state before the first iteration; the buffer holds a first roll-out, whose units the step model takes.
 
         Raises:
-            ValueError: the environment cannot be imagined, or ``begin`` is of another network.
+            ValueError: the environment cannot be imagined, or ``start`` is of another network.
         """
         missing = [x for x in ("dynamics", "transition", "resumed", "imagined") if not hasattr(env, x)]
         if missing:
-            raise ValueError(f"supertrack: expected an environment with {', '.join(missing)} (envs.env), found none")
+            raise ValueError(
+                f"supertrack: expected an environment with {', '.join(missing)} (envs.env), found none of it"
+            )
         state = jax.jit(self._fresh)(env, jax.random.key(seed))
         return dataclasses.replace(state, curriculum=jax.tree.map(jnp.copy, getattr(env, "curriculum", None)))
 
@@ -187,14 +196,14 @@ class SuperTrack(Algorithm[SuperTrackState]):
         config, networks = self.config, self._networks(env)
         rng, network_rng, reset_rng, act_rng, model_rng = jax.random.split(rng, 5)
         params = networks.init(network_rng)
-        if self.begin is not None:
-            params = self.begin.into(params)
+        if self.start is not None:
+            params = self.start.into(params)
         actor = params["actor"]
         actors = start(env, jax.random.split(reset_rng, config.num_envs))
         seen = actors.state.obs["state"]
         statistics = update_statistics(new_statistics(seen.shape[-1:]), seen)
-        if self.begin is not None:
-            statistics = self.begin.statistics
+        if self.start is not None:
+            statistics = self.start.statistics
         actors, steps, task, _, _ = self._collect(env, networks, actor, statistics, actors, act_rng)
         room = jax.tree.map(lambda x: jnp.zeros((config.chunks, *x.shape[1:]), x.dtype), (steps, task))
         zero = jnp.zeros((), jnp.int32)
@@ -227,8 +236,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
             lambda: self._improve(env, networks, state, model, replay, actor_rng, rates[1]),
         )
         env, after = adapt(env, actors.state, rollout, axis)
-        keep = jnp.minimum(config.average, state.iteration / (state.iteration + 10.0))
-        average = jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, state.average, actor)
+        average = averaged(state.average, actor, state.iteration, config.average)
         update = {**model_metrics, **actor_metrics}
         next_state = SuperTrackState(
             iteration=state.iteration + 1, actor=actor, actor_opt=actor_opt, model=model, model_opt=model_opt,

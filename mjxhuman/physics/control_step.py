@@ -41,9 +41,20 @@ class Phase(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ControlStep:
-    """Of the body of a simulator, which must stand alone (no objects)."""
+    """Of the body of a simulator.
+
+    Raises:
+        ValueError: there are objects beside the body, or none of its geoms is paired with a floor.
+    """
 
     simulator: Simulator
+
+    def __post_init__(self) -> None:
+        model, body = self.simulator.actuated.model, self.simulator.address
+        if model.nq != body.nq:
+            raise ValueError(f"simulator: expected the body alone, nq {body.nq}, found nq {model.nq} with objects")
+        if not len(_contact_points(model)[0]):
+            raise ValueError("simulator: expected geoms of the body that are paired with a plane, found none")
 
     @property
     def coordinates(self) -> Coordinates:

@@ -104,6 +104,41 @@ def test_a_wrong_setting_is_named_before_anything_is_loaded(tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+def supertrack(out: Path):
+    """The variant "expert" on the built-in clip, as small as it goes."""
+    config = get_config("expert")
+    config.update({"out": str(out), "quiet": True, "samples": 2 * 64, "evaluate_every": 0})
+    config.supertrack.update({
+        "num_envs": 8, "unroll_length": 8, "chunks": 32, "recent": 16, "model_hidden": (16,), "model_updates": 2,
+        "model_batch": 8, "model_window": 4, "updates": 2, "batch": 8, "horizon": 3, "warm_up": 1,
+        "actor_hidden": (16,),
+    })  # fmt: skip
+    return config
+
+
+@pytest.mark.slow
+def test_an_expert_is_trained_through_a_learned_simulator_and_continued(tmp_path):
+    from mjxhuman.tracking.tracker import load_tracker
+
+    out = tmp_path / "out"
+    assert train_imitation.run(supertrack(out)) == 0
+    longer = supertrack(out)
+    longer.samples = 3 * 64
+    assert train_imitation.run(longer) == 0
+    first, second, third = lines(out)
+    assert first["policy/gradient_norm"] == 0 < second["policy/gradient_norm"]
+    assert third["model/error"] > 0 > third["reward/deviation"] and third["steps"] == 3 * 64
+    tracker = load_tracker(out)
+    assert tracker.facts["supertrack"]["horizon"] == 3 and tracker.policy.networks.actor_hidden == (16,)
+
+
+def test_an_algorithm_that_there_is_not(tmp_path, capsys):
+    config = configured(tmp_path / "out", algorithm="sarsa")
+    assert train_imitation.run(config) == train_imitation.NOTHING_TO_DO
+    assert "config.algorithm: expected ppo or supertrack, found 'sarsa'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_policy_to_begin_with_reaches_the_algorithm(tmp_path, monkeypatch, capsys):
     import mjxhuman.learning.trainer
     from mjxhuman.tracking.tracker import SHIPPED

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+from humanoids.test_address import add_box
 
 from mjxhuman.humanoids.actuated import Actuated, actuated_humanoid
 from mjxhuman.math import rotation
@@ -93,7 +96,7 @@ def test_contact_points_are_mujocos(actuated, step, before):
     floor = int(np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)[0])
     pairs = zip(model.pair_geom1, model.pair_geom2, strict=True)
     geoms = [int(b if a == floor else a) for a, b in pairs if floor in (a, b)]
-    inputs = np.asarray(step.inputs(before, CTRL))
+    inputs, some = np.asarray(step.inputs(before, CTRL)), 0
     count = len(geoms)
     height, touch = inputs[:, -5 * count : -4 * count], inputs[:, -4 * count : -3 * count]
     for i in range(COUNT):
@@ -103,10 +106,12 @@ def test_contact_points_are_mujocos(actuated, step, before):
         np.testing.assert_allclose(height[i], np.clip(expected / 0.3, -1, 1), atol=1e-4)
         np.testing.assert_allclose(touch[i], 1 / (1 + np.exp(expected / 0.01)), atol=1e-3)
         near = expected < 0.0
+        some += near.sum()
         speed = np.array([_velocity(model, data, geom) for geom in geoms])
         seen = np.linalg.norm(inputs[i, -3 * count :].reshape(count, 3), axis=1)
         share = 1 / (1 + np.exp((expected - 0.03) / 0.02))
         np.testing.assert_allclose(seen[near], (np.linalg.norm(speed, axis=1) * share)[near], rtol=1e-3, atol=1e-3)
+    assert some > 5
 
 
 def _velocity(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
@@ -125,6 +130,19 @@ def test_slopes_are_finite_where_nothing_moves(actuated, step):
 
     for slope in jax.tree.leaves(jax.grad(total, (0, 1))(rest, jnp.zeros((1, 69)))):
         assert np.all(np.isfinite(slope))
+
+
+def test_objects_and_bodies_without_a_floor_are_refused(actuated, humanoid):
+    boxed = actuated_humanoid(humanoid, scene=add_box)
+    with pytest.raises(ValueError, match=r"expected the body alone, nq 99, found nq 106 with objects"):
+        ControlStep(make_simulator(boxed, "c"))
+    afloat = dataclasses.replace(make_simulator(actuated, "c"))
+    spec = mujoco.MjSpec.from_string(
+        "<mujoco><worldbody><body><freejoint/><geom size='1'/></body></worldbody></mujoco>"
+    )
+    bare = dataclasses.replace(actuated, model=spec.compile())
+    with pytest.raises(ValueError, match="expected"):
+        ControlStep(dataclasses.replace(afloat, actuated=bare))
 
 
 def test_a_function_as_an_engine_is_called_step_by_step(before):
