@@ -117,10 +117,10 @@ def iteration():
 
 @pytest.fixture(scope="module")
 def runs(iteration) -> tuple[list[Any], list[dict[str, float]]]:
-    """States and metrics of 40 iterations."""
+    """States and metrics of 80 iterations."""
     state, metrics = ALGORITHM.init(ENV, 0), []
     states = [state]
-    for _ in range(40):
+    for _ in range(80):
         state, found, fault = iteration(state, ENV)
         assert all(int(x) < 0 for x in fault.update.values())
         states.append(state)
@@ -157,6 +157,22 @@ def test_learning_rates_are_annealed():
     rates = [float(config.rate(2.0, jnp.int32(i))) for i in (0, 5, 10, 20)]
     np.testing.assert_allclose(rates, [2.0, 0.2, 0.02, 0.02], rtol=1e-5)
     assert float(CONFIG.rate(2.0, jnp.int32(1000))) == 2.0
+
+
+def test_what_follows_the_end_of_an_imagined_episode_counts_for_nothing(runs):
+    """Episodes that end with the next step: twelve imagined ones are worth what one is."""
+    state = runs[0][-1]
+    task = state.replay.task
+    late = dataclasses.replace(
+        state,
+        replay=dataclasses.replace(state.replay, task=dataclasses.replace(task, step=jnp.full_like(task.step, 39))),
+    )
+    found = []
+    for horizon in (1, 12):
+        algorithm = SuperTrack(dataclasses.replace(CONFIG, updates=1, horizon=horizon, imagined_noise=0.0))
+        improve = jax.jit(lambda s, a=algorithm: a._improve(ENV, a._networks(ENV), s, s.model, s.replay, s.rng, 1e-3))
+        found.append(improve(late)[2]["imagined/reward"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
 
 
 def test_iterations_repeat_bit_for_bit(iteration, runs):
