@@ -51,6 +51,11 @@ def _common() -> config_dict.ConfigDict:
     # how the clips are read: the flags of `mjxhuman track`, under the same names
     config.reading = config_dict.ConfigDict(values(ClipOptions))
 
+    config.vary = config_dict.ConfigDict()  # what is learned beside the clips; see physics.variations. Plans have none
+    config.vary.mirror = False  # mirror images, of what follows too
+    config.vary.speeds = ()  # factors, 0.85 for example
+    config.vary.curvatures = ()  # radians per metre that the root goes, 0.3 for example
+
     config.stature = config_dict.placeholder(float)  # m; unset: 1.71
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.contacts = "full"  # what may touch the floor: "full" or "feet"
@@ -202,6 +207,7 @@ def _expert(config: config_dict.ConfigDict) -> None:
     learn.model_hidden = (512, 512, 512)
     learn.model_updates, learn.model_batch, learn.model_window = 8, 128, 8
     learn.model_learning_rate = 1e-3
+    learn.model_precision = "float32"
     learn.updates, learn.batch, learn.horizon = 6, 128, 16
     learn.learning_rate = 4.5e-4
     learn.imagined_noise = 0.1

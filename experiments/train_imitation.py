@@ -95,13 +95,16 @@ def environment(config: config_dict.ConfigDict) -> tuple[Any, Any]:
     """The environment of a configuration and its clips (``LoadedClips``)."""
     from mjxhuman.envs.clips import make_library
     from mjxhuman.envs.imitation import ImitationConfig, make_imitation
+    from mjxhuman.physics.variations import Variations
 
     task = dataclass_of(ImitationConfig, config.task, "config.task")
+    variations = dataclass_of(Variations, config.vary, "config.vary")
     simulator = simulation(config)
     if not config.quiet:
         print(simulator.actuated.describe(), file=sys.stderr)
     clips = load(config, simulator.actuated.humanoid)
-    return make_imitation(make_library(clips.motions, 1.0 / simulator.dt), simulator, task), clips
+    others = [other for motion in clips.motions for other in variations.of(motion)]
+    return make_imitation(make_library([*clips.motions, *others], 1.0 / simulator.dt), simulator, task), clips
 
 
 def simulation(config: config_dict.ConfigDict) -> Any:
@@ -149,10 +152,11 @@ def evaluator(env: Any, motions: list[Any], disturbance: Any) -> Any:
     simulator = env.simulator
     if simulator.models[0] is not simulator.actuated.model:  # judged on the body itself, not on random ones
         simulator = make_simulator(simulator.actuated, simulator.engine)
+    library = env.library if env.library.num_clips == len(motions) else None  # of the clips, not of their variations
 
     def judge(policy: Any, _: int) -> dict[str, float]:
         tracker = Tracker(policy, simulator, env.config, {}, Path())
-        results = evaluate(tracker, motions, score=False, library=env.library, disturbance=disturbance)
+        results = evaluate(tracker, motions, score=False, library=library, disturbance=disturbance)
         numbers = summary([tracked.result for tracked in results])
         chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
         kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
@@ -194,6 +198,8 @@ def run(config: config_dict.ConfigDict) -> int:
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()
+        if any(config.vary.values()):
+            facts["vary"] = config.vary.to_dict()
         disturbance = Disturbance(config.evaluate_push, config.evaluate_perturbed, config.seed)
         judge = evaluator(env, clips.motions, disturbance)
         options = train_options(config, algorithm)

@@ -40,10 +40,11 @@ class MLP(nn.Module):
         return nn.Dense(self.out, kernel_init=self.out_init, name="out")(x)
 
 
-def apply(module: nn.Module, params: Params, x: jax.Array) -> jax.Array:
-    """Output of a network with one array in and out."""
-    out: Any = module.apply({"params": params}, x)
-    return out
+def apply(module: nn.Module, params: Params, x: jax.Array, precision: str = "float32") -> jax.Array:
+    """Output of a network with one array in and out, computed in numbers of ``precision``, in those of ``x``."""
+    lowered, seen = jax.tree.map(lambda a: a.astype(precision), (params, x))
+    out: Any = module.apply({"params": lowered}, seen)
+    return out.astype(x.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,6 +95,7 @@ class StepModel:
 
     dynamics: StepDynamics
     hidden: tuple[int, ...]
+    precision: str = "float32"  # of the network's numbers; its parameters stay in float32
 
     def init(self, rng: jax.Array, steps: SimulatedStep) -> StepModelState:
         """A fresh network in the units of simulated steps (*b)."""
@@ -116,7 +117,7 @@ class StepModel:
     def __call__(self, state: StepModelState, phase: Phase, ctrl: jax.Array) -> Phase:
         """The phase (*b) after a control step."""
         seen = normalize(state.inputs, self.dynamics.inputs(phase, ctrl), _CLIP)
-        outputs = apply(self._network(state.outputs.shape[0]), state.params, seen) * state.outputs
+        outputs = apply(self._network(state.outputs.shape[0]), state.params, seen, self.precision) * state.outputs
         return self.dynamics.apply(phase, outputs)
 
     def loss(self, state: StepModelState, steps: SimulatedStep) -> jax.Array:

@@ -1,6 +1,10 @@
-"""Other motions out of a motion: its mirror image, and the same path at another speed."""
+"""Other motions out of a motion: its mirror image, the same path at another speed, the same steps along a bent path."""
 
 from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
 
 import mujoco
 import numpy as np
@@ -49,3 +53,65 @@ def retimed(motion: Motion, speed: float) -> Motion:
     return motion_from_qpos(
         motion.humanoid, motion.qpos, motion.fps * speed, valid=motion.valid, provenance=motion.provenance
     )
+
+
+def bent(motion: Motion, curvature: float) -> Motion:
+    """The same steps along a path with so many radians (positive: to the left) more per metre that the root goes.
+
+    The body turns with the path and keeps its angles, so a foot that stands turns about the root: by 0.1 m/s at 1 m/s,
+    a curvature of 0.3 1/m and 0.3 m between root and foot.
+
+    Raises:
+        ValueError: a curvature that is not finite, or a body whose root is not free.
+    """
+    if not np.isfinite(curvature):
+        raise ValueError(f"curvature: expected a finite number of radians per metre, found {curvature}")
+    if motion.humanoid.model.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
+        raise ValueError(f"bent: expected a body with a free root, found {motion.humanoid.description}")
+    qpos = np.array(motion.qpos, float)
+    moved = np.diff(qpos[..., :2], axis=-2)
+    length = np.cumsum(np.linalg.norm(moved, axis=-1), axis=-1)
+    turn = curvature * np.concatenate([np.zeros_like(length[..., :1]), length], -1)
+    between = 0.5 * (turn[..., 1:] + turn[..., :-1])
+    cosine, sine = np.cos(between), np.sin(between)
+    steps = [cosine * moved[..., 0] - sine * moved[..., 1], sine * moved[..., 0] + cosine * moved[..., 1]]
+    qpos[..., 1:, :2] = qpos[..., :1, :2] + np.cumsum(np.stack(steps, -1), axis=-2)
+    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*turn.shape, 3))
+    qpos[..., 3:7] = rotation.multiply(rotation.from_axis_angle(up, turn), qpos[..., 3:7])
+    return motion_from_qpos(motion.humanoid, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variations:
+    """Which variations of motions to make.
+
+    Attributes:
+        mirror: mirror images, of the following too.
+        speeds: factors of the speed.
+        curvatures: of the path, radians per metre.
+
+    Raises:
+        ValueError: a speed that is not positive or a curvature that is not finite.
+    """
+
+    mirror: bool = False
+    speeds: tuple[float, ...] = ()
+    curvatures: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for speed in self.speeds:
+            if not speed > 0:
+                raise ValueError(f"speeds: expected positive factors, found {speed}")
+        for curvature in self.curvatures:
+            if not np.isfinite(curvature):
+                raise ValueError(f"curvatures: expected finite numbers of radians per metre, found {curvature}")
+
+    def of(self, motion: Motion) -> Iterator[Motion]:
+        """A motion's variations without itself; a plan has none, because its controls are for its own motion."""
+        if motion.controls is None:
+            speeds, paths = (retimed(motion, x) for x in self.speeds), (bent(motion, x) for x in self.curvatures)
+            for one in itertools.chain((motion,), speeds, paths):
+                if one is not motion:
+                    yield one
+                if self.mirror:
+                    yield mirrored(one)

@@ -72,6 +72,7 @@ def test_the_same_command_continues(folder):
         ({"ppo.gamma": 0.5}, "gamma"),
         ({"task.events.push.rate": 0.1}, r"events\.push\.rate"),
         ({"randomize.bodies": 2}, "randomize"),
+        ({"vary.mirror": True}, "vary"),
     ],
 )
 def test_another_configuration_does_not_fit_the_folder(folder, capsys, changes, message):
@@ -90,6 +91,8 @@ def test_another_configuration_does_not_fit_the_folder(folder, capsys, changes, 
         ("task", {"rewards": {"power": {"k_pos": 1.0}}}, r"rewards\.power: expected values among weight, found k_pos"),
         ("ppo", {"learning_speed": 1.0}, "config.ppo: expected fields among .*, found learning_speed"),
         ("ppo", {"minibatch_size": 100}, "minibatch_size: expected a divisor of .* 256, found 100"),
+        ("vary", {"speeds": (0.0,)}, "speeds: expected positive factors, found 0"),
+        ("vary", {"colours": ("red",)}, "config.vary: expected fields among mirror, speeds, curvatures, found colours"),
         ("randomize", {"bodies": -1}, "config.randomize.bodies: expected 0 or more, found -1"),
         ("randomize", {"bodies": 2, "mass": (0.0, 1.0)}, "mass: expected 0 < low <= high"),
     ],

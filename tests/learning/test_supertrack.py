@@ -250,6 +250,19 @@ def test_units_are_those_of_the_steps():
     np.testing.assert_allclose(jnp.sqrt(state.inputs.var), [2.0, 2.0, 1.0, 1.0], rtol=0.1)
 
 
+def test_lower_precision_is_of_the_network_alone(runs):
+    state, _ = runs
+    model, steps = state[-1].model, jax.tree.map(lambda x: x[0], state[-1].replay.steps)
+    full, lower = (StepModel(ENV.dynamics, CONFIG.model_hidden, name) for name in ("float32", "bfloat16"))
+    found, expected = (
+        ENV.dynamics.outputs(steps.before, x(model, steps.before, steps.ctrl)) for x in (lower, full)
+    )  # fmt: skip
+    assert found.dtype == jnp.float32
+    assert 0 < jnp.std(found - expected) < 0.03 * jnp.std(expected)  # bfloat16 has eight bits
+    grads = jax.grad(lambda p: lower.loss(dataclasses.replace(model, params=p), steps))(model.params)
+    assert {x.dtype for x in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -261,6 +274,7 @@ def test_units_are_those_of_the_steps():
         ({"noise": (0.0, 0.2)}, "noise: expected two deviations above 0, found (0.0, 0.2)"),
         ({"noise": (0.2, 0.1)}, "noise: expected two deviations above 0, found (0.2, 0.1)"),
         ({"final_rate": 0.0}, "final_rate: expected a share above 0, found 0.0"),
+        ({"model_precision": "float8"}, "model_precision: expected float32 or bfloat16, found 'float8'"),
         ({"recent": 9000}, "recent: expected 1 to chunks = 8192, found 9000"),
     ],
 )
