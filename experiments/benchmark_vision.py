@@ -3,10 +3,14 @@
     python -m experiments.benchmark_vision --clips='mocap/**/*.amc' --policy=out/vision --out=out/benchmark_vision
     python -m experiments.benchmark_vision --clips=mocap --held_out=07_05,131 --methods=fit,fit+track,policy,zero
 
+    python -m experiments.benchmark_vision --benchmark=emdb --data=EMDB --detections=out/keypoints --methods=fit,policy
+
 Each clip is filmed by ``--cameras`` simulated cameras, with detections of the kind ``--noise`` (``--seed`` fixes both);
 ``fit`` is the whole-clip fit, ``fit+track`` the tracker ``--expert`` that follows it, ``fit+plan`` the planner that
 does, ``policy`` a policy of ``experiments.train_vision``, ``zero`` servos that hold the T-pose. All start in the fit's
-first state; errors are against the recorded motion, on joints of the built-in body.
+first state; errors are against the recorded motion, on joints of the built-in body. With ``--benchmark`` the videos are
+those of a published set in the folder ``--data`` (``mjxhuman.data.benchmarks``: emdb, aistpp, rich) instead, with its
+own detections or those of ``--detections``, in stretches of ``--seconds``.
 
 Means are over ALL clips, what is lost with the errors it has; ``conditional`` has those over successes. Success: the
 mean distance of 20 bodies never exceeds 0.5 m (PHC). Intervals hold 95 % of 1000 bootstrap samples over clips. Written
@@ -26,10 +30,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from mjxhuman.data.benchmarks import SETS, recordings
 from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax
 
 from .launch import launch, named_motions
 from .vision_clips import filmed, usable_clips
+from .vision_recordings import videos_of
 
 NOTHING_TO_DO = 2
 METHODS = ("fit", "fit+track", "fit+plan", "policy", "zero")
@@ -47,6 +53,8 @@ NUMBERS = {
     "penetration_mm": "penetration mm",
 }  # fmt: skip
 _SAMPLES = 1000
+#: Of all videos, the rate at which bodies are controlled.
+FPS = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +191,11 @@ def movers(given: Any) -> dict[str, Callable[[Sequence[Video]], list[Any]]]:
 
 def define_flags() -> None:
     """The command line."""
+    flags.DEFINE_enum(
+        "benchmark", "synthetic", ["synthetic", *SETS], "Simulated videos of --clips, or a published set."
+    )
+    flags.DEFINE_string("data", "", "Folder of the published set.")
+    flags.DEFINE_string("detections", "", "Folder with 2D keypoints NAME.* of its videos, of any format that is read.")
     flags.DEFINE_string("clips", "", "Files, folders or globs of recorded motion, separated by commas.")
     flags.DEFINE_string("held_out", "", "Beginnings of names of those that are measured; empty: all.")
     flags.DEFINE_string("policy", "", "File or run folder of experiments.train_vision.")
@@ -192,8 +205,54 @@ def define_flags() -> None:
     flags.DEFINE_enum("noise", "detector", sorted(KINDS), "Kind of the videos.")
     flags.DEFINE_integer("cameras", 4, "Videos of each clip.", lower_bound=1)
     flags.DEFINE_integer("seed", 1000, "Of cameras and noise; training takes those from 0.")
-    flags.DEFINE_float("seconds", 100 / 30, "Of each clip, from its start.")
+    flags.DEFINE_float("seconds", 100 / 30, "Of each clip from its start; of a set's videos, of each stretch; 0: all.")
     flags.DEFINE_string("out", "out/benchmark_vision", "Folder for results.")
+
+
+def simulated_videos(given: Any, body: Any) -> tuple[list[Video], dict[int, str], int]:
+    """The videos of clips, names of the clips, and how many files were left out.
+
+    Raises:
+        ValueError: no files, or none that can be filmed.
+    """
+    from mjxhuman.envs.clips import load_clips
+    from mjxhuman.envs.vision.films import views
+
+    from .lifter_clips import split
+
+    paths = named_motions(given.clips) if given.clips else []
+    if held := [name for name in given.held_out.split(",") if name]:
+        paths = split(paths, held)[1]
+    loaded = load_clips(paths, body)
+    clips, names, failed = usable_clips(loaded, body, FPS, given.seconds or np.inf, "benchmark_vision")
+    cameras, noise = KINDS[given.noise]
+    tracks = filmed(clips, names, views(given.cameras, given.seed, cameras, (noise,)), "benchmark_vision")
+    videos = [
+        Video(k, v, clip, track)
+        for k, (clip, some) in enumerate(zip(clips, tracks, strict=True))
+        for v, track in enumerate(some or ())
+    ]
+    if not videos:
+        raise ValueError("--clips: expected a motion that can be filmed, found none")
+    return videos, {v.clip: Path(names[v.clip]).name for v in videos}, failed + tracks.count(None)
+
+
+def recorded_videos(given: Any, body: Any) -> tuple[list[Video], dict[int, str], int]:
+    """The same of a published set; a clip is a sequence.
+
+    Raises:
+        ValueError: as ``data.benchmarks.recordings``, or no video that can be used.
+    """
+    found, failed = videos_of(
+        recordings(given.benchmark, Path(given.data)), body, FPS, given.seconds, given.detections, "benchmark_vision"
+    )
+    if not found:
+        raise ValueError(
+            f"--data: expected a recording of {given.benchmark} that can be used, found none in {given.data!r}"
+        )
+    names = sorted({name for name, *_ in found})
+    videos = [Video(names.index(name), view, truth, track) for name, view, truth, track in found]
+    return videos, dict(enumerate(names)), failed
 
 
 def main(argv: Sequence[str]) -> int:
@@ -202,33 +261,14 @@ def main(argv: Sequence[str]) -> int:
     given = flags.FLAGS
     prepare_jax()
     from mjxhuman import load_humanoid
-    from mjxhuman.envs.clips import load_clips
-    from mjxhuman.envs.vision.films import views
-
-    from .lifter_clips import split
 
     try:
         chosen = movers(given)
-        paths = named_motions(given.clips) if given.clips else []
-        if held := [name for name in given.held_out.split(",") if name]:
-            paths = split(paths, held)[1]
-        body = load_humanoid("smpl")
-        loaded = load_clips(paths, body)
-        clips, names, failed = usable_clips(loaded, body, 30.0, given.seconds, "benchmark_vision")
-        cameras, noise = KINDS[given.noise]
-        tracks = filmed(clips, names, views(given.cameras, given.seed, cameras, (noise,)), "benchmark_vision")
-        failed += tracks.count(None)
-        videos = [
-            Video(k, v, clip, track)
-            for k, (clip, some) in enumerate(zip(clips, tracks, strict=True))
-            for v, track in enumerate(some or ())
-        ]
-        if not videos:
-            raise ValueError("--clips: expected a motion that can be filmed, found none")
+        source = simulated_videos if given.benchmark == "synthetic" else recorded_videos
+        videos, labels, failed = source(given, load_humanoid("smpl"))
     except (ValueError, OSError) as error:
         print(f"benchmark_vision: {error}", file=sys.stderr)
         return NOTHING_TO_DO
-    labels = {v.clip: Path(names[v.clip]).name for v in videos}
     rows, cases = {}, []
     print("| method | success | " + " | ".join(NUMBERS.values()) + " |\n" + "| --- " * (len(NUMBERS) + 2) + "|")
     for name, move in chosen.items():
@@ -240,8 +280,9 @@ def main(argv: Sequence[str]) -> int:
         cells = [f"{rows[name]['success_rate']:.0%}", *(_cell(rows[name][key]) for key in NUMBERS)]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     summary = {
-        "benchmark": "synthetic", "kind": given.noise, "clips": len(labels), "cameras": given.cameras,
-        "seed": given.seed, "methods": rows,
+        "benchmark": given.benchmark, "kind": given.noise if given.benchmark == "synthetic" else None,
+        "clips": len(labels), "cameras": len({v.view for v in videos}), "videos": len(videos), "seed": given.seed,
+        "methods": rows,
     }  # fmt: skip
     with atomic_write(Path(given.out) / "benchmark_vision.json") as file:
         file.write(json_line({**summary, "cases": cases, "environment": describe()}) + "\n")
