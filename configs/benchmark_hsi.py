@@ -23,9 +23,7 @@ def get_config(variant: str = "full") -> config_dict.ConfigDict:
     config.every = 1  # run only every so manieth case
     config.methods = ("none", "paper", "smooth", "ours", "truth") if variant == "full" else ("none", "truth")
     config.dear = 5  # "smooth" is run on every so manieth case
-    config.tracker = (
-        ""  # what drives the person: "": servos; "shipped": the tracker that is shipped; "planner"; a policy's file
-    )
+    config.tracker = ""  # what drives the person: "": servos; "planner"; a tracker's name ("expert", "ppo") or file
     config.hold = 3.0 if variant == "full" else 1.5  # s
     config.drops = 16 if variant == "full" else 2  # per object, of the gravity test
     config.picture = 6 if variant == "full" else 0  # cases that are drawn; 0: no pictures

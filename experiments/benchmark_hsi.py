@@ -131,7 +131,8 @@ def main(argv: Sequence[str]) -> int:
     cases = cases[:: config.every]
     lines = out / "cases.jsonl"
     done = {(row["name"], row["method"]) for row in read_json_lines(lines)} if lines.is_file() else set()
-    tracker = load_tracker(engine="c") if config.tracker == "shipped" else config.tracker or None
+    by_policy = config.tracker and config.tracker.partition(":")[0] != "planner"
+    tracker = load_tracker(config.tracker, "c") if by_policy else config.tracker or None
     total = sum(wanted(case, method, config) for case in cases for method in config.methods)
     with JsonLines(lines) as log, progress(total, unit="run", quiet=config.quiet) as bar:
         bar.update(len(done))

@@ -63,7 +63,7 @@ def motion_numbers(motion: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def tracking_numbers(motions: list[Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Observations, rewards and states of the shipped tracker's policy on the clips, in each engine that is cheap."""
+    """Observations, rewards and states of a shipped tracker's policy on the clips, in each engine that is cheap."""
     import jax
     import jax.numpy as jnp
 
@@ -71,7 +71,7 @@ def tracking_numbers(motions: list[Any]) -> Iterator[tuple[str, np.ndarray]]:
     from mjxhuman.envs.imitation import make_imitation
     from mjxhuman.tracking.tracker import load_tracker
 
-    tracker = load_tracker(engine="c")
+    tracker = load_tracker("ppo", engine="c")
     env = make_imitation(make_library(motions, tracker.fps), tracker.simulator, tracker.config)
     clip = jnp.arange(len(motions), dtype=jnp.int32)
     state = jax.jit(env.start)(jax.random.split(jax.random.key(0), clip.size), clip, jnp.zeros_like(clip))

@@ -165,8 +165,8 @@ def _add_track(commands: Any) -> None:
     track.add_argument(
         "--policy",
         metavar="FILE",
-        help="a policy file or run folder, expert: the shipped one that learned on plans, or zero, random, reference: "
-        "agents without training (default: the shipped tracker)",
+        help="a policy file or run folder, a shipped one: expert (default) or ppo, or an agent without training: zero, "
+        "random, reference",
     )
     track.add_argument(
         "--picture", choices=("mp4", "png", "none"), default="mp4", help="a film (default), a sheet of frames, or none"

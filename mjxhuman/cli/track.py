@@ -30,7 +30,7 @@ from mjxhuman.runs.launch import prepare_jax
 from mjxhuman.runs.terminal import printable
 from mjxhuman.scoring.files import describe_error
 from mjxhuman.tracking.evaluate import ClipResult, Tracked, evaluate
-from mjxhuman.tracking.tracker import EXPERT, SHIPPED, load_tracker
+from mjxhuman.tracking.tracker import load_tracker, tracker_file
 from mjxhuman.version import __version__
 
 SCHEMA = 1
@@ -209,7 +209,7 @@ def digest(args: argparse.Namespace) -> str:
     """Hash of all that decides a result but the file."""
     values = {"schema": SCHEMA, "version": __version__, **dataclasses.asdict(record_of(ClipOptions, args))}
     values |= {name: getattr(args, name) for name in ("by", "preset", "seed", "engine", "policy")}
-    policy = EXPERT if args.policy == "expert" else Path(args.policy) if args.policy else SHIPPED
+    policy = tracker_file(args.policy)
     values["files"] = [file_sha256(policy)] if policy.is_file() else []
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

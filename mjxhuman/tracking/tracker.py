@@ -17,10 +17,12 @@ from mjxhuman.learning.policy import Policy, load_policy
 from mjxhuman.physics.simulate import Simulator, make_simulator
 from mjxhuman.version import __version__
 
-#: The tracker that is part of the package.
-SHIPPED = Path(__file__).parent / "shipped" / "smpl.npz"
-#: The one that learned through a learned simulator, on plans (``docs/tracking.md``); by its name.
-EXPERT = SHIPPED.with_name("expert.npz")
+_FOLDER = Path(__file__).parent / "shipped"
+#: The trackers that are part of the package, by name, as ``docs/tracking.md`` tells of them: "expert" has learned plans
+#: and raw clips through a learned simulator, "ppo" twenty clips by PPO.
+SHIPPED = {"expert": _FOLDER / "expert.npz", "ppo": _FOLDER / "ppo.npz"}
+#: The one that stands in where none is named.
+DEFAULT = "expert"
 
 #: Trackers without a policy, by name: the kind of agent and the action it takes. "zero" holds the T-pose, "random" has
 #: random targets for its servos, and "reference" plays the motion back: feed-forward torques and servos, no feedback
@@ -80,8 +82,8 @@ def load_tracker(
     """A tracker from a policy file.
 
     Args:
-        path: the file, or the folder of a training run (its best policy); a name in ``UNTRAINED``; "expert": the one
-            that learned on plans, also shipped; None: the one that is shipped.
+        path: the file, or the folder of a training run (its best policy); a name in ``SHIPPED`` or ``UNTRAINED``; None:
+            the default of those that are shipped.
         engine: of the simulation; None: the fastest here.
         humanoid: the body; None: the one that the file names, for ``UNTRAINED`` the default one. A file of a robot
             names its model's path, which may have moved since.
@@ -93,9 +95,13 @@ def load_tracker(
     """
     if path in UNTRAINED:
         return _untrained(str(path), engine, humanoid)
-    if path is None or path == "expert":
-        path = EXPERT if path else SHIPPED
-    return load_kind(path, _TASK, ImitationConfig, engine, humanoid)
+    return load_kind(tracker_file(path), _TASK, ImitationConfig, engine, humanoid)
+
+
+def tracker_file(path: str | os.PathLike[str] | None) -> Path:
+    """Where a tracker lies that is named as ``load_tracker`` takes it."""
+    name = os.fspath(DEFAULT if path is None else path)
+    return SHIPPED.get(name, Path(name))
 
 
 def load_kind(

@@ -149,12 +149,12 @@ def test_a_policy_to_begin_with_reaches_the_algorithm(tmp_path, monkeypatch, cap
     trained = []
     monkeypatch.setattr(mjxhuman.learning.trainer, "train", lambda env, algorithm, *_, **__: trained.append(algorithm))
     assert train_imitation.run(configured(tmp_path / "out")) == 0
-    assert train_imitation.run(configured(tmp_path / "out", start_from=str(SHIPPED))) == 0
+    assert train_imitation.run(configured(tmp_path / "out", start_from=str(SHIPPED["ppo"]))) == 0
     plain, begun = trained
     assert plain.start is None and begun.start.networks.actor_hidden == (256, 256)
     assert train_imitation.run(configured(tmp_path / "out", start_from="absent.npz")) == train_imitation.NOTHING_TO_DO
     assert "absent.npz" in capsys.readouterr().err
-    other = configured(tmp_path / "out", start_from=str(SHIPPED))
+    other = configured(tmp_path / "out", start_from=str(SHIPPED["ppo"]))
     other.task.groups.state = ("previous_action", "compact")
     assert train_imitation.run(other) == train_imitation.NOTHING_TO_DO
     assert "groups.state: expected ('previous_action', 'compact') of this task" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_a_run_leaves_a_policy_that_reconstructs(tmp_path, monkeypatch):
     assert lines[0]["distill/weight"] == 100.0 and lines[-1]["distill/weight"] < 10.0
     assert lines[-1]["gradient/ppo"] > 0 and lines[-1]["gradient/distill"] > 0
     tracker = load_vision(tmp_path / "run")
-    assert tracker.facts["features"].startswith("mjxhuman lifter") and tracker.facts["expert"]["file"] == "smpl.npz"
+    assert tracker.facts["features"].startswith("mjxhuman lifter") and tracker.facts["expert"]["file"] == "expert.npz"
     with pytest.raises(ValueError, match="kind: expected 'imitation'"):
         load_tracker(tmp_path / "run")
     other = dataclasses.replace(tracker, facts={**tracker.facts, "features": "another"})

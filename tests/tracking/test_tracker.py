@@ -12,7 +12,7 @@ from mjxhuman.envs.imitation import ImitationConfig
 from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
-from mjxhuman.tracking.tracker import EXPERT, SHIPPED, UNTRAINED, load_tracker, tracker_facts
+from mjxhuman.tracking.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
 
 
 def changed(path, out, **changes):
@@ -91,13 +91,14 @@ def test_untrained_trackers(name):
     assert np.abs(np.corrcoef(action)[0, 1:]).max() < 0.4
 
 
-def test_the_shipped_tracker_follows_the_built_in_walk():
-    """The package's policy loads, fits the default body, and tracks a clip that is no part of its training set."""
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_trackers_follow_the_built_in_walk(name):
+    """The package's policies load, fit the default body, and track a clip that is no part of their training sets."""
     from mjxhuman.data.builtin import builtin_path
     from mjxhuman.tracking.evaluate import evaluate, usable
 
-    tracker = load_tracker()
-    assert tracker.path == SHIPPED
+    tracker = load_tracker(name)
+    assert tracker.path == SHIPPED[name]
     assert tracker.facts["clips"]
     walk = mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid)
     motion = usable(walk, tracker.humanoid, tracker.fps, "walk")
@@ -116,10 +117,10 @@ def test_the_shipped_expert_follows_a_raw_walk_from_a_perturbed_start():
 
     disturbance = Disturbance(perturbed=True)
     results = []
-    for name in ("expert", "reference"):
+    for name in (None, "reference"):
         tracker = load_tracker(name)
         walk = mjxhuman.load_motion(builtin_path("walk"), tracker.humanoid)
         motion = usable(walk, tracker.humanoid, tracker.fps, "walk")
         results.append(next(evaluate(tracker, [motion], score=False, disturbance=disturbance)).result)
-    assert load_tracker("expert").path == EXPERT
+    assert load_tracker().path == SHIPPED["expert"]
     assert results[0].failed_frame is None and results[1].failed_frame is not None
