@@ -53,6 +53,8 @@ NUMBERS = {
     "penetration_mm": "penetration mm",
 }  # fmt: skip
 _SAMPLES = 1000
+#: s, longer than any clip.
+_ALL = 1e6
 #: Of all videos, the rate at which bodies are controlled.
 FPS = 30.0
 
@@ -224,7 +226,7 @@ def simulated_videos(given: Any, body: Any) -> tuple[list[Video], dict[int, str]
     if held := [name for name in given.held_out.split(",") if name]:
         paths = split(paths, held)[1]
     loaded = load_clips(paths, body)
-    clips, names, failed = usable_clips(loaded, body, FPS, given.seconds or np.inf, "benchmark_vision")
+    clips, names, failed = usable_clips(loaded, body, FPS, given.seconds or _ALL, "benchmark_vision")
     cameras, noise = KINDS[given.noise]
     tracks = filmed(clips, names, views(given.cameras, given.seed, cameras, (noise,)), "benchmark_vision")
     videos = [

@@ -202,7 +202,7 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "policy",
         "",
-        "Policy file, run folder, expert, zero, random, reference, planner[:PRESET] or mpc[:PRESET]; default: the "
+        "Policy file, run folder, expert, ppo, zero, random, reference, planner[:PRESET] or mpc[:PRESET]; default: the "
         "shipped tracker.",
     )
     flags.DEFINE_string(

@@ -187,7 +187,11 @@ _RICH_ARRAYS = {"global_orient": 3, "body_pose": 63, "transl": 3, "betas": 10}
 
 
 def _read_rich(root: Path, folder: Path, lens: Path) -> MeasuredVideo:
-    files = sorted(folder.glob("*/*.pkl"), key=lambda path: int(path.parent.name))
+    files = sorted(path for path in folder.glob("*/*.pkl") if path.parent.name.isdigit())
+    numbers = [int(path.parent.name) for path in files]
+    if numbers != list(range(min(numbers, default=0), max(numbers, default=0) + 1)):  # a gap would be a jump
+        found = f"{len(numbers)} numbered ones of {min(numbers, default=0)} to {max(numbers, default=0)}"
+        raise Source(folder).error("frames", found, "a body in every frame")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in _RICH_ARRAYS}
     for path in files:
         source = Source(path)

@@ -40,10 +40,13 @@ class MLP(nn.Module):
         return nn.Dense(self.out, kernel_init=self.out_init, name="out")(x)
 
 
-def apply(module: nn.Module, params: Params, x: jax.Array, precision: str = "float32") -> jax.Array:
-    """Output of a network with one array in and out, computed in numbers of ``precision``, in those of ``x``."""
+def apply(module: nn.Module, params: Params, x: jax.Array, precision: str | None = None) -> jax.Array:
+    """Output of a network with one array in and out; with ``precision`` computed in numbers of that type."""
+    if precision is None:
+        out: Any = module.apply({"params": params}, x)
+        return out
     lowered, seen = jax.tree.map(lambda a: a.astype(precision), (params, x))
-    out: Any = module.apply({"params": lowered}, seen)
+    out = module.apply({"params": lowered}, seen)
     return out.astype(x.dtype)
 
 

@@ -211,6 +211,11 @@ def test_rich(tmp_path, upwards):
         np.testing.assert_allclose(seen(found), pixels(pelvis, pose[None]), atol=0.1)
         assert f"up is {upwards} of the scan" in " ".join(found.motion.provenance.conventions)
     assert found.images == tmp_path / "images" / "test" / "Gym_011_push" / "cam_01"
+    (tmp_path / "bodies" / "test" / "Gym_011_push" / "00007" / "011.pkl").unlink()
+    with pytest.raises(
+        MotionFileError, match="Gym_011_push: frames: found 39 numbered ones of 1 to 40, expected a body in every frame"
+    ):
+        readers["Gym_011_push/000"]()
 
 
 def test_sets_that_there_are_not(tmp_path):

@@ -51,3 +51,14 @@ def test_methods_that_there_are_not_are_refused():
         bench.movers(given)
     with pytest.raises(ValueError, match="expected --policy=FILE"):
         bench.movers(SimpleNamespace(**{**vars(given), "methods": ["policy"]}))
+
+
+def test_no_limit_in_seconds_takes_whole_clips(humanoid):
+    from experiments.vision_clips import usable_clips
+    from mjxhuman.data.builtin import builtin_path
+    from mjxhuman.envs.clips import load_clips
+
+    loaded = load_clips([builtin_path("walk")], humanoid)
+    (whole,), _, _ = usable_clips(loaded, humanoid, bench.FPS, bench._ALL, "test")
+    (short,), _, _ = usable_clips(loaded, humanoid, bench.FPS, 1.0, "test")
+    assert short.num_frames == 30 < whole.num_frames
