@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from mjxhuman.data import benchmarks
 from mjxhuman.data.benchmarks import recordings
 from mjxhuman.data.errors import MotionFileError
 from mjxhuman.data.smpl import SMPL_PELVIS, SMPLX_PELVIS
@@ -223,3 +224,11 @@ def test_sets_that_there_are_not(tmp_path):
         recordings("h36m", tmp_path)
     with pytest.raises(ValueError, match=r"expected the files of emdb .*, found none"):
         recordings("emdb", tmp_path)
+
+
+def test_lenses_of_five_numbers_are_undone_to_the_corners():
+    lens = (-0.2, 0.05, 0.001, -0.002, 0.01)
+    corners = np.stack(np.meshgrid([0.0, 640.0, 1280.0], [0.0, 360.0, 720.0]), -1).reshape(-1, 2)
+    shown = bent(corners, lens)
+    assert np.abs(shown - corners).max() > 20 and np.abs(shown - bent(corners, (*lens[:4], 0.0))).max() > 0.5
+    np.testing.assert_allclose(benchmarks._straightened(shown, MATRIX, np.array(lens)), corners, atol=0.05)
