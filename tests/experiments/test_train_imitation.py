@@ -196,3 +196,17 @@ def test_bodies_differ_within_their_ranges():
     np.testing.assert_allclose(gain, 1.0)
     again = train_imitation.simulation(configured(Path(), **{"randomize.bodies": 4, **ranges}))
     np.testing.assert_array_equal(again.models[3].body_mass, simulator.models[3].body_mass)  # the seed decides
+
+
+def test_variations_are_learned_but_not_judged(tmp_path, monkeypatch):
+    import mjxhuman.tracking.evaluate as judging
+
+    env, clips = train_imitation.environment(configured(tmp_path / "out", **{"vary.mirror": True}))
+    assert len(clips.motions) == 1 and env.library.num_clips == 2
+    seen = []
+    numbers = dict.fromkeys(("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share"), 1.0)
+    monkeypatch.setattr(judging, "evaluate", lambda _, motions, **options: seen.append((motions, options)) or [])
+    monkeypatch.setattr(judging, "summary", lambda _: numbers)
+    train_imitation.evaluator(env, clips.motions, None)(None, 0)
+    ((motions, options),) = seen
+    assert motions == clips.motions and options["library"] is None
