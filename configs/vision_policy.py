@@ -17,11 +17,14 @@ The same command continues a run that was stopped, bit for bit on a CPU. Result,
 
 from ml_collections import config_dict
 
+from configs.imitation import get_config as imitation
 from mjxhuman.options import ClipOptions, values
 
-VARIANTS = ("cpu", "gpu", "physhmr", "released", "test")
+VARIANTS = ("cpu", "supertrack", "gpu", "physhmr", "released", "test")
 #: What PhysHMR's policy sees (v358).
 RELEASED = ("proprioception", "video_features", "root_orientation", "rays", "ray_confidence")
+#: What the variant ``supertrack`` sees besides what a tracker would see of the whole-clip fit.
+SEEN = ("root_orientation", "rays_weighted", "ray_confidence", "view", "estimate_depth")
 
 
 def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
@@ -38,6 +41,8 @@ def get_config(variant: str = "cpu") -> config_dict.ConfigDict:
         config.distill.first = config.distill.last = 0.1
         config.warm_up.samples = config.warm_up.settle = 0
         config.ppo.learning_rate = 2e-5
+    if variant == "supertrack":
+        _supertrack(config)
     if variant == "test":
         _test(config)
     return config
@@ -50,6 +55,9 @@ def _common() -> config_dict.ConfigDict:
     config.seconds = 5.0  # of each clip, from its start
     config.held_by_expert = True  # train on clips that the expert tracks to the end
     config.expert = ""  # a tracker's file or run folder; unset: the shipped one. Its body is the policy's
+    config.start_from = (
+        ""  # a policy file, a run's folder or "expert", whose observations come first; the critic begins anew
+    )
     config.out = "out/vision"  # run folder: policy, checkpoints, metrics
     config.seed = 0  # of everything that is drawn
     config.samples = 30_000_000  # control steps to train for, over all environments
@@ -82,7 +90,9 @@ def _common() -> config_dict.ConfigDict:
     config.distill.over = 20_000_000  # samples from the one to the other
 
     config.task = _task()
+    config.algorithm = "ppo"  # or "supertrack", through a learned simulator
     config.ppo = _ppo()
+    config.supertrack = config_dict.ConfigDict()  # see mjxhuman.learning.supertrack.SuperTrackConfig
     config.amp = config_dict.placeholder(config_dict.ConfigDict)  # see mjxhuman.learning.amp.AMPConfig; unset: no AMP
     return config
 
@@ -135,6 +145,26 @@ def _ppo() -> config_dict.ConfigDict:
     ppo.max_grad_norm = 1.0
     ppo.critic_obs = "privileged_state"
     return ppo
+
+
+def _supertrack(config: config_dict.ConfigDict) -> None:
+    """The expert and its step model go on learning, on what a video tells."""
+    expert = imitation("expert")
+    config.algorithm, config.start_from = "supertrack", "expert"
+    config.supertrack = expert.supertrack
+    learn = config.supertrack
+    learn.learning_rate, learn.model_learning_rate = 1.5e-4, 3e-4
+    learn.warm_up, learn.anneal, learn.final_rate = 40, 1500, 0.1
+    config.samples = 1500 * learn.num_envs * learn.unroll_length
+    config.evaluate_every, config.keep_lead = 250, 0.0
+    task, given = config.task, expert.task
+    task.joint_scale, task.smoothing = given.joint_scale, given.smoothing
+    task.groups.state = (*given.groups.state, *SEEN)
+    task.groups.privileged_state = task.groups.expert = ()
+    task.rewards = given.rewards
+    task.rewards.foot_slip = {"weight": 0.3}
+    task.starts.perturb = given.starts.perturb
+    task.events = given.events
 
 
 def _released(config: config_dict.ConfigDict) -> None:

@@ -24,6 +24,7 @@ from mjxhuman.options import ClipOptions, record_of, spelt
 from mjxhuman.runs import prepare_jax, progress
 
 from .launch import launch, named_motions
+from .start_from import Beginning, beginning, check_task
 
 NOTHING_TO_DO, NOT_FINITE = 2, 3
 
@@ -63,16 +64,23 @@ def ppo_config(config: config_dict.ConfigDict) -> Any:
     return dataclass_of(PPOConfig, values, "config.ppo")
 
 
-def algorithm_of(config: config_dict.ConfigDict, start: Any) -> Any:
-    """The algorithm that ``config.algorithm`` names, beginning with a policy or, with None, with a random one."""
+def algorithm_of(config: config_dict.ConfigDict, begun: Beginning) -> Any:
+    """The algorithm that ``config.algorithm`` names."""
     from mjxhuman.learning.ppo import PPO
-    from mjxhuman.learning.supertrack import SuperTrack, SuperTrackConfig
 
     if config.algorithm == "ppo":
-        return PPO(ppo_config(config), start=start)
+        return PPO(ppo_config(config), start=begun.policy)
     if config.algorithm == "supertrack":
-        return SuperTrack(dataclass_of(SuperTrackConfig, config.supertrack, "config.supertrack"), start)
+        return supertrack(config, begun)
     raise ValueError(f"config.algorithm: expected ppo or supertrack, found {config.algorithm!r}")
+
+
+def supertrack(config: config_dict.ConfigDict, begun: Beginning) -> Any:
+    """SuperTrack with the numbers of ``config.supertrack``."""
+    from mjxhuman.learning.supertrack import SuperTrack, SuperTrackConfig
+
+    numbers = dataclass_of(SuperTrackConfig, config.supertrack, "config.supertrack")
+    return SuperTrack(numbers, begun.policy, begun.model)
 
 
 def train_options(config: config_dict.ConfigDict, algorithm: Any) -> Any:
@@ -166,35 +174,20 @@ def evaluator(env: Any, motions: list[Any], disturbance: Any) -> Any:
     return judge
 
 
-def same_task(path: str, learned: Mapping[str, Any], task: Any) -> None:
-    """Raises ValueError: a policy whose observations or actions stand for something else than those of this task."""
-    from mjxhuman.envs.imitation.config import task_config
-
-    before = task_config(learned["task"])
-    pairs = {
-        "action": (before.action, task.action),
-        "groups.state": tuple(dict(x.groups)["state"] for x in (before, task)),
-    }
-    for name, (there, here) in pairs.items():
-        if there != here:
-            raise ValueError(f"{path}: {name}: expected {here!r} of this task, the policy was trained with {there!r}")
-
-
 def run(config: config_dict.ConfigDict) -> int:
     """Train as configured; returns the exit code."""
     prepare_jax()
     from mjxhuman.learning.faults import NotFinite
-    from mjxhuman.learning.policy import load_policy
     from mjxhuman.learning.trainer import train
     from mjxhuman.tracking.disturbance import Disturbance
     from mjxhuman.tracking.tracker import tracker_facts
 
     try:
-        start, learned = load_policy(config.start_from) if config.start_from else (None, None)
-        algorithm = algorithm_of(config, start)
+        begun = beginning(config.start_from, "train_imitation")
+        algorithm = algorithm_of(config, begun)
         env, clips = environment(config)
-        if learned is not None:
-            same_task(config.start_from, learned, env.config)
+        if begun.facts is not None:
+            check_task(config.start_from, begun.facts, env.config)
         facts = tracker_facts(env.simulator, env.config) | {"clips": [Path(path).name for path in clips.paths]}
         if config.randomize.bodies:
             facts["randomize"] = config.randomize.to_dict()

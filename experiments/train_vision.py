@@ -25,6 +25,7 @@ from mjxhuman.options import spelt
 from mjxhuman.runs import prepare_jax
 
 from .launch import launch
+from .start_from import Beginning, beginning, check_task
 from .train_imitation import (
     NOT_FINITE,
     NOTHING_TO_DO,
@@ -32,6 +33,7 @@ from .train_imitation import (
     load_files,
     motion_files,
     ppo_config,
+    supertrack,
     train_options,
 )  # fmt: skip
 from .vision_clips import filmed, usable_clips
@@ -88,14 +90,18 @@ def environment(config: config_dict.ConfigDict) -> tuple[Any, Any, list[Any], li
     return env, tracker, clips, names, failed
 
 
-def algorithm_of(config: config_dict.ConfigDict) -> Any:
-    """PPO, with the expert's loss beside it and before it."""
+def algorithm_of(config: config_dict.ConfigDict, begun: Beginning) -> Any:
+    """SuperTrack, or PPO with the expert's loss beside it and before it."""
     from mjxhuman.learning.distill import Distillation
     from mjxhuman.learning.ppo import PPO, WarmUp
 
+    if config.algorithm == "supertrack":
+        return supertrack(config, begun)
+    if config.algorithm != "ppo":
+        raise ValueError(f"config.algorithm: expected ppo or supertrack, found {config.algorithm!r}")
     ppo = ppo_config(config)
     if not config.task.groups.get("expert"):
-        return PPO(ppo)
+        return PPO(ppo, start=begun.policy)
     size, given = ppo.batch_size, config.distill
     warm, settle = round(config.warm_up.samples / size), round(config.warm_up.settle / size)
     only = given.first > ALONE
@@ -104,7 +110,7 @@ def algorithm_of(config: config_dict.ConfigDict) -> Any:
         given.alone if only else given.last, max(1, round(given.over / size)),
     )  # fmt: skip
     warm_up = WarmUp(warm, settle, config.warm_up.first, config.warm_up.last) if warm else None
-    return PPO(ppo, (loss,), 0.0 if only else 1.0, warm_up)
+    return PPO(ppo, (loss,), 0.0 if only else 1.0, warm_up, begun.policy)
 
 
 def evaluator(env: Any, clips: list[Any], names: list[str]) -> Any:
@@ -131,8 +137,11 @@ def run(config: config_dict.ConfigDict) -> int:
     from mjxhuman.tracking.vision import vision_facts
 
     try:
-        algorithm = algorithm_of(config)
+        begun = beginning(config.start_from, "train_vision")
+        algorithm = algorithm_of(config, begun)
         env, tracker, clips, names, failed = environment(config)
+        if begun.facts is not None:
+            check_task(config.start_from, begun.facts, env.config)
         facts = vision_facts(env.simulator, env.config, env.visual.feature_name) | {
             "clips": [Path(name).name for name in names], "held_out": config.held_out,
             "videos": config.videos.to_dict(),

@@ -33,7 +33,8 @@ A minimal algorithm, which keeps a random change of a linear policy if it pays::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import jax
@@ -50,8 +51,8 @@ Iteration = Callable[[S, Env], tuple[S, Metrics, Fault]]
 
 
 class Algorithm(Protocol[S]):
-    """A way to learn, with states of type ``S``. Whoever inherits from this may leave out ``split`` and
-    ``check_devices``, and then trains on one device.
+    """A way to learn, with states of type ``S``. Whoever inherits from this may leave out ``save``, ``split``
+    and ``check_devices``, and then trains on one device.
 
     Attributes:
         name: under which its settings stand in checkpoints, policies and messages.
@@ -90,6 +91,14 @@ class Algorithm(Protocol[S]):
     def policy(self, state: S, env: Env) -> Policy:
         """What has been learned, its arrays on the host."""
         ...
+
+    def save(self, folder: Path, state: S, facts: Mapping[str, Any]) -> None:
+        """Write files, besides the policy's, that other runs may begin with; none.
+
+        Args:
+            folder: of the run. facts: those of the policy files, JSON-ready.
+        """
+        return None
 
     def split(self, state: S) -> Any:
         """A tree like the state: True where the rows of an array are divided among the devices."""

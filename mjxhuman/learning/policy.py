@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct, traverse_util
 
+from mjxhuman.learning.array_files import nested, read_arrays, write_arrays
 from mjxhuman.learning.networks import Networks, Params
 from mjxhuman.learning.normalization import Statistics, normalize
-from mjxhuman.runs import atomic_write
 
 FORMAT = "mjxhuman-policy"
 VERSION = 1
 STATISTICS = ("mean", "var", "count")
+#: The layer that sees the observations.
+_FIRST = "hidden_0"
 
 
 @struct.dataclass
@@ -42,6 +42,22 @@ class Policy:
         """Actions (*b, n) for observation groups; the group "state" (*b, m) is used."""
         seen = normalize(self.statistics, obs["state"], self.clip)
         return self.networks.policy(self.params, seen)[0]
+
+    def widened(self, seen: Statistics) -> Policy:
+        """The same policy in the first of more numbers (n,), whose statistics are those of ``seen``; it acts as before,
+        whatever the others are."""
+        own, more = self.statistics.mean.shape[0], seen.mean.shape[0]
+        if own >= more:
+            return self
+        mean, var = (jnp.concatenate([getattr(self.statistics, k), getattr(seen, k)[own:]]) for k in ("mean", "var"))
+        first = {**self.params["actor"][_FIRST]}
+        first["kernel"] = jnp.pad(first["kernel"], ((0, more - own), (0, 0)))
+        return dataclasses.replace(
+            self,
+            params={**self.params, "actor": {**self.params["actor"], _FIRST: first}},
+            statistics=Statistics(mean, var, self.statistics.count),
+            networks=dataclasses.replace(self.networks, observation=(more, self.networks.observation[1])),
+        )
 
     def into(self, params: Params) -> Params:
         """Parameters of a training with those that act from here.
@@ -68,15 +84,9 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, meta: Mapping[str,
     """
     arrays = {f"params/{k}": np.asarray(v) for k, v in _acting(policy.params).items()}
     arrays |= {f"statistics/{k}": np.asarray(getattr(policy.statistics, k)) for k in STATISTICS}
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "networks": dataclasses.asdict(policy.networks),
-        "clip": policy.clip,
-        "meta": dict(meta),
-    }
-    with atomic_write(path, "wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+    networks = dataclasses.asdict(policy.networks)
+    header = {"format": FORMAT, "version": VERSION, "networks": networks, "clip": policy.clip, "meta": dict(meta)}
+    write_arrays(path, arrays, header)
 
 
 def load_policy(path: str | os.PathLike[str], expect: Mapping[str, Any] | None = None) -> tuple[Policy, dict[str, Any]]:
@@ -90,14 +100,7 @@ def load_policy(path: str | os.PathLike[str], expect: Mapping[str, Any] | None =
         FileNotFoundError: no such file.
         ValueError: not a policy, of another format version, incomplete, or a fact differs (file and field are named).
     """
-    try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: expected a policy file (.npz), cannot read it ({error})") from None
-    header = _header(path, arrays)
+    arrays, header = read_arrays(path, "policy", FORMAT, VERSION)
     if missing := [k for k in STATISTICS if f"statistics/{k}" not in arrays]:
         raise ValueError(f"{path}: expected the arrays statistics/mean, /var and /count, {', '.join(missing)} missing")
     meta = header["meta"]
@@ -109,31 +112,13 @@ def load_policy(path: str | os.PathLike[str], expect: Mapping[str, Any] | None =
     if set(shapes) != set(known):
         raise ValueError(f"{path}: networks: expected the fields {', '.join(known)}, found {', '.join(shapes)}")
     policy = Policy(
-        params=traverse_util.unflatten_dict(_part(arrays, "params"), sep="/"),
-        statistics=Statistics(*(jax.numpy.asarray(arrays[f"statistics/{k}"]) for k in STATISTICS)),
+        params=nested(arrays, "params"),
+        statistics=Statistics(*(jnp.asarray(arrays[f"statistics/{k}"]) for k in STATISTICS)),
         networks=Networks(**shapes),
         clip=header["clip"],
     )
     _check_arrays(path, policy)
     return policy, meta
-
-
-def _header(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    try:
-        header = json.loads(str(arrays["header"]))
-        found = header["format"]
-    except (KeyError, ValueError, TypeError):
-        raise ValueError(f"{path}: expected a policy file, found an .npz with {sorted(arrays)[:5]}") from None
-    if found != FORMAT:
-        raise ValueError(f"{path}: format: expected {FORMAT!r}, found {found!r}")
-    if header["version"] != VERSION:
-        raise ValueError(f"{path}: version: expected {VERSION}, found {header['version']}")
-    return header
-
-
-def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, jax.Array]:
-    start = name + "/"
-    return {k.removeprefix(start): jax.numpy.asarray(v) for k, v in arrays.items() if k.startswith(start)}
 
 
 def _acting(params: Params) -> dict[str, Any]:

@@ -81,7 +81,8 @@ class PPO(Algorithm[TrainState]):
         extras: other losses and rewards, see ``learning.extras``.
         weight: of PPO's own loss beside theirs; 0 leaves the teaching to them.
         warm_up: iterations in which they teach the policy alone, while the critic learns.
-        start: a policy to begin with instead of a random one. The critic begins anew.
+        start: a policy to begin with instead of a random one, which may see only the first of the observed numbers. The
+            critic begins anew.
     """
 
     config: PPOConfig
@@ -126,10 +127,7 @@ class PPO(Algorithm[TrainState]):
         """The train state of ``init`` without the curriculum, to be jitted."""
         config = self.config
         rng, network_rng, reset_rng = jax.random.split(rng, 3)
-        params = make_networks(env, config).init(network_rng)
-        if self.start is not None:
-            params = self.start.into(params)
-        states = {}
+        params, states = make_networks(env, config).init(network_rng), {}
         for extra in self.beside:
             rng, extra_rng = jax.random.split(rng)
             own, states[extra.name] = extra.init(env, extra_rng)
@@ -142,7 +140,8 @@ class PPO(Algorithm[TrainState]):
             for name in dict.fromkeys(("state", config.critic_obs))
         }
         if self.start is not None:
-            obs["state"] = self.start.statistics
+            begun = self.start.widened(obs["state"])
+            params, obs["state"] = begun.into(params), begun.statistics
         return TrainState(
             iteration=jnp.zeros((), jnp.int32),
             learner=Learner(params, optimizer(config).init(params), jnp.asarray(config.learning_rate, jnp.float32)),

@@ -7,18 +7,25 @@ goes on from its own predictions, because that is how it is used.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
-from flax import struct
+from flax import struct, traverse_util
 from jaxtyping import Bool, Float
 
+from mjxhuman.learning.array_files import nested, read_arrays, write_arrays
 from mjxhuman.learning.networks import ACTIVATIONS, Params, apply
 from mjxhuman.learning.normalization import Statistics, new_statistics, normalize, update_statistics
 
+FORMAT = "mjxhuman-step-model"
+VERSION = 1
+#: Arrays of a file besides those of the network.
+_NUMBERS = ("inputs/mean", "inputs/var", "inputs/count", "outputs", "error")
 #: Bound of normalised inputs.
 _CLIP = 10.0
 #: Least scale of an output, in its own unit.
@@ -71,6 +78,19 @@ class StepModelState:
     inputs: Statistics
     outputs: Float[jax.Array, " m"]  # one standard deviation
     error: Float[jax.Array, " k"]  # of the difference left where everything goes on as it was
+
+    def like(self, other: StepModelState) -> StepModelState:
+        """These numbers, checked to be those of another one's network.
+
+        Raises:
+            ValueError: the first array that differs is named.
+        """
+        own, wanted = _arrays(self), _arrays(other)
+        for name in sorted({*own, *wanted}):
+            a, b = (None if name not in x else np.shape(x[name]) for x in (own, wanted))
+            if a != b:
+                raise ValueError(f"step model: {name}: expected shape {b} of this training, found {a}")
+        return self
 
 
 class ResidualMLP(nn.Module):
@@ -141,3 +161,34 @@ class StepModel:
 
     def _network(self, out: int) -> ResidualMLP:
         return ResidualMLP(self.hidden, out)
+
+
+def save_step_model(path: str | os.PathLike[str], state: StepModelState, facts: Mapping[str, Any]) -> None:
+    """Write a step model as one compressed ``.npz``.
+
+    Args:
+        facts: JSON-ready, of the body that it has learned and of how.
+    """
+    write_arrays(path, _arrays(state), {"format": FORMAT, "version": VERSION, "facts": dict(facts)})
+
+
+def load_step_model(path: str | os.PathLike[str]) -> tuple[StepModelState, dict[str, Any]]:
+    """A step model from its file, and its facts.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a step model, of another version, or incomplete (file and field are named).
+    """
+    arrays, header = read_arrays(path, "step model", FORMAT, VERSION)
+    if missing := [name for name in _NUMBERS if name not in arrays]:
+        raise ValueError(f"{path}: expected the arrays {', '.join(_NUMBERS)}, {', '.join(missing)} missing")
+    numbers = {name: jnp.asarray(arrays[name]) for name in _NUMBERS}
+    inputs = Statistics(**{field.name: numbers[f"inputs/{field.name}"] for field in dataclasses.fields(Statistics)})
+    return StepModelState(nested(arrays, "params"), inputs, numbers["outputs"], numbers["error"]), header["facts"]
+
+
+def _arrays(state: StepModelState) -> dict[str, Any]:
+    """By name."""
+    flat = traverse_util.flatten_dict({"params": state.params}, sep="/")
+    inputs = {f"inputs/{field.name}": getattr(state.inputs, field.name) for field in dataclasses.fields(Statistics)}
+    return {**flat, **inputs, "outputs": state.outputs, "error": state.error}

@@ -13,6 +13,8 @@ not; the tracking task's ``deviation`` has.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,8 +30,10 @@ from mjxhuman.learning.networks import Networks, Params, averaged
 from mjxhuman.learning.normalization import Statistics, new_statistics, normalize, update_statistics
 from mjxhuman.learning.policy import Policy
 from mjxhuman.learning.rollout import Actors, Rollout, adapt, rollout_metrics, start
-from mjxhuman.learning.step_model import Phase, SimulatedStep, StepModel, StepModelState
+from mjxhuman.learning.step_model import Phase, SimulatedStep, StepModel, StepModelState, save_step_model
 
+#: The file of the step model in a run's folder.
+STEP_MODEL = "step_model.npz"
 #: Metrics of the policy's updates: the mean reward of the windows, and the norm of its gradient.
 IMPROVED = ("imagined/reward", "policy/gradient_norm")
 
@@ -168,11 +172,14 @@ class SuperTrack(Algorithm[SuperTrackState]):
 
     Attributes:
         config: its numbers.
-        start: a policy to begin with instead of a random one.
+        start: a policy to begin with instead of a random one, which may see only the first of the observed numbers.
+        model: a step model to begin with. One that has followed ``start`` through its training belongs to it: a fresh
+            one, however small its error, gives slopes that ruin a good policy.
     """
 
     config: SuperTrackConfig
     start: Policy | None = dataclasses.field(default=None, compare=False, repr=False)
+    model: StepModelState | None = dataclasses.field(default=None, compare=False, repr=False)
     name = "supertrack"
 
     @property
@@ -188,7 +195,7 @@ class SuperTrack(Algorithm[SuperTrackState]):
         """The state before the first iteration; the buffer holds a first roll-out, whose units the step model takes.
 
         Raises:
-            ValueError: the environment cannot be imagined, or ``start`` is of another network.
+            ValueError: the environment cannot be imagined, or ``start`` or ``model`` is of another network.
         """
         missing = [x for x in ("dynamics", "transition", "resumed", "imagined") if not hasattr(env, x)]
         if missing:
@@ -202,18 +209,19 @@ class SuperTrack(Algorithm[SuperTrackState]):
         config, networks = self.config, self._networks(env)
         rng, network_rng, reset_rng, act_rng, model_rng = jax.random.split(rng, 5)
         params = networks.init(network_rng)
-        if self.start is not None:
-            params = self.start.into(params)
-        actor = params["actor"]
         actors = start(env, jax.random.split(reset_rng, config.num_envs))
         seen = actors.state.obs["state"]
         statistics = update_statistics(new_statistics(seen.shape[-1:]), seen)
         if self.start is not None:
-            statistics = self.start.statistics
+            begun = self.start.widened(statistics)
+            params, statistics = begun.into(params), begun.statistics
+        actor = params["actor"]
         actors, steps, task, _, _ = self._collect(env, networks, actor, statistics, actors, act_rng)
         room = jax.tree.map(lambda x: jnp.zeros((config.chunks, *x.shape[1:]), x.dtype), (steps, task))
         zero = jnp.zeros((), jnp.int32)
         model = self._model(env).init(model_rng, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps))
+        if self.model is not None:
+            model = self.model.like(model)
         return SuperTrackState(
             iteration=zero, actor=actor, actor_opt=self._adam.init(actor), model=model,
             model_opt=self._adam.init(model.params), statistics=statistics, rng=rng, actors=actors,
@@ -256,6 +264,10 @@ class SuperTrack(Algorithm[SuperTrackState]):
         """The averaged policy."""
         actor, statistics = jax.device_get((state.average, state.statistics))
         return Policy({"actor": actor}, statistics, self._networks(env), self.config.obs_clip)
+
+    def save(self, folder: Path, state: SuperTrackState, facts: Mapping[str, Any]) -> None:
+        """Write ``step_model.npz``, for runs that begin with this one's policy."""
+        save_step_model(folder / STEP_MODEL, state.model, facts)
 
     def _collect(
         self, env: Any, networks: Networks, actor: Params, statistics: Statistics, actors: Actors, rng: jax.Array

@@ -175,6 +175,7 @@ class Run(Generic[S]):
             names = ("policy.npz", "best.npz") if self.checkpoints.is_best(score) else ("policy.npz",)
             for file in names:
                 save_policy(Path(self.options.folder) / file, policy, meta)
+            self.algorithm.save(Path(self.options.folder), state, meta)
         self.checkpoints.save(done, state, self.facts, score)
 
     def _check(self, done: int, fault: Fault) -> None:

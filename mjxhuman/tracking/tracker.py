@@ -104,6 +104,15 @@ def tracker_file(path: str | os.PathLike[str] | None) -> Path:
     return SHIPPED.get(name, Path(name))
 
 
+def policy_file(path: str | os.PathLike[str]) -> Path:
+    """A policy's file; of the folder of a training run its best one, or the latest where none was judged."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    best, latest = path / "best.npz", path / "policy.npz"
+    return best if best.is_file() else latest
+
+
 def load_kind(
     path: str | os.PathLike[str],
     kind: str,
@@ -112,10 +121,7 @@ def load_kind(
     humanoid: Humanoid | None = None,
 ) -> Tracker:
     """A policy of a kind, with the task that it was trained for; see ``load_tracker``."""
-    path = Path(path)
-    if path.is_dir():
-        best, latest = path / "best.npz", path / "policy.npz"
-        path = best if best.is_file() else latest
+    path = policy_file(path)
     policy, facts = load_policy(path, {"kind": kind})
     config = _config(path, facts.get("task"), task)
     for name, of in (("humanoid", dict), ("contacts", str), ("control_hz", float | int)):

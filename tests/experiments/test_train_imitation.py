@@ -158,7 +158,24 @@ def test_a_policy_to_begin_with_reaches_the_algorithm(tmp_path, monkeypatch, cap
     other.task.groups.state = ("previous_action", "compact")
     assert train_imitation.run(other) == train_imitation.NOTHING_TO_DO
     assert "groups.state: expected ('previous_action', 'compact') of this task" in capsys.readouterr().err
-    assert len(trained) == 2
+    other.task.groups.state = ("compact", "previous_action", "preview")  # seeing more is no difference
+    assert train_imitation.run(other) == 0
+    assert len(trained) == 3
+
+
+def test_a_step_model_comes_with_the_policy_of_its_body(tmp_path, monkeypatch, capsys):
+    import mjxhuman.learning.trainer
+
+    trained = []
+    monkeypatch.setattr(mjxhuman.learning.trainer, "train", lambda env, algorithm, *_, **__: trained.append(algorithm))
+    config = supertrack(tmp_path / "out")
+    config.start_from = "expert"
+    assert train_imitation.run(config) == 0
+    assert "expert.npz, " in (said := capsys.readouterr().err) and "step_model.npz" in said
+    assert trained[0].model.params["hidden_0"]["kernel"].shape[1] == 512
+    config.start_from, config.task.groups.state = "ppo", ("compact", "previous_action")  # of a body with other servos
+    assert train_imitation.run(config) == 0
+    assert trained[1].model is None and "a fresh step model" in capsys.readouterr().err
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from toy import point_mass, small_ppo
 
+from mjxhuman.learning.normalization import Statistics
 from mjxhuman.learning.policy import Policy, load_policy, save_policy
 
 META = {"humanoid": "smpl", "observations": "small", "sizes": [1, 2]}
@@ -84,3 +85,26 @@ def test_a_training_begins_with_the_policy_that_it_is_given(tmp_path: Path, poli
     small = dataclasses.replace(small_ppo(learn_std=True, actor_hidden=(7,)), start=given)
     with pytest.raises(ValueError, match=r"start: params/actor/.*: expected shape .* of this training, found"):
         small.init(point_mass())
+
+
+def test_a_policy_may_see_the_first_of_more_numbers(policy: Policy) -> None:
+    """It acts as before whatever the others are, and what is learned from them begins in their units."""
+    seen = Statistics(np.arange(8.0), np.arange(1.0, 9.0), np.float32(3))
+    wider = policy.widened(seen)
+    more = {"state": np.concatenate([OBS["state"], np.full((5, 2), 100.0, np.float32)], -1)}
+    np.testing.assert_allclose(wider(more), policy(OBS), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(wider.statistics.mean[6:], [6.0, 7.0])
+    np.testing.assert_array_equal(wider.statistics.var[6:], [7.0, 8.0])
+    np.testing.assert_array_equal(wider.statistics.mean[:6], policy.statistics.mean)
+    assert wider.networks.observation == (8, policy.networks.observation[1])
+    assert policy.widened(policy.statistics) is policy
+
+
+def test_a_training_that_sees_more_begins_with_it(policy: Policy) -> None:
+    actor = {**policy.params["actor"]}
+    actor["hidden_0"] = {**actor["hidden_0"], "kernel": actor["hidden_0"]["kernel"][:4]}
+    known = Statistics(policy.statistics.mean[:4], policy.statistics.var[:4], policy.statistics.count)
+    narrow = dataclasses.replace(policy, params={**policy.params, "actor": actor}, statistics=known)
+    begun = dataclasses.replace(small_ppo(learn_std=True), start=narrow)
+    acts = begun.policy(begun.init(point_mass(), seed=5), point_mass())
+    np.testing.assert_allclose(acts(OBS), narrow({"state": OBS["state"][:, :4]}), rtol=1e-5, atol=1e-6)

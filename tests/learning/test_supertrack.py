@@ -16,7 +16,8 @@ from flax import struct
 from toy import DT, PointMass, Task, point_mass
 
 from mjxhuman.envs import State, auto_reset
-from mjxhuman.learning.step_model import SimulatedStep, StepModel
+from mjxhuman.learning.policy import save_policy
+from mjxhuman.learning.step_model import SimulatedStep, StepModel, load_step_model, save_step_model
 from mjxhuman.learning.supertrack import Replay, SuperTrack, SuperTrackConfig
 from mjxhuman.learning.trainer import TrainOptions, train
 
@@ -195,6 +196,31 @@ def test_a_run_begins_with_a_policy_and_is_continued(tmp_path: Path, runs):
     straight = train(ENV, algorithm, dataclasses.replace(options, iterations=3, folder=str(tmp_path / "straight")))
     for x, y in zip(jax.tree.leaves(longer.actor), jax.tree.leaves(straight.actor), strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+def test_a_run_leaves_its_step_model_for_others_to_begin_with(tmp_path: Path):
+    options = TrainOptions(str(tmp_path), 2, tensorboard=False, quiet=True)
+    learned = train(ENV, ALGORITHM, options, facts={"humanoid": "point"}).model
+    model, facts = load_step_model(tmp_path / "step_model.npz")
+    assert facts["humanoid"] == "point" and facts["iteration"] == 2
+    begun = SuperTrack(CONFIG, model=model).init(ENV, 7)
+    for x, y in zip(jax.tree.leaves(begun.model), jax.tree.leaves(learned), strict=True):
+        np.testing.assert_array_equal(x, y)
+    smaller = SuperTrack(dataclasses.replace(CONFIG, model_hidden=(64,)), model=model)
+    with pytest.raises(ValueError, match=r"params/hidden_1/bias: expected shape None of this training, fou"):
+        smaller.init(ENV)
+
+
+def test_files_that_are_no_step_models_are_named(tmp_path: Path, runs):
+    path = tmp_path / "m.npz"
+    save_policy(path, ALGORITHM.policy(runs[0][-1], ENV), {})
+    with pytest.raises(ValueError, match=r"m\.npz: format: expected 'mjxhuman-step-model', found 'mjxhuman-policy'"):
+        load_step_model(path)
+    save_step_model(path, runs[0][-1].model, {})
+    with np.load(path) as file:
+        np.savez(path, **{name: file[name] for name in file.files if name != "error"})
+    with pytest.raises(ValueError, match=r"m\.npz: expected the arrays inputs/mean, .*, error missing"):
+        load_step_model(path)
 
 
 def test_the_buffer_keeps_the_newest_and_windows_stay_inside():
