@@ -7,7 +7,8 @@
 
 Each clip is filmed by ``--cameras`` simulated cameras, with detections of the kind ``--noise`` (``--seed`` fixes both);
 ``fit`` is the whole-clip fit, ``fit+track`` the tracker ``--expert`` that follows it, ``fit+plan`` the planner that
-does, ``policy`` a policy of ``experiments.train_vision``, ``zero`` servos that hold the T-pose. All start in the fit's
+does, ``policy`` a policy of ``experiments.train_vision``, ``policy+plan`` that one with the planner where it loses the
+body, ``zero`` servos that hold the T-pose. All start in the fit's
 first state; errors are against the recorded motion, on joints of the built-in body. With ``--benchmark`` the videos are
 those of a published set in the folder ``--data`` (``mjxhuman.data.benchmarks``: emdb, aistpp, rich) instead, with its
 own detections or those of ``--detections``, in stretches of ``--seconds``.
@@ -21,9 +22,8 @@ Exit code: 0; 1 some files could not be loaded or filmed (named on stderr); 2 no
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,10 @@ from mjxhuman.runs import atomic_write, describe, json_line, prepare_jax
 
 from .launch import launch, named_motions
 from .vision_clips import filmed, usable_clips
+from .vision_methods import METHODS, Video, movers
 from .vision_recordings import videos_of
 
 NOTHING_TO_DO = 2
-METHODS = ("fit", "fit+track", "fit+plan", "policy", "zero")
 #: Kinds of simulated videos: cameras in turns, and a preset of noise.
 KINDS = {
     "clean": (("standing",), "clean"), "detector": (("standing",), "detector"),
@@ -57,16 +57,6 @@ _SAMPLES = 1000
 _ALL = 1e6
 #: Of all videos, the rate at which bodies are controlled.
 FPS = 30.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Video:
-    """One video of one clip."""
-
-    clip: int
-    view: int
-    truth: Any  # Motion, T frames
-    track: Any  # VisualTrack
 
 
 def measure(motion: Any, video: Video) -> dict[str, Any]:
@@ -124,73 +114,6 @@ def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]
     return row
 
 
-def fits(videos: Sequence[Video]) -> list[Any]:
-    """The estimates as motions."""
-    from mjxhuman.physics.motion import motion_from_qpos
-
-    return [
-        motion_from_qpos(v.truth.humanoid, np.asarray(v.track.estimate), v.truth.fps, provenance=v.truth.provenance)
-        for v in videos
-    ]
-
-
-def tracked(videos: Sequence[Video], tracker: Any) -> list[Any]:
-    """What a tracker makes of the estimates."""
-    from mjxhuman.tracking.evaluate import evaluate
-
-    names = [str(k) for k in range(len(videos))]
-    found = {t.result.name: t.motion for t in evaluate(tracker, fits(videos), names, score=False)}
-    return [found[name] for name in names]
-
-
-def planned(videos: Sequence[Video], preset: str) -> list[Any]:
-    """What the planner makes of the estimates."""
-    from mjxhuman.planning import Planner
-    from mjxhuman.planning.planner import actuated_for
-
-    planner = Planner(actuated_for(videos[0].truth.humanoid), preset)
-    names = [str(k) for k in range(len(videos))]
-    found = {t.result.name: t.motion for t in planner.evaluate(fits(videos), names, score=False)}
-    return [found[name] for name in names]
-
-
-def seen(videos: Sequence[Video], tracker: Any) -> list[Any]:
-    """What a policy that sees the videos makes of them."""
-    from mjxhuman.envs.clips import make_library
-    from mjxhuman.envs.vision import make_vision, make_visual_library
-    from mjxhuman.tracking.vision import check_features, evaluate_vision
-
-    check_features(tracker, videos[0].track.feature_name)
-    estimates = fits(videos)  # every video is a clip of its own; the truth is not needed to follow it
-    library = make_library(estimates, tracker.fps)
-    visual = make_visual_library(library, tracker.simulator, [[v.track] for v in videos], carry=False)
-    env = make_vision(library, tracker.simulator, tracker.config, visual)
-    names = [str(k) for k in range(len(videos))]
-    found = {t.result.name: t.motion for t in evaluate_vision(env, tracker.policy, estimates, names, 0)}
-    return [found[name] for name in names]
-
-
-def movers(given: Any) -> dict[str, Callable[[Sequence[Video]], list[Any]]]:
-    """The methods that are asked for, by name.
-
-    Raises:
-        ValueError: an unknown one, or a policy without a file.
-    """
-    from mjxhuman.tracking.tracker import load_tracker
-    from mjxhuman.tracking.vision import load_vision
-
-    if unknown := sorted(set(given.methods) - set(METHODS)):
-        raise ValueError(f"--methods: expected some of {', '.join(METHODS)}, found {', '.join(unknown)}")
-    if "policy" in given.methods and not given.policy:
-        raise ValueError("--methods: expected --policy=FILE beside the method policy")
-    known: dict[str, Callable[[Sequence[Video]], list[Any]]] = {
-        "fit": fits, "fit+track": lambda v: tracked(v, load_tracker(given.expert or None)),
-        "fit+plan": lambda v: planned(v, given.preset), "policy": lambda v: seen(v, load_vision(given.policy)),
-        "zero": lambda v: tracked(v, load_tracker("zero")),
-    }  # fmt: skip
-    return {name: known[name] for name in METHODS if name in given.methods}
-
-
 def define_flags() -> None:
     """The command line."""
     flags.DEFINE_enum(
@@ -200,7 +123,7 @@ def define_flags() -> None:
     flags.DEFINE_string("detections", "", "Folder with 2D keypoints NAME.* of its videos, of any format that is read.")
     flags.DEFINE_string("clips", "", "Files, folders or globs of recorded motion, separated by commas.")
     flags.DEFINE_string("held_out", "", "Beginnings of names of those that are measured; empty: all.")
-    flags.DEFINE_string("policy", "", "File or run folder of experiments.train_vision.")
+    flags.DEFINE_string("policy", "", "File or run folder of experiments.train_vision; empty: the shipped one.")
     flags.DEFINE_string("expert", "", "Tracker of the method fit+track; empty: the shipped one.")
     flags.DEFINE_string("preset", "fast", "Of the planner.")
     flags.DEFINE_list("methods", ["fit", "fit+track", "zero"], f"Some of {', '.join(METHODS)}.")

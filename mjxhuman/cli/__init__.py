@@ -232,15 +232,15 @@ def _add_reconstruct(commands: Any) -> None:
         help="for motion.npz, estimate.npz, camera.json, smpl.npz, model.mjb, report.html and film.mp4",
     )  # fmt: skip
     reconstruct.add_argument(
-        "--method", choices=("plan", "track", "policy", "fit"), default="plan",
+        "--method", choices=("plan", "track", "policy", "policy+plan", "fit"), default="plan",
         help="what moves the body: plan (default), controls searched in the simulator; track, the shipped tracker; "
-        "policy, one that sees the video, of --policy; fit, nothing: the whole-clip fit alone",
+        "policy, one that sees the video; policy+plan, the planner where it fails; fit, nothing: the fit alone",
     )  # fmt: skip
     reconstruct.add_argument(
-        "--policy", metavar="FILE", help="of --method track (default: the shipped tracker), or of --method policy"
+        "--policy", metavar="FILE", help="of --method track, policy or policy+plan (default: the shipped one)"
     )
     _planner_flags(reconstruct)
-    reconstruct.add_argument("--engine", choices=("c", "jax", "warp"), help="of --method plan (default: the fastest)")
+    reconstruct.add_argument("--engine", choices=("c", "jax", "warp"), help="of the planner (default: the fastest)")
     reconstruct.add_argument(
         "--picture",
         choices=("mp4", "none"),

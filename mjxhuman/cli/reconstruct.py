@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _method(args: argparse.Namespace) -> Method | None:
     """What moves the body, by what the command line asks for."""
-    taken = {"plan": ("preset", "engine"), "track": ("policy",), "policy": ("policy",), "fit": ()}[args.method]
+    taken = {
+        "plan": ("preset", "engine"), "track": ("policy",), "policy": ("policy",),
+        "policy+plan": ("policy", "preset", "engine"), "fit": (),
+    }[args.method]  # fmt: skip
     given = {name: getattr(args, name) for name in ("preset", "engine", "policy")}
     for name, value in given.items():
         if value is not None and name not in taken:

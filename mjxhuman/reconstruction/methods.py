@@ -29,6 +29,7 @@ class Moved(NamedTuple):
     qpos: np.ndarray  # (N, nq)
     qvel: np.ndarray  # (N, nv)
     ctrl: np.ndarray  # (N - 1, nu) rad
+    warmstart: np.ndarray | None = None  # (N, nv), of the solver; None: 0
 
 
 class Method(Protocol):
@@ -75,6 +76,7 @@ class PlannerMethod:
         return Moved(
             np.array([state.qpos for state in states]), np.array([state.qvel for state in states]),
             np.array(trail.ctrl[: len(states) - 1]).reshape(len(states) - 1, planner.simulator.actuated.nu),
+            np.array([state.warmstart for state in states]),
         )  # fmt: skip
 
     def _planner(self, humanoid: Humanoid, seen: bool) -> Planner:
@@ -105,7 +107,7 @@ class TrackerMethod:
 
     def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
         """See ``Method``."""
-        return Moved(*play(self._tracker, estimate.motion, start.qpos, start.qvel))
+        return Moved(*play(self._tracker, estimate.motion, start.qpos, start.qvel, start.warmstart))
 
 
 #: Methods by name, each made with the options that it takes; "fit" moves nothing and stays with the estimate.

@@ -18,16 +18,16 @@ from mjxhuman.reconstruction.methods import Moved
 from mjxhuman.recovery.visual import VisualTrack, at_rate, track_of
 from mjxhuman.tracking.controls import play_in
 from mjxhuman.tracking.vision import check_features, load_vision
+from mjxhuman.types import Motion
 
 
 class PolicyMethod:
-    """A trained policy in closed loop with one camera's video: features, rays, and the fit around which it acts."""
+    """A trained policy, by default the shipped one, in closed loop with one camera's video: rays, depth, and the fit
+    around which it acts."""
 
     name = "policy"
 
     def __init__(self, policy: str | None = None) -> None:
-        if policy is None:
-            raise ValueError("policy: expected a file of experiments.train_vision; none is part of the package")
         self._tracker = load_vision(policy, "c")
         self._told: tuple[int, VisualTrack] | None = None
 
@@ -46,13 +46,16 @@ class PolicyMethod:
         Raises:
             ValueError: no keypoints, or those of several cameras; features of another network than the policy's.
         """
+        return self.watch(self._track(estimate), estimate.motion, start)
+
+    def watch(self, track: VisualTrack, motion: Motion, start: Snapshot) -> Moved:
+        """Follow a video from a state. ``track``: what it tells of the frames of ``motion``, its estimate."""
         config = self._tracker.config
         assert isinstance(config, VisionConfig)
-        track = self._track(estimate)
-        library = make_library([estimate.motion], self._tracker.fps)
+        library = make_library([motion], self._tracker.fps)
         visual = make_visual_library(library, self._tracker.simulator, [[track]], carry=False)
         env = make_vision(library, self._tracker.simulator, config, visual)
-        return Moved(*play_in(env, self._tracker.policy, start.qpos, start.qvel))
+        return Moved(*play_in(env, self._tracker.policy, start.qpos, start.qvel, start.warmstart))
 
     def _track(self, estimate: Estimate) -> VisualTrack:
         """What the video tells in the estimate's frames."""
@@ -66,11 +69,11 @@ class PolicyMethod:
             qpos = np.asarray(fit.qpos if abs(fit.fps - fps) < 1e-3 else resample(fit, fps).qpos)
             self._told = id(fit), at_rate(whole, qpos, fps)
         frames = slice(estimate.first, estimate.first + estimate.motion.num_frames)
-        return _cut(self._told[1], frames, np.asarray(estimate.motion.qpos))
+        return cut_track(self._told[1], frames, np.asarray(estimate.motion.qpos))
 
 
-def _cut(track: VisualTrack, frames: slice, qpos: np.ndarray) -> VisualTrack:
-    """Some frames of a track."""
+def cut_track(track: VisualTrack, frames: slice, qpos: np.ndarray) -> VisualTrack:
+    """Some frames of a track, with their estimate (n, nq)."""
     told = {name: np.asarray(getattr(track, name))[frames] for name in ("features", "root_quat", "known", "valid")}
     rays = jax.tree.map(lambda x: np.asarray(x)[frames], track.rays)
     return dataclasses.replace(track, **told, rays=rays, estimate=qpos)

@@ -27,25 +27,30 @@ class Played(NamedTuple):
     qpos: np.ndarray  # (T, nq)
     qvel: np.ndarray  # (T, nv)
     ctrl: np.ndarray  # (T - 1, nu) rad
+    warmstart: np.ndarray  # (T, nv), of the solver
 
 
-def play(tracker: Tracker, motion: Motion, qpos: np.ndarray, qvel: np.ndarray) -> Played:
+def play(
+    tracker: Tracker, motion: Motion, qpos: np.ndarray, qvel: np.ndarray, warmstart: np.ndarray | None = None
+) -> Played:
     """Follow a motion with a policy from a state, to its end or to where the simulation breaks down.
 
     ``roll_out`` rounds the state to single precision at every step, so its controls alone do not repeat it; here the
     policy sees the rounded state, and what it asks for is carried out in double precision.
 
     Args:
-        motion: at the control rate. qpos, qvel: (nq,), (nv,) of the body.
+        motion: at the control rate. qpos, qvel: (nq,), (nv,) of the body. warmstart: (nv,) of the solver; None: 0.
 
     Raises:
         ValueError: an engine other than "c".
     """
     env = make_imitation(make_library([motion], tracker.fps), tracker.simulator, tracker.config)
-    return play_in(env, tracker.policy, qpos, qvel)
+    return play_in(env, tracker.policy, qpos, qvel, warmstart)
 
 
-def play_in(env: Imitation, policy: Policy | Agent, qpos: np.ndarray, qvel: np.ndarray) -> Played:
+def play_in(
+    env: Imitation, policy: Policy | Agent, qpos: np.ndarray, qvel: np.ndarray, warmstart: np.ndarray | None = None
+) -> Played:
     """The same in an environment with a single clip."""
     engine = env.simulator.backend
     if not isinstance(engine, CEngine):
@@ -53,7 +58,7 @@ def play_in(env: Imitation, policy: Policy | Agent, qpos: np.ndarray, qvel: np.n
     env = dataclasses.replace(env, config=bare(env.config))
     frames = int(env.library.length[0])
     start, length = np.asarray(env.library.start), np.asarray(env.library.length)
-    at = np.float64(qpos), np.float64(qvel), np.zeros(len(qvel))
+    at = np.float64(qpos), np.float64(qvel), np.zeros(len(qvel)) if warmstart is None else np.float64(warmstart)
     states, ctrl, state = [at], [], None
     for first in range(0, frames - 1, WINDOW):
         window = window_of(env, start, length, first)
@@ -77,8 +82,8 @@ def _row(x: np.ndarray) -> Array:
 
 
 def _played(states: list[tuple[np.ndarray, ...]], ctrl: list[np.ndarray]) -> Played:
-    qpos, qvel = (np.array([state[k] for state in states]) for k in (0, 1))
-    return Played(qpos, qvel, np.array(ctrl).reshape(len(ctrl), -1))
+    qpos, qvel, warmstart = (np.array([state[k] for state in states]) for k in (0, 1, 2))
+    return Played(qpos, qvel, np.array(ctrl).reshape(len(ctrl), -1), warmstart)
 
 
 @jax.jit

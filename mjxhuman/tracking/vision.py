@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from mjxhuman.envs.vision import Vision, VisionConfig
@@ -16,19 +17,25 @@ from mjxhuman.tracking.evaluate import Tracked, judge, roll_out
 from mjxhuman.tracking.tracker import Tracker, load_kind, tracker_facts
 from mjxhuman.types import Motion
 
+#: The policy that is part of the package, as ``docs/vision.md`` tells of it.
+SHIPPED_VISION = Path(__file__).parent / "shipped" / "vision.npz"
+
 _KIND = "vision"
 
 
-def load_vision(path: str | os.PathLike[str], engine: str | None = None, humanoid: Humanoid | None = None) -> Tracker:
+def load_vision(
+    path: str | os.PathLike[str] | None = None, engine: str | None = None, humanoid: Humanoid | None = None
+) -> Tracker:
     """A policy that follows videos; ``facts["features"]`` says those of which network it has learned with.
 
     Args:
-        path: the file, or the folder of a training run. engine, humanoid: as of ``load_tracker``.
+        path: the file, or the folder of a training run; None: ``SHIPPED_VISION``.
+        engine, humanoid: as of ``load_tracker``.
 
     Raises:
         FileNotFoundError, ValueError: as ``load_tracker``.
     """
-    tracker = load_kind(path, _KIND, VisionConfig, engine, humanoid)
+    tracker = load_kind(SHIPPED_VISION if path is None else path, _KIND, VisionConfig, engine, humanoid)
     if not isinstance(tracker.facts.get("features"), str):
         raise ValueError(f"{tracker.path}: features: expected a name, found {tracker.facts.get('features')!r}")
     return tracker

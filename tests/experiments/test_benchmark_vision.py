@@ -49,8 +49,6 @@ def test_methods_that_there_are_not_are_refused():
     given = SimpleNamespace(methods=["fit", "guess"], policy="", expert="", preset="fast")
     with pytest.raises(ValueError, match="found guess"):
         bench.movers(given)
-    with pytest.raises(ValueError, match="expected --policy=FILE"):
-        bench.movers(SimpleNamespace(**{**vars(given), "methods": ["policy"]}))
 
 
 def test_no_limit_in_seconds_takes_whole_clips(humanoid):

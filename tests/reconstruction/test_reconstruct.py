@@ -17,12 +17,15 @@ import mjxhuman
 from mjxhuman.cli import main
 from mjxhuman.data.cameras import read_camera
 from mjxhuman.data.keypoints import read_detections
+from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.motion import resample
+from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.planning import Settings
 from mjxhuman.planning.search import Snapshot
 from mjxhuman.planning.terms import Outlook, features, residuals
 from mjxhuman.reconstruction import METHODS, measure, methods, reconstruct
 from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others
+from mjxhuman.reconstruction.handover import Handover
 from mjxhuman.reconstruction.methods import Moved, method_of
 from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.reconstruction.reconstruct import _motion, follow
@@ -73,7 +76,7 @@ class Copied:
         qpos, qvel = (np.array(x, np.float64) for x in (estimate.motion.qpos, estimate.motion.qvel))
         qpos[self.frames :, 2] = 0.1
         qpos[self.frames :, 3:7] = (0.5, -0.5, 0.5, -0.5)
-        return Moved(qpos, qvel, np.zeros((len(qpos) - 1, 69)))
+        return Moved(qpos, qvel, np.zeros((len(qpos) - 1, 69)), np.zeros_like(qvel))
 
 
 def test_the_body_walks_as_the_pixels_say(walked):
@@ -115,6 +118,63 @@ def test_where_the_body_is_lost_it_starts_anew_and_that_is_said(short, tmp_path)
     assert found.distances[valid].max() < 1e-3 and found.distances[~valid].min() > 0.5
     again = mjxhuman.load_motion(found.save(tmp_path)["motion"])
     np.testing.assert_array_equal(np.asarray(again.valid), valid)
+
+
+class Marked(Copied):
+    """``Copied`` where every control and warm start says who it was and which frame of the whole."""
+
+    def __init__(self, frames: int, mark: float) -> None:
+        super().__init__(frames)
+        self.mark, self.asked = mark, []
+
+    def follow(self, estimate, start, seed):
+        moved = super().follow(estimate, start, seed)
+        self.asked.append((estimate.first, estimate.motion.num_frames, float(start.warmstart[0])))
+        number = self.mark + estimate.first + np.arange(len(moved.qpos), dtype=float)
+        return moved._replace(ctrl=moved.ctrl + number[:-1, None], warmstart=moved.qvel * 0.0 + number[:, None])
+
+
+def handed(first: Copied, then: Copied) -> Handover:
+    both = Handover(first, then)
+    both.simulator = lambda _: None
+    return both
+
+
+def test_another_method_takes_over_before_the_body_is_lost(estimate):
+    """Off in frame 30: from frame 15 on the other one for 45 frames, then the first one again."""
+    first, then = Marked(30, 1000.0), Marked(999, 2000.0)
+    frames = estimate.motion.num_frames
+    assert frames == 75
+    start = Snapshot(*(np.asarray(x[0], float) for x in (estimate.motion.qpos, estimate.motion.qvel)), np.zeros(75))
+    moved = handed(first, then).follow(estimate, start, 0)
+    assert then.asked == [(15, 45, 1015.0)]
+    assert first.asked == [(0, 75, 0.0), (59, 16, 2059.0)]  # the last state of the other one is its first
+    np.testing.assert_array_equal(moved.ctrl[:, 0], np.arange(74) + np.repeat([1000.0, 2000.0, 1000.0], [15, 44, 15]))
+    assert len(moved.qpos) == len(moved.qvel) == len(moved.warmstart) == frames
+    np.testing.assert_allclose(moved.qpos, np.asarray(estimate.motion.qpos), atol=1e-6)
+
+
+def test_it_moves_the_body_to_the_end_where_that_is_near_and_may_be_lost_itself(estimate):
+    start = Snapshot(*(np.asarray(x[0], float) for x in (estimate.motion.qpos, estimate.motion.qvel)), np.zeros(75))
+    near = Marked(999, 2000.0)
+    assert len(handed(Marked(55, 0.0), near).follow(estimate, start, 0).qpos) == 75
+    assert [(first, count) for first, count, _ in near.asked] == [(40, 35)]
+    early = Marked(999, 2000.0)  # there is no going back beyond the start
+    handed(Marked(6, 0.0), early).follow(estimate, start, 0)
+    assert [first for first, *_ in early.asked] == [0, 44]
+
+
+def test_methods_of_different_bodies_do_not_take_turns(short):
+    class Of(Copied):
+        def simulator(self, humanoid):
+            return methods.PlannerMethod(SMALL).simulator(humanoid)
+
+    class Other(Of):
+        def simulator(self, humanoid):
+            return make_simulator(actuated_humanoid(humanoid))
+
+    with pytest.raises(ValueError, match=r"copied\+copied: expected two methods for one body, found tuning"):
+        Handover(Of(1), Other(1)).simulator(short.motion.humanoid)
 
 
 def test_rays_pass_where_the_detector_saw_the_points(estimate):
@@ -206,7 +266,7 @@ def test_who_is_carried_by_something_else_is_refused(short):
 
 
 def test_bad_input_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"method: expected one of fit, track, plan, policy, found 'slam'"):
+    with pytest.raises(ValueError, match=r"expected one of fit, track, plan, policy, policy\+plan, found 'slam'"):
         reconstruct(KEYPOINTS, method="slam")
     with pytest.raises(ValueError, match=r"walk.bvh: expected a video or 2D keypoints, found another file"):
         reconstruct(KEYPOINTS.parent / "walk.bvh")
