@@ -27,6 +27,10 @@ from .measure_recovery import choose_views
 
 NOTHING_TO_DO = 2
 #: Heading of the columns, and the numbers of fit and simulation beside each other.
+#: Options of the methods.
+TAKES = {
+    "fit": (), "plan": ("preset",), "track": ("policy",), "policy": ("policy",), "policy+plan": ("preset", "policy"),
+}  # fmt: skip
 _COLUMNS = {
     "root-relative mm": "root_mm", "Procrustes mm": "procrustes_mm", "global mm": "global_mm",
     "standing foot mm/frame": "slide_mm", "jitter": "jitter", "reprojection px": "reprojection_px",
@@ -66,16 +70,18 @@ def measure(result: Any, trial: Any, calibrated: bool) -> dict[str, dict[str, fl
 
 def run(
     folder: str | Path, out: str | Path, *, views: Sequence[str] = (), encoders: Sequence[str] = (),
-    method: str = "plan", preset: str = "default", seed: int = 0, calibrated: bool = True,
+    method: str = "plan", preset: str = "default", policy: str = "", seed: int = 0, calibrated: bool = True,
 ) -> int:  # fmt: skip
     """Measure everything and print it; returns the exit code.
 
     Args:
       folder: of the trial. out: for results.
       views: as ``measure_recovery.choose_views``. encoders: names, for the videos.
-      method, preset, seed: of ``mjxhuman.reconstruct``. calibrated: whether cameras are given.
+      method, preset, policy, seed: of ``mjxhuman.reconstruct``; "" for the shipped policy.
+      calibrated: whether cameras are given.
     """
     import mjxhuman
+    from mjxhuman.reconstruction.methods import method_of
 
     from .recovery_cases import FLAT, Case, inputs
     from .recovery_trial import read_trial
@@ -83,21 +89,20 @@ def run(
     try:
         trial = read_trial(Path(folder))
         chosen = choose_views(trial, views)
+        options = {name: value for name, value in (("preset", preset), ("policy", policy)) if name in TAKES[method]}
+        mover = method_of(method, **{name: value for name, value in options.items() if value})
     except (ValueError, OSError) as error:
         print(f"measure_reconstruction: {error}", file=sys.stderr)
         return NOTHING_TO_DO
     cases = [Case(one, calibrated=calibrated) for one in chosen if calibrated or len(one) == 1]
     cases += [Case(one, encoder, FLAT, calibrated=calibrated) for encoder in encoders for one in chosen
               if len(one) == 1 and one[0] in trial.videos]  # fmt: skip
-    options = {"preset": preset} if method == "plan" else {}
     rows, failures = [], 0
     print(_line(["points", *_COLUMNS, "fell"]) + "\n" + _line(["---"] * (len(_COLUMNS) + 2)))
     for case in cases:
         try:
             keypoints, _, camera = inputs(trial, case)
-            result = mjxhuman.reconstruct(
-                keypoints, camera if calibrated else None, method=method, seed=seed, method_options=options
-            )
+            result = mjxhuman.reconstruct(keypoints, camera if calibrated else None, method=mover or "fit", seed=seed)
             numbers = measure(result, trial, calibrated)
         except (ValueError, OSError, ImportError, RuntimeError) as error:
             print(f"measure_reconstruction: {case.label}: {error}", file=sys.stderr)
@@ -109,7 +114,7 @@ def run(
         print(
             _line([f"{case.source}, {' + '.join(case.views)}", *cells, "no" if result.success else "yes"]), flush=True
         )
-    summary = {"trial": str(trial.folder), "method": method, "preset": preset, "seed": seed, "cases": rows}
+    summary = {"trial": str(trial.folder), "method": method, **options, "seed": seed, "cases": rows}
     with atomic_write(Path(out) / "reconstruction.json") as file:
         file.write(json_line(summary) + "\n")
     if rows:
@@ -127,7 +132,8 @@ def define_flags() -> None:
     flags.DEFINE_string("out", "out/reconstruction", "Folder for results.")
     flags.DEFINE_list("views", [], "Cameras of each try, as in cam01,cam01+cam02; each, two pairs and all by default.")
     flags.DEFINE_list("encoders", [], "Encoders for the videos, NAME or NAME:MODEL.")
-    flags.DEFINE_string("method", "plan", "Of mjxhuman.reconstruct.")
+    flags.DEFINE_enum("method", "plan", sorted(TAKES), "Of mjxhuman.reconstruct.")
+    flags.DEFINE_string("policy", "", "File of a policy; empty: the shipped one of the method.")
     flags.DEFINE_string("preset", "default", "Of the planner.")
     flags.DEFINE_integer("seed", 0, "Of the planner.")
     flags.DEFINE_bool("calibrated", True, "Whether the cameras are given.")
@@ -140,7 +146,7 @@ def main(argv: Sequence[str]) -> int:
     prepare_jax()
     return run(
         given.trial, given.out, views=given.views, encoders=given.encoders, method=given.method,
-        preset=given.preset, seed=given.seed, calibrated=given.calibrated,
+        preset=given.preset, policy=given.policy, seed=given.seed, calibrated=given.calibrated,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class PolicyMethod:
         """See ``Method``.
 
         Raises:
-            ValueError: no keypoints, or those of several cameras; features of another network than the policy's.
+            ValueError: no keypoints; features of another network than the policy's.
         """
         return self.watch(self._track(estimate), estimate.motion, start)
 
@@ -60,8 +60,8 @@ class PolicyMethod:
     def _track(self, estimate: Estimate) -> VisualTrack:
         """What the video tells in the estimate's frames."""
         keypoints, fit, recovery = estimate.keypoints, estimate.fit, estimate.recovery
-        if keypoints is None or fit is None or recovery is None or np.ndim(keypoints.uv) != 3:
-            raise ValueError("policy: expected the keypoints of one camera, found bodies or several cameras")
+        if keypoints is None or fit is None or recovery is None:
+            raise ValueError("policy: expected the keypoints of a video, found bodies alone")
         if self._told is None or self._told[0] != id(fit):
             whole = track_of(keypoints, fit, recovery)
             check_features(self._tracker, whole.feature_name)
@@ -75,5 +75,5 @@ class PolicyMethod:
 def cut_track(track: VisualTrack, frames: slice, qpos: np.ndarray) -> VisualTrack:
     """Some frames of a track, with their estimate (n, nq)."""
     told = {name: np.asarray(getattr(track, name))[frames] for name in ("features", "root_quat", "known", "valid")}
-    rays = jax.tree.map(lambda x: np.asarray(x)[frames], track.rays)
-    return dataclasses.replace(track, **told, rays=rays, estimate=qpos)
+    rays, others = jax.tree.map(lambda x: np.asarray(x)[frames], (track.rays, track.others))
+    return dataclasses.replace(track, **told, rays=rays, others=others, estimate=qpos)

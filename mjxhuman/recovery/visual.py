@@ -32,7 +32,7 @@ class VisualTrack:
 
     features: Float[Array, "*b T F"]  # of the lifter, or of another network; zeros where nothing was seen
     root_quat: Float[Array, "*b T 4"]  # wxyz, pelvis in PHC's upright frame (the identity faces +x), as the lifter says
-    rays: Rays  # of 12 joints; confidences are relative to the source's usual
+    rays: Rays  # of 12 joints; confidences are relative to the source's usual. Of several cameras those of the first
     estimate: Float[Array, "*b T nq"]  # qpos of the whole-clip fit
     known: Bool[Array, "*b T 24"]  # SMPL joints that were seen, or nearly
     valid: Bool[Array, "*b T"]  # frames of the fit that hold
@@ -40,6 +40,7 @@ class VisualTrack:
     feature_name: str = struct.field(pytree_node=False)  # which features of which network
     humanoid: str = struct.field(pytree_node=False)  # of the estimate
     provenance: Provenance = struct.field(pytree_node=False, default=Provenance())
+    others: tuple[Rays, ...] = ()  # of further cameras
 
 
 def visual_track(
@@ -50,10 +51,11 @@ def visual_track(
     lifter: Lifter | None = None,
     ground: str = "stance",
 ) -> VisualTrack:
-    """The record of a person seen by one camera.
+    """The record of a person seen by one camera, or by several together.
 
     Args:
-      keypoints: ``uv (T, K, 2)``. camera: T frames or one, its world z up; None: gravity is found by the fit.
+      keypoints: ``uv (T, K, 2)``, of several cameras ``(V, T, K, 2)``. camera: T frames or one, its world z up; None:
+        gravity is found by the fit.
       humanoid: of the estimate; None: the built-in one of the stature that the fit finds.
       lifter: None for the shipped one that looks both ways.
       ground: as of ``recover_motion``; "none" leaves the camera's world as it is.
@@ -66,16 +68,23 @@ def visual_track(
 
 
 def track_of(keypoints: Keypoints, motion: Motion, report: Recovery, lifter: Lifter | None = None) -> VisualTrack:
-    """The same of a fit to keypoints ``(T, K, 2)`` that is there."""
+    """The same of a fit to keypoints that is there."""
     lifter = lifter or load_lifter()
-    found = jax.tree.map(lambda x: np.asarray(x)[0], report.camera)  # of the only view, in the motion's world
-    features, lifted = lifter(keypoints, found)
-    relative = relative_confidence(np.asarray(keypoints.confidence, np.float64))
-    rays = lift(dataclasses.replace(keypoints, confidence=relative), found)
+    views = report.camera.intrinsics.shape[0]
+    uv, sure = (np.reshape(x, (views, *np.shape(x)[-n:])) for x, n in ((keypoints.uv, 3), (keypoints.confidence, 2)))
+    found = [
+        jax.tree.map(lambda x, v=v: np.asarray(x)[v], report.camera) for v in range(views)
+    ]  # in the motion's world
+    seen = [dataclasses.replace(keypoints, uv=uv[v], confidence=sure[v]) for v in range(views)]
+    features, lifted = lifter(seen[0], found[0])
+    rays = [
+        lift(dataclasses.replace(one, confidence=relative_confidence(np.asarray(one.confidence, np.float64))), camera)
+        for one, camera in zip(seen, found, strict=True)
+    ]
     upright = jnp.broadcast_to(rotation.conjugate(jnp.asarray(UPRIGHT)), lifted.root_quat.shape)
     return VisualTrack(
-        features.values, rotation.multiply(lifted.root_quat, upright), rays, motion.qpos, report.known, motion.valid,
-        float(keypoints.fps), lifter.name, motion.humanoid.name, motion.provenance,
+        features.values, rotation.multiply(lifted.root_quat, upright), rays[0], motion.qpos, report.known, motion.valid,
+        float(keypoints.fps), lifter.name, motion.humanoid.name, motion.provenance, tuple(rays[1:]),
     )  # fmt: skip
 
 
@@ -84,5 +93,5 @@ def at_rate(track: VisualTrack, qpos: Float[Array, "N nq"], fps: float) -> Visua
     time = np.arange(len(qpos)) / fps
     rows = np.minimum(np.rint(time * track.fps).astype(int), np.shape(track.estimate)[0] - 1)
     told = {name: np.asarray(getattr(track, name))[rows] for name in ("features", "root_quat", "known", "valid")}
-    rays = jax.tree.map(lambda x: np.asarray(x)[rows], track.rays)
-    return dataclasses.replace(track, **told, rays=rays, estimate=np.asarray(qpos), fps=fps)
+    rays, others = jax.tree.map(lambda x: np.asarray(x)[rows], (track.rays, track.others))
+    return dataclasses.replace(track, **told, rays=rays, others=others, estimate=np.asarray(qpos), fps=fps)

@@ -21,7 +21,6 @@ from flax import struct
 from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
-from mjxhuman.encoders.lifting import Rays
 from mjxhuman.envs.clips import ClipLibrary
 from mjxhuman.envs.imitation.reference import Table, make_table
 from mjxhuman.math import rotation
@@ -39,13 +38,13 @@ _RATE = 1e-3
 
 @struct.dataclass
 class VisualFrame:
-    """What a video tells of one frame, (*b, ...), world axes; J joints."""
+    """What a video tells of one frame, (*b, ...), world axes; J joints, C cameras that film it together."""
 
     features: Float[Array, "*b F"]
     root_quat: Float[Array, "*b 4"]  # wxyz, PHC's upright frame
-    origin: Float[Array, "*b 3"]  # m, where the camera is
-    direction: Float[Array, "*b J 3"]  # of the rays, unit
-    confidence: Float[Array, "*b J"]  # 0..1
+    origin: Float[Array, "*b C 3"]  # m, where the cameras are
+    direction: Float[Array, "*b C J 3"]  # of the rays, unit
+    confidence: Float[Array, "*b C J"]  # 0..1
 
     def turned(self, angle: Float[Array, "*b"]) -> VisualFrame:
         """Turned about the vertical through the origin by angles in rad."""
@@ -53,8 +52,8 @@ class VisualFrame:
         return dataclasses.replace(
             self,
             root_quat=rotation.multiply(turn, self.root_quat),
-            origin=rotation.rotate(turn, self.origin),
-            direction=rotation.rotate(turn[..., None, :], self.direction),
+            origin=rotation.rotate(turn[..., None, :], self.origin),
+            direction=rotation.rotate(turn[..., None, None, :], self.direction),
         )
 
 
@@ -138,6 +137,11 @@ def _check(library: ClipLibrary, simulator: Simulator, tracks: Sequence[Sequence
                     f"{name}: expected an estimate of {length} frames of {body.model.nq} coordinates at "
                     f"{library.fps:g} Hz, found {found} at {track.fps:g} Hz"
                 )
+            if len(track.others) != len(first.others):
+                raise ValueError(
+                    f"{name}: expected {1 + len(first.others)} cameras as of the first clip, found "
+                    f"{1 + len(track.others)}"
+                )
             if (track.feature_name, track.rays.joints) != (first.feature_name, first.rays.joints):
                 raise ValueError(
                     f"{name}: expected features {first.feature_name!r} and rays of {len(first.rays.joints)} joints, "
@@ -156,16 +160,20 @@ def _view(
     estimate = dataclasses.replace(
         library, qpos=jnp.asarray(qpos), qvel=jnp.asarray(qvel), torque=jnp.asarray(torque), control=None
     )
-    sights = [_sight(track.features, track.root_quat, track.rays) for track in tracks]
+    sights = [_sight(track) for track in tracks]
     sight = jax.tree.map(lambda *x: jnp.concatenate(x), *sights)
     return sight, estimate.qpos, estimate.qvel, make_table(estimate, simulator)
 
 
-def _sight(features: Array, root_quat: Array, rays: Rays) -> VisualFrame:
-    origin, point = np.asarray(rays.origin, np.float32), np.asarray(rays.point, np.float32)
-    ahead = point - origin[:, None]
+def _sight(track: VisualTrack) -> VisualFrame:
+    cameras = (track.rays, *track.others)
+    origin, point, sure = (
+        np.stack([np.asarray(getattr(rays, name), np.float32) for rays in cameras], 1)
+        for name in ("origin", "point", "confidence")
+    )
+    ahead = point - origin[:, :, None]
     ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=-1, keepdims=True), 1e-9)
     return VisualFrame(
-        jnp.asarray(np.asarray(features), jnp.float16), jnp.asarray(np.asarray(root_quat), jnp.float32),
-        jnp.asarray(origin), jnp.asarray(ahead), jnp.asarray(np.asarray(rays.confidence), jnp.float32),
+        jnp.asarray(np.asarray(track.features), jnp.float16), jnp.asarray(np.asarray(track.root_quat), jnp.float32),
+        jnp.asarray(origin), jnp.asarray(ahead), jnp.asarray(sure),
     )  # fmt: skip

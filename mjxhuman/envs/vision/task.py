@@ -165,8 +165,8 @@ class Vision(Imitation):
             "ahead": truth,
         }  # fmt: skip
         moment = VisualMoment(
-            **fields, eye=sight(0).origin, sight=sight(1), carried=carried(0), wanted=None, joints=self.visual.joints,
-            sight_ahead=sight,
+            **fields, eye=sight(0).origin[..., 0, :], sight=sight(1), carried=carried(0), wanted=None,
+            joints=self.visual.joints, sight_ahead=sight,
         )  # fmt: skip
         return moment if self.expert is None else dataclasses.replace(moment, wanted=self._label(moment, task))
 

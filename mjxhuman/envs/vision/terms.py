@@ -37,7 +37,7 @@ STARTS: dict[str, Term] = {}
 class VisualMoment(Moment):
     """What is known right after a control step, the video included."""
 
-    eye: Float[Array, "*b 3"]  # m, where the camera is at the present time
+    eye: Float[Array, "*b 3"]  # m, where the first camera is at the present time
     sight: VisualFrame  # of the frame one control step later
     carried: Float[Array, "*b 3"]  # m, by which the true motion was moved to where the video has it
     wanted: Float[Array, "*b actions"] | None  # what the expert would do, see ``expert``
@@ -67,10 +67,18 @@ def visual(m: Moment, term: str) -> VisualMoment:
 
 
 def _perpendiculars(m: VisualMoment) -> Array:
-    """From the rays to the simulated joints, ``(*b, J, 3)`` m, in the heading frame."""
-    joints = m.body.pos[..., jnp.asarray(m.record.rows(m.joints)), :]
+    """From the rays of each camera to the simulated joints, ``(*b, C, J, 3)`` m, in the heading frame."""
+    joints = m.body.pos[..., None, jnp.asarray(m.record.rows(m.joints)), :]
     seen = m.sight
-    return ray_offsets(joints, seen.origin, seen.origin[..., None, :] + seen.direction, m.body.rot[..., 0, :])
+    return ray_offsets(joints, seen.origin, seen.origin[..., None, :] + seen.direction, m.body.rot[..., :1, :])
+
+
+def _mean_of_cameras(off: Array, sure: Array) -> Array:
+    """Perpendiculars ``(*b, C, J, 3)`` by confidence ``(*b, C, J)``, flat ``(*b, 3 J)``; of one camera as they are."""
+    if off.shape[-3] > 1:
+        weight = sure + 1e-6
+        off = jnp.sum(weight[..., None] * off, -3, keepdims=True) / jnp.sum(weight, -2, keepdims=True)[..., None]
+    return off.reshape(*off.shape[:-3], -1)
 
 
 @register(OBSERVATIONS)
@@ -95,15 +103,16 @@ def root_orientation(m: Moment) -> Array:
 
 @register(OBSERVATIONS)
 def rays(m: Moment) -> Array:
-    """m from each ray to its simulated joint, perpendicular to the ray (PhysHMR's, 36 for 12 joints)."""
-    off = _perpendiculars(visual(m, "rays"))
-    return off.reshape(*off.shape[:-2], -1)
+    """m from each ray to its simulated joint, perpendicular to the ray (PhysHMR's, 36 for 12 joints); of several
+    cameras the mean by confidence."""
+    m = visual(m, "rays")
+    return _mean_of_cameras(_perpendiculars(m), m.sight.confidence)
 
 
 @register(OBSERVATIONS)
 def ray_confidence(m: Moment) -> Array:
-    """Of each ray, 0..1, relative to the detector's usual."""
-    return visual(m, "ray_confidence").sight.confidence
+    """Of each ray, 0..1, relative to the detector's usual; of several cameras the highest."""
+    return jnp.max(visual(m, "ray_confidence").sight.confidence, -2)
 
 
 @register(OBSERVATIONS)
@@ -113,8 +122,8 @@ def rays_weighted(m: Moment, least: float = 0.3, most: float = 1.0) -> Array:
     off, sure = _perpendiculars(m), m.sight.confidence
     length = rotation.safe_norm(off)[..., None]
     off = off * jnp.minimum(1.0, most / jnp.maximum(length, 1e-6))
-    off = jnp.where(sure < least, 0.0, sure)[..., None] * off
-    return off.reshape(*off.shape[:-2], -1)
+    sure = jnp.where(sure < least, 0.0, sure)
+    return _mean_of_cameras(sure[..., None] * off, sure)
 
 
 def _view(m: VisualMoment) -> tuple[Array, Array]:
@@ -126,7 +135,7 @@ def _view(m: VisualMoment) -> tuple[Array, Array]:
 
 @register(OBSERVATIONS)
 def view(m: Moment) -> Array:
-    """Unit direction from the root to the camera, which tells what perpendiculars leave open (3)."""
+    """Unit direction from the root to the (first) camera, which tells what perpendiculars leave open (3)."""
     direction, _ = _view(visual(m, "view"))
     return observations.in_heading(m.body, direction[..., None, :])[..., 0, :]
 
@@ -178,7 +187,7 @@ def reprojection(m: Moment, scale: float = 0.1) -> Array:
     ahead = ahead / jnp.maximum(rotation.safe_norm(ahead)[..., None], 1e-6)
     arm = m.body.pos[..., rows, :] - m.eye[..., None, :]
     off = arm - jnp.sum(arm * ahead, -1, keepdims=True) * ahead
-    weight = m.sight.confidence + 1e-6
+    weight = m.sight.confidence[..., 0, :] + 1e-6
     kernel = jnp.exp(-jnp.sum(jnp.square(off), -1) / scale**2)
     return jnp.sum(weight * kernel, -1) / jnp.sum(weight, -1)
 

@@ -228,7 +228,7 @@ def moment(env, visual) -> VisualMoment:
     return VisualMoment(
         body=body, reference=body, target=body, balance=stance, reference_balance=stance, target_balance=stance,
         **dict.fromkeys(joints, zero), steps=jnp.zeros(SIZE, jnp.int32), record=env.record, ahead=lambda _: stance,
-        eye=sight.origin, sight=dataclasses.replace(sight, features=sight.features.astype(jnp.float32)),
+        eye=sight.origin[:, 0], sight=dataclasses.replace(sight, features=sight.features.astype(jnp.float32)),
         carried=jnp.full((SIZE, 3), 0.1), wanted=None, joints=visual.joints, sight_ahead=lambda _: sight,
     )  # fmt: skip
 
@@ -236,18 +236,42 @@ def moment(env, visual) -> VisualMoment:
 def test_rays_say_nothing_of_depth_and_vanish_on_the_ray(env, visual):
     m = moment(env, visual)
     rows = jnp.asarray(m.record.rows(m.joints))
-    foot = m.sight.origin[:, None] + 2.5 * m.sight.direction
+    direction = m.sight.direction[:, 0]
+    foot = m.sight.origin + 2.5 * direction
     on = dataclasses.replace(m, body=m.body._replace(pos=m.body.pos.at[:, rows].set(foot)))
     assert np.abs(OBSERVATIONS["rays"](on)).max() < 1e-5
-    farther = m.body.pos.at[:, rows].add(0.4 * m.sight.direction)
+    farther = m.body.pos.at[:, rows].add(0.4 * direction)
     moved = dataclasses.replace(m, body=m.body._replace(pos=farther))
     for name in ("rays", "rays_weighted"):
         np.testing.assert_allclose(OBSERVATIONS[name](moved), OBSERVATIONS[name](m), atol=1e-5)
     assert np.abs(OBSERVATIONS["rays"](m)).max() > 0.01
     # weighted: nothing where the detector is unsure, at most a metre
     off = OBSERVATIONS["rays_weighted"](m).reshape(SIZE, 12, 3)
-    unsure = np.asarray(m.sight.confidence) < 0.3
+    unsure = np.asarray(m.sight.confidence)[:, 0] < 0.3
     assert unsure.any() and not np.any(off[unsure]) and np.all(np.linalg.norm(off, axis=-1) <= 1.0)
+
+
+def test_rays_of_several_cameras_count_by_their_confidence(env, visual, library, simulator, tracks):
+    """The two views of every clip as two cameras of one video; what only the second one sees is told by it."""
+    both = [[dataclasses.replace(clip[0], others=(clip[1].rays,))] for clip in tracks]
+    together = make_visual_library(library, simulator, both)
+    assert together.sight.origin.shape[1:] == (library.qpos.shape[0], 2, 3)
+    row = jnp.arange(10, 10 + SIZE)
+    one, other = (jax.tree.map(lambda x, v=v: x[v, row + 1], visual.sight) for v in (0, 1))
+    sight = jax.tree.map(lambda x: x[0, row + 1], together.sight)
+    m = moment(env, visual)
+    sure = np.stack([np.asarray(s.confidence)[:, 0] for s in (one, other)])
+    for name, counted in (("rays", sure), ("rays_weighted", np.where(sure < 0.3, 0.0, sure))):
+        alone = [OBSERVATIONS[name](dataclasses.replace(m, sight=s)).reshape(SIZE, 12, 3) for s in (one, other)]
+        found = OBSERVATIONS[name](dataclasses.replace(m, sight=sight)).reshape(SIZE, 12, 3)
+        weight = (counted / np.maximum(counted.sum(0), 1e-9))[..., None]
+        np.testing.assert_allclose(found, (weight * np.stack(alone)).sum(0), atol=1e-4)
+    np.testing.assert_array_equal(OBSERVATIONS["ray_confidence"](dataclasses.replace(m, sight=sight)), sure.max(0))
+    hidden = dataclasses.replace(sight, confidence=sight.confidence.at[:, 0].set(0.0))
+    seen = OBSERVATIONS["rays"](dataclasses.replace(m, sight=hidden))
+    np.testing.assert_allclose(seen, OBSERVATIONS["rays"](dataclasses.replace(m, sight=other)), atol=1e-4)
+    with pytest.raises(ValueError, match="expected 2 cameras as of the first clip, found 1"):
+        make_visual_library(library, simulator, [both[0], tracks[1][:1]])
 
 
 def test_view_and_depth_tell_what_rays_do_not(env, visual):
