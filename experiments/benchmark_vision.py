@@ -5,16 +5,17 @@
 
     python -m experiments.benchmark_vision --benchmark=emdb --data=EMDB --detections=out/keypoints --methods=fit,policy
 
-Each clip is filmed by ``--cameras`` simulated cameras, with detections of the kind ``--noise`` (``--seed`` fixes both);
-``fit`` is the whole-clip fit, ``fit+track`` the tracker ``--expert`` that follows it, ``fit+plan`` the planner that
-does, ``policy`` a policy of ``experiments.train_vision``, ``policy+plan`` that one with the planner where it loses the
-body, ``zero`` servos that hold the T-pose. All start in the fit's
-first state; errors are against the recorded motion, on joints of the built-in body. With ``--benchmark`` the videos are
-those of a published set in the folder ``--data`` (``mjxhuman.data.benchmarks``: emdb, aistpp, rich) instead, with its
-own detections or those of ``--detections``, in stretches of ``--seconds``.
+Each clip is filmed by ``--cameras`` simulated cameras, with detections of the kind ``--noise`` (``--seed`` fixes both).
+``truth`` is the recorded motion itself, ``fit`` the whole-clip fit, ``fit+track`` the tracker ``--expert`` that follows
+it, ``fit+plan`` the planner that does, ``policy`` a policy of ``experiments.train_vision``, ``policy+plan`` that one
+with the planner where it loses the body, ``zero`` servos that hold the T-pose. All start in the fit's first state;
+errors are against the recorded motion, on joints of the built-in body. With ``--benchmark`` the videos are those of a
+published set in the folder ``--data`` (``mjxhuman.data.benchmarks``: emdb, aistpp, rich) instead, with its own
+detections or those of ``--detections``, in stretches of ``--seconds``.
 
 Means are over ALL clips, what is lost with the errors it has; ``conditional`` has those over successes. Success: the
-mean distance of 20 bodies never exceeds 0.5 m (PHC). Intervals hold 95 % of 1000 bootstrap samples over clips. Written
+mean distance of 20 bodies never exceeds 0.5 m (PHC). Intervals hold 95 % of 1000 bootstrap samples over clips.
+``released`` has what PhysHMR's release calls its metrics (``tracking.released_metrics``). Written
 is ``benchmark_vision.json``; the last line on stdout is one JSON object without the cases.
 
 Exit code: 0; 1 some files could not be loaded or filmed (named on stderr); 2 nothing to do.
@@ -50,7 +51,7 @@ NUMBERS = {
     "mpjpe_mm": "root-relative mm", "pa_mpjpe_mm": "Procrustes mm", "global_mm": "global mm", "end_mm": "at the end mm",
     "along_mm": "root along the view mm", "across_mm": "across mm", "w_mpjpe_mm": "W", "wa_mpjpe_mm": "WA",
     "rte_percent": "RTE %", "jitter": "jitter", "foot_slide_mm": "standing foot mm/frame", "float_mm": "float mm",
-    "penetration_mm": "penetration mm",
+    "penetration_mm": "penetration mm", "score": "feasibility",
 }  # fmt: skip
 _SAMPLES = 1000
 #: s, longer than any clip.
@@ -63,6 +64,7 @@ def measure(motion: Any, video: Video) -> dict[str, Any]:
     """Errors of what a method made of a video."""
     from mjxhuman.reconstruction import measure as measured
     from mjxhuman.tracking import metrics
+    from mjxhuman.tracking.released_metrics import released
 
     truth, body = video.truth, video.truth.humanoid
     pos, ref = measured.bodies_of(motion), measured.bodies_of(truth)
@@ -72,6 +74,7 @@ def measure(motion: Any, video: Video) -> dict[str, Any]:
     along = (off * ahead).sum(-1)
     height = measured.lowest(motion)
     path = metrics.rte(pos[:, 0], ref[:, 0])
+    feet = [measured.soles(m)[:, np.asarray(body.contacts.is_foot, bool)] for m in (motion, truth)]
     return {
         "success": metrics.first_failure(pos, ref, body.known.rows(body.known.evaluated)) is None,
         "mpjpe_mm": _mean(metrics.mpjpe(pos, ref, (0,))), "pa_mpjpe_mm": _mean(metrics.pa_mpjpe(pos, ref)),
@@ -82,7 +85,18 @@ def measure(motion: Any, video: Video) -> dict[str, Any]:
         "rte_percent": _mean(path), "jitter": _mean(metrics.jitter(pos, truth.fps)),
         "foot_slide_mm": _mean(measured.slide(motion, truth, np.ones(truth.num_frames, bool))),
         "float_mm": 1e3 * _mean(np.maximum(height, 0.0)), "penetration_mm": 1e3 * _mean(np.maximum(-height, 0.0)),
+        "released": released(pos, ref, *feet),
     }  # fmt: skip
+
+
+def feasibilities(motions: Sequence[Any]) -> list[float]:
+    """Of motions of one body, ``motion_reward``; NaN where one cannot be scored."""
+    from mjxhuman import motion_reward
+
+    found = motion_reward(
+        {"qpos": [np.asarray(m.qpos) for m in motions]}, [m.fps for m in motions], humanoid=motions[0].humanoid
+    )
+    return [float(x) for x in np.asarray(found.total)]
 
 
 def _mean(x: np.ndarray) -> float:
@@ -100,6 +114,8 @@ def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]
     def mean(x: np.ndarray) -> float | None:
         return round(float(np.nanmean(x)), 3) if np.isfinite(x).any() else None
 
+    from mjxhuman.tracking.released_metrics import released_means
+
     drawn = np.random.default_rng(seed).integers(0, len(clips), (_SAMPLES, len(clips)))
     held = [case for case in cases if case["success"]]
     row: dict[str, Any] = {"conditional": {}, "interval": {}}
@@ -111,6 +127,8 @@ def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]
             row["interval"][label] = [round(float(x), 3) for x in np.quantile(values[drawn].mean(1), [0.025, 0.975])]
         if name != "success":
             row["conditional"][name] = mean(by_clip(name, held))
+    means = released_means([case["released"] for case in cases])
+    row["released"] = {name: round(value, 3) if np.isfinite(value) else None for name, value in means.items()}
     return row
 
 
@@ -197,9 +215,10 @@ def main(argv: Sequence[str]) -> int:
     rows, cases = {}, []
     print("| method | success | " + " | ".join(NUMBERS.values()) + " |\n" + "| --- " * (len(NUMBERS) + 2) + "|")
     for name, move in chosen.items():
+        moved = move(videos)
         found = [
-            {"method": name, "clip": labels[v.clip], "view": v.view, **measure(motion, v)}
-            for motion, v in zip(move(videos), videos, strict=True)
+            {"method": name, "clip": labels[v.clip], "view": v.view, **measure(motion, v), "score": score}
+            for motion, v, score in zip(moved, videos, feasibilities(moved), strict=True)
         ]
         rows[name], cases = summarised(found), cases + found
         cells = [f"{rows[name]['success_rate']:.0%}", *(_cell(rows[name][key]) for key in NUMBERS)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-METHODS = ("fit", "fit+track", "fit+plan", "policy", "policy+plan", "zero")
+METHODS = ("truth", "fit", "fit+track", "fit+plan", "policy", "policy+plan", "zero")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,8 @@ def movers(given: Any) -> dict[str, Callable[[Sequence[Video]], list[Any]]]:
     if unknown := sorted(set(given.methods) - set(METHODS)):
         raise ValueError(f"--methods: expected some of {', '.join(METHODS)}, found {', '.join(unknown)}")
     known: dict[str, Callable[[Sequence[Video]], list[Any]]] = {
-        "fit": fits, "fit+track": lambda v: tracked(v, load_tracker(given.expert or None)),
+        "truth": lambda videos: [v.truth for v in videos], "fit": fits,
+        "fit+track": lambda v: tracked(v, load_tracker(given.expert or None)),
         "fit+plan": lambda v: planned(v, given.preset), "policy": lambda v: seen(v, load_vision(given.policy or None)),
         "policy+plan": lambda v: handed_over(v, given.policy or None, given.preset),
         "zero": lambda v: tracked(v, load_tracker("zero")),

@@ -8,17 +8,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import mjxhuman
 from experiments import benchmark_vision as bench
 
 
 def case(clip: str, success: bool, value: float) -> dict:
-    return {"clip": clip, "success": success, **dict.fromkeys(bench.NUMBERS, value)}
+    return {"clip": clip, "success": success, **dict.fromkeys(bench.NUMBERS, value), "released": {"pa_mpjpe_mm": value}}
 
 
 def test_means_are_over_all_clips_and_over_successes():
     """Views of a clip count together; what is lost counts with the errors it has."""
     row = bench.summarised([case("a", True, 10.0), case("a", True, 20.0), case("b", False, 100.0)])
     assert row["success_rate"] == 0.5 and row["mpjpe_mm"] == 57.5 and row["conditional"]["mpjpe_mm"] == 15.0
+    assert row["released"]["success_rate"] == 1.0 and row["released"]["pa_mpjpe_mm"] == pytest.approx(43.333)
     low, high = row["interval"]["mpjpe_mm"]
     assert 15.0 <= low < 57.5 < high <= 100.0
     lost = bench.summarised([case("a", False, 1.0), case("b", False, float("nan"))])
@@ -41,6 +43,8 @@ def test_errors_along_and_across_the_view(humanoid):
     assert found["success"] and found["mpjpe_mm"] < 1e-3
     assert found["along_mm"] == pytest.approx(100.0, rel=1e-3) and found["across_mm"] < 0.1
     assert found["global_mm"] == pytest.approx(100.0, rel=1e-3) == pytest.approx(found["end_mm"], rel=1e-3)
+    assert found["released"]["wa_mpjpe_mm"] < 1e-3 and found["foot_slide_mm"] == found["released"]["foot_slide_mm"]
+    assert bench.feasibilities([moved, truth])[1] == pytest.approx(float(mjxhuman.score(truth).total), abs=1e-4)
     far = motion_from_qpos(humanoid, qpos + np.eye(1, qpos.shape[1], 0), 30.0)
     assert not bench.measure(far, dataclasses.replace(video))["success"]
 
