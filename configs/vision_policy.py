@@ -70,6 +70,11 @@ def _common() -> config_dict.ConfigDict:
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.reading = config_dict.ConfigDict(values(ClipOptions))  # how the clips are read
 
+    config.vary = config_dict.ConfigDict()  # what is filmed and learned beside the clips; see physics.variations
+    config.vary.mirror = False
+    config.vary.speeds = ()  # factors
+    config.vary.curvatures = ()  # radians per metre that the root goes
+
     config.videos = config_dict.ConfigDict()  # of every clip
     config.videos.count = 4
     config.videos.seed = 0  # of the first; the next ones count up

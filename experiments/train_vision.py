@@ -64,30 +64,37 @@ def prepared(config: config_dict.ConfigDict, tracker: Any) -> tuple[list[Any], l
 
 
 def environment(config: config_dict.ConfigDict) -> tuple[Any, Any, list[Any], list[str], int]:
-    """Environment, expert's tracker, clips, their files, and how many files were left out."""
+    """Environment, expert's tracker, clips, their files, and how many files were left out; the clips' variations come
+    after them in the environment."""
     from mjxhuman.envs.clips import make_library
     from mjxhuman.envs.vision import VisionConfig, make_expert, make_vision, make_visual_library
     from mjxhuman.envs.vision.films import views
+    from mjxhuman.physics.variations import Variations
+    from mjxhuman.tracking.evaluate import usable
     from mjxhuman.tracking.tracker import load_tracker
 
     task = dataclass_of(VisionConfig, config.task, "config.task")
     tracker = load_tracker(config.expert or None, config.engine)
+    variations = dataclass_of(Variations, config.vary, "config.vary")
     clips, names, failed = prepared(config, tracker)
+    files = len(clips)
+    for clip, name in list(zip(clips, names, strict=True)):
+        others = [usable(other, tracker.humanoid, tracker.fps, name) for other in variations.of(clip)]
+        clips, names = [*clips, *others], [*names, *[name] * len(others)]
     videos = config.videos
     wanted = views(videos.count, videos.seed, tuple(videos.cameras), tuple(videos.noises))
     tracks = filmed(clips, names, wanted, "train_vision", config.quiet)
-    good = [row for row in zip(clips, names, tracks, strict=True) if row[2] is not None]
-    if not good:
+    own = sum(track is not None for track in tracks[:files])
+    if not own:
         raise ValueError("clips: expected a motion that can be filmed, found none")
-    failed += len(clips) - len(good)
-    clips, names = [row[0] for row in good], [row[1] for row in good]
-    library = make_library(clips, tracker.fps)
+    good = [row for row in zip(clips, names, tracks, strict=True) if row[2] is not None]
+    library = make_library([row[0] for row in good], tracker.fps)
     visual = make_visual_library(library, tracker.simulator, [row[2] or [] for row in good], config.videos.carry)
     taught = "expert" in dict(task.groups)
     expert = make_expert(tracker.policy, tracker.config) if taught else None
     keep = config.keep_lead if taught else 0.0
     env = make_vision(library, tracker.simulator, task, visual, expert, keep)
-    return env, tracker, clips, names, failed
+    return env, tracker, [row[0] for row in good[:own]], [row[1] for row in good[:own]], failed + files - own
 
 
 def algorithm_of(config: config_dict.ConfigDict, begun: Beginning) -> Any:
@@ -117,11 +124,16 @@ def evaluator(env: Any, clips: list[Any], names: list[str]) -> Any:
     """The judgement of a policy by one video of each training clip, from its start, for the log."""
     import numpy as np
 
+    from mjxhuman.envs.clips import make_library
+    from mjxhuman.envs.vision import make_vision
     from mjxhuman.tracking.evaluate import summary
     from mjxhuman.tracking.vision import evaluate_vision
 
+    library = make_library(clips, env.library.fps)  # the first of the environment's
+    alone = make_vision(library, env.simulator, env.config, env.visual.rows(np.arange(library.qpos.shape[0])))
+
     def judge(policy: Any, _: int) -> dict[str, float]:
-        numbers = summary([found.result for found in evaluate_vision(env, policy, clips, names, 0)])
+        numbers = summary([found.result for found in evaluate_vision(alone, policy, clips, names, 0)])
         chosen = ("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share")
         kept = {name: numbers[name] for name in chosen if np.isfinite(numbers[name])}
         return kept | {"score": numbers["success_rate"] - 1e-4 * min(numbers["mpjpe_local_mm"], 1000.0)}
@@ -144,7 +156,7 @@ def run(config: config_dict.ConfigDict) -> int:
             check_task(config.start_from, begun.facts, env.config)
         facts = vision_facts(env.simulator, env.config, env.visual.feature_name) | {
             "clips": [Path(name).name for name in names], "held_out": config.held_out,
-            "videos": config.videos.to_dict(),
+            "videos": config.videos.to_dict(), "vary": config.vary.to_dict(),
             "expert": {"file": tracker.path.name, "steps": tracker.facts.get("steps")},
         }  # fmt: skip
         options = train_options(config, algorithm)

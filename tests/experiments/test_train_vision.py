@@ -91,6 +91,40 @@ def test_a_run_leaves_a_policy_that_reconstructs(tmp_path, monkeypatch):
     np.testing.assert_allclose(found.replayed()[0], found.takes[0].qpos, atol=1e-6)
 
 
+def test_variations_are_filmed_but_not_judged(monkeypatch):
+    """The built-in walk and its mirror image, by cameras that see nothing but the truth."""
+    import mjxhuman.tracking.vision as judging
+    from mjxhuman.encoders.lifting import RAY_JOINTS, Rays
+    from mjxhuman.recovery.visual import VisualTrack
+
+    def filmed(clips, names, views, *_):
+        found = []
+        for clip in clips:
+            frames = clip.num_frames
+            rays = Rays(np.zeros((frames, 3)), np.ones((frames, 12, 3)), np.ones((frames, 12)), RAY_JOINTS)
+            quat, seen = np.tile([1.0, 0.0, 0.0, 0.0], (frames, 1)), np.ones((frames, 24), bool)
+            found.append([VisualTrack(
+                np.zeros((frames, 4)), quat, rays, clip.qpos, seen, seen[:, 0], 30.0, "none", clip.humanoid.name
+            )])  # fmt: skip
+        return found
+
+    monkeypatch.setattr(train_vision, "filmed", filmed)
+    config = get_config("supertrack")
+    config.update({"quiet": True, "seconds": 1.0, "held_by_expert": False})
+    config.vary.update({"mirror": True, "speeds": (1.2,)})
+    env, _, clips, names, failed = train_vision.environment(config)
+    assert len(clips) == len(names) == 1 and failed == 0 and env.library.num_clips == 4
+    assert len(set(np.asarray(env.library.length))) == 2  # slower and faster
+    seen = []
+    numbers = dict.fromkeys(("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share"), 1.0)
+    monkeypatch.setattr(judging, "evaluate_vision", lambda env, policy, clips, *_: seen.append((env, clips)) or [])
+    monkeypatch.setattr("mjxhuman.tracking.evaluate.summary", lambda _: numbers)
+    train_vision.evaluator(env, clips, names)(None, 0)
+    ((alone, judged),) = seen
+    assert judged == clips and alone.library.num_clips == 1
+    np.testing.assert_array_equal(alone.visual.qpos[0], env.visual.qpos[0, : clips[0].num_frames])
+
+
 @pytest.mark.slow
 def test_supertrack_begins_as_the_expert(tmp_path, monkeypatch):
     """The first policy does with the fit what the expert does; training goes through the shipped step model."""
