@@ -70,7 +70,7 @@ def _common() -> config_dict.ConfigDict:
     config.engine = config_dict.placeholder(str)  # "c", "jax" or "warp"; unset: warp on an NVIDIA GPU, else c
     config.reading = config_dict.ConfigDict(values(ClipOptions))  # how the clips are read
 
-    config.vary = config_dict.ConfigDict()  # what is filmed and learned beside the clips; see physics.variations
+    config.vary = config_dict.ConfigDict()  # what is learned beside the clips; see physics.variations
     config.vary.mirror = False
     config.vary.speeds = ()  # factors
     config.vary.curvatures = ()  # radians per metre that the root goes

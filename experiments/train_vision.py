@@ -69,32 +69,33 @@ def environment(config: config_dict.ConfigDict) -> tuple[Any, Any, list[Any], li
     from mjxhuman.envs.clips import make_library
     from mjxhuman.envs.vision import VisionConfig, make_expert, make_vision, make_visual_library
     from mjxhuman.envs.vision.films import views
+    from mjxhuman.envs.vision.variations import varied
     from mjxhuman.physics.variations import Variations
-    from mjxhuman.tracking.evaluate import usable
     from mjxhuman.tracking.tracker import load_tracker
 
     task = dataclass_of(VisionConfig, config.task, "config.task")
     tracker = load_tracker(config.expert or None, config.engine)
     variations = dataclass_of(Variations, config.vary, "config.vary")
+    if variations.mirror and (seen := sorted({"video_features", "features_ahead"} & {*dict(task.groups)["state"]})):
+        raise ValueError(f"config.vary.mirror: expected a task without {', '.join(seen)}: images have no features")
     clips, names, failed = prepared(config, tracker)
-    files = len(clips)
-    for clip, name in list(zip(clips, names, strict=True)):
-        others = [usable(other, tracker.humanoid, tracker.fps, name) for other in variations.of(clip)]
-        clips, names = [*clips, *others], [*names, *[name] * len(others)]
     videos = config.videos
     wanted = views(videos.count, videos.seed, tuple(videos.cameras), tuple(videos.noises))
     tracks = filmed(clips, names, wanted, "train_vision", config.quiet)
-    own = sum(track is not None for track in tracks[:files])
-    if not own:
+    good = [(clip, name, track) for clip, name, track in zip(clips, names, tracks, strict=True) if track is not None]
+    if not good:
         raise ValueError("clips: expected a motion that can be filmed, found none")
-    good = [row for row in zip(clips, names, tracks, strict=True) if row[2] is not None]
-    library = make_library([row[0] for row in good], tracker.fps)
-    visual = make_visual_library(library, tracker.simulator, [row[2] or [] for row in good], config.videos.carry)
+    failed += len(clips) - len(good)
+    clips, names = [row[0] for row in good], [row[1] for row in good]
+    pairs = [(clip, track) for clip, _, track in good]
+    pairs += [other for clip, _, track in good for other in varied(clip, track, variations)]
+    library = make_library([clip for clip, _ in pairs], tracker.fps)
+    visual = make_visual_library(library, tracker.simulator, [track for _, track in pairs], config.videos.carry)
     taught = "expert" in dict(task.groups)
     expert = make_expert(tracker.policy, tracker.config) if taught else None
     keep = config.keep_lead if taught else 0.0
     env = make_vision(library, tracker.simulator, task, visual, expert, keep)
-    return env, tracker, [row[0] for row in good[:own]], [row[1] for row in good[:own]], failed + files - own
+    return env, tracker, clips, names, failed
 
 
 def algorithm_of(config: config_dict.ConfigDict, begun: Beginning) -> Any:

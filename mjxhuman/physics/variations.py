@@ -64,21 +64,33 @@ def bent(motion: Motion, curvature: float) -> Motion:
     Raises:
         ValueError: a curvature that is not finite, or a body whose root is not free.
     """
+    qpos = np.array(motion.qpos, float)
+    turn, qpos[..., :2] = bent_path(motion, curvature)
+    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*turn.shape, 3))
+    qpos[..., 3:7] = rotation.multiply(rotation.from_axis_angle(up, turn), qpos[..., 3:7])
+    return motion_from_qpos(motion.humanoid, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
+
+
+def bent_path(motion: Motion, curvature: float) -> tuple[np.ndarray, np.ndarray]:
+    """By how much ``bent`` turns each frame about the vertical through the root, ``(*b, T)`` rad, and where it puts the
+    root, ``(*b, T, 2)`` m.
+
+    Raises:
+        ValueError: as ``bent``.
+    """
     if not np.isfinite(curvature):
         raise ValueError(f"curvature: expected a finite number of radians per metre, found {curvature}")
     if motion.humanoid.model.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
         raise ValueError(f"bent: expected a body with a free root, found {motion.humanoid.description}")
-    qpos = np.array(motion.qpos, float)
-    moved = np.diff(qpos[..., :2], axis=-2)
+    place = np.array(motion.qpos, float)[..., :2]
+    moved = np.diff(place, axis=-2)
     length = np.cumsum(np.linalg.norm(moved, axis=-1), axis=-1)
     turn = curvature * np.concatenate([np.zeros_like(length[..., :1]), length], -1)
     between = 0.5 * (turn[..., 1:] + turn[..., :-1])
     cosine, sine = np.cos(between), np.sin(between)
     steps = [cosine * moved[..., 0] - sine * moved[..., 1], sine * moved[..., 0] + cosine * moved[..., 1]]
-    qpos[..., 1:, :2] = qpos[..., :1, :2] + np.cumsum(np.stack(steps, -1), axis=-2)
-    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*turn.shape, 3))
-    qpos[..., 3:7] = rotation.multiply(rotation.from_axis_angle(up, turn), qpos[..., 3:7])
-    return motion_from_qpos(motion.humanoid, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
+    place[..., 1:, :] = place[..., :1, :] + np.cumsum(np.stack(steps, -1), axis=-2)
+    return turn, place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_a_run_leaves_a_policy_that_reconstructs(tmp_path, monkeypatch):
     np.testing.assert_allclose(found.replayed()[0], found.takes[0].qpos, atol=1e-6)
 
 
-def test_variations_are_filmed_but_not_judged(monkeypatch):
+def test_variations_are_learned_but_not_judged(monkeypatch):
     """The built-in walk and its mirror image, by cameras that see nothing but the truth."""
     import mjxhuman.tracking.vision as judging
     from mjxhuman.encoders.lifting import RAY_JOINTS, Rays
@@ -114,6 +114,7 @@ def test_variations_are_filmed_but_not_judged(monkeypatch):
     config.vary.update({"mirror": True, "speeds": (1.2,)})
     env, _, clips, names, failed = train_vision.environment(config)
     assert len(clips) == len(names) == 1 and failed == 0 and env.library.num_clips == 4
+    np.testing.assert_allclose(env.visual.qpos[0], env.library.qpos, atol=1e-4)  # these videos know
     assert len(set(np.asarray(env.library.length))) == 2  # slower and faster
     seen = []
     numbers = dict.fromkeys(("success_rate", "mpjpe_global_mm", "mpjpe_local_mm", "torque", "residual_share"), 1.0)
@@ -123,6 +124,9 @@ def test_variations_are_filmed_but_not_judged(monkeypatch):
     ((alone, judged),) = seen
     assert judged == clips and alone.library.num_clips == 1
     np.testing.assert_array_equal(alone.visual.qpos[0], env.visual.qpos[0, : clips[0].num_frames])
+    config.task.groups.state = (*config.task.groups.state, "video_features")
+    with pytest.raises(ValueError, match=r"config.vary.mirror: expected a task without video_features"):
+        train_vision.environment(config)
 
 
 @pytest.mark.slow
