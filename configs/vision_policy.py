@@ -167,7 +167,9 @@ def _supertrack(config: config_dict.ConfigDict) -> None:
     task.groups.state = (*given.groups.state, *SEEN)
     task.groups.privileged_state = task.groups.expert = ()
     task.rewards = given.rewards
-    task.rewards.foot_slip = {"weight": 0.3}
+    # m/s and rad/s: what feet that stand and limbs that shake are off by hardly shows in their places
+    task.rewards.deviation = {"weight": 1.0, "velocity": 1.0, "angular_velocity": 10.0}
+    task.rewards.foot_slip = {"weight": 0.8}
     task.starts.perturb = given.starts.perturb
     task.events = given.events
 
