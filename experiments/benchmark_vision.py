@@ -144,6 +144,7 @@ def define_flags() -> None:
     flags.DEFINE_string("policy", "", "File or run folder of experiments.train_vision; empty: the shipped one.")
     flags.DEFINE_string("expert", "", "Tracker of the method fit+track; empty: the shipped one.")
     flags.DEFINE_string("preset", "fast", "Of the planner.")
+    flags.DEFINE_integer("tries", 1, "Of the policy: starts on each video while the body is lost.", lower_bound=1)
     flags.DEFINE_list("methods", ["fit", "fit+track", "zero"], f"Some of {', '.join(METHODS)}.")
     flags.DEFINE_enum("noise", "detector", sorted(KINDS), "Kind of the videos.")
     flags.DEFINE_integer("cameras", 4, "Videos of each clip.", lower_bound=1)
@@ -226,7 +227,7 @@ def main(argv: Sequence[str]) -> int:
     summary = {
         "benchmark": given.benchmark, "kind": given.noise if given.benchmark == "synthetic" else None,
         "clips": len(labels), "cameras": len({v.view for v in videos}), "videos": len(videos), "seed": given.seed,
-        "methods": rows,
+        "tries": given.tries, "methods": rows,
     }  # fmt: skip
     with atomic_write(Path(given.out) / "benchmark_vision.json") as file:
         file.write(json_line({**summary, "cases": cases, "environment": describe()}) + "\n")

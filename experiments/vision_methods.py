@@ -67,17 +67,24 @@ def seen(videos: Sequence[Video], tracker: Any) -> list[Any]:
     return [found[name] for name in names]
 
 
-def handed_over(videos: Sequence[Video], policy: str | None, preset: str) -> list[Any]:
-    """What a policy makes of the videos, and the planner of those where it loses the body."""
+def watched(videos: Sequence[Video], policy: str | None, combined: Callable[[Any], Any] | None = None) -> list[Any]:
+    """What a policy makes of the videos, and of those where it loses the body what another method does with it.
+
+    Args:
+        policy: its file; None: the shipped one. combined: a method of ``reconstruction.methods`` out of the policy's.
+    """
     from mjxhuman.physics.motion import motion_from_qpos
     from mjxhuman.planning.search import Snapshot
+    from mjxhuman.reconstruction.combined import leaves
     from mjxhuman.reconstruction.estimate import Estimate
-    from mjxhuman.reconstruction.handover import Handover, leaves
-    from mjxhuman.reconstruction.methods import Moved, PlannerMethod
+    from mjxhuman.reconstruction.methods import Moved
     from mjxhuman.reconstruction.vision import PolicyMethod, cut_track
     from mjxhuman.tracking.vision import load_vision
 
-    watcher, planner, none = PolicyMethod(policy), PlannerMethod(preset), np.zeros(0)
+    found = seen(videos, load_vision(policy))
+    if combined is None:
+        return found
+    watcher, none = PolicyMethod(policy), np.zeros(0)
 
     class Watched:
         """The policy on one video."""
@@ -92,17 +99,30 @@ def handed_over(videos: Sequence[Video], policy: str | None, preset: str) -> lis
             told = cut_track(self._track, frames, np.asarray(estimate.motion.qpos))
             return watcher.watch(told, estimate.motion, start)
 
-    found: list[Any] = []
-    for video, fit, motion in zip(videos, fits(videos), seen(videos, load_vision(policy)), strict=True):
-        if leaves(Moved(np.asarray(motion.qpos), none, none), fit) is not None:
+    for k, (video, fit) in enumerate(zip(videos, fits(videos), strict=True)):
+        if leaves(Moved(np.asarray(found[k].qpos), none, none), fit) is not None:
             camera: Any = None  # rays come with the track
             qpos, qvel = (np.asarray(x[0], np.float64) for x in (fit.qpos, fit.qvel))
-            start = Snapshot(qpos, qvel, np.zeros_like(qvel))
-            both = Handover(Watched(video.track), planner)
-            moved = both.follow(Estimate(fit, None, camera, None, None), start, 0)
-            motion = motion_from_qpos(fit.humanoid, _held(moved.qpos, fit.num_frames), fit.fps)
-        found.append(motion)
+            start, method = Snapshot(qpos, qvel, np.zeros_like(qvel)), combined(Watched(video.track))
+            moved = method.follow(Estimate(fit, None, camera, None, None), start, 0)
+            found[k] = motion_from_qpos(fit.humanoid, _held(moved.qpos, fit.num_frames), fit.fps)
     return found
+
+
+def retried(videos: Sequence[Video], policy: str | None, tries: int) -> list[Any]:
+    """What a policy makes of the videos, from other starts where it loses the body."""
+    from mjxhuman.reconstruction.combined import Retried
+
+    return watched(videos, policy, None if tries == 1 else lambda method: Retried(method, tries))
+
+
+def handed_over(videos: Sequence[Video], policy: str | None, preset: str) -> list[Any]:
+    """What a policy makes of the videos, with the planner where it loses the body."""
+    from mjxhuman.reconstruction.combined import Handover
+    from mjxhuman.reconstruction.methods import PlannerMethod
+
+    planner = PlannerMethod(preset)
+    return watched(videos, policy, lambda method: Handover(method, planner))
 
 
 def _held(qpos: np.ndarray, frames: int) -> np.ndarray:
@@ -114,17 +134,17 @@ def movers(given: Any) -> dict[str, Callable[[Sequence[Video]], list[Any]]]:
     """The methods that are asked for, by name.
 
     Raises:
-        ValueError: an unknown one, or a policy without a file.
+        ValueError: an unknown one.
     """
     from mjxhuman.tracking.tracker import load_tracker
-    from mjxhuman.tracking.vision import load_vision
 
     if unknown := sorted(set(given.methods) - set(METHODS)):
         raise ValueError(f"--methods: expected some of {', '.join(METHODS)}, found {', '.join(unknown)}")
     known: dict[str, Callable[[Sequence[Video]], list[Any]]] = {
         "truth": lambda videos: [v.truth for v in videos], "fit": fits,
         "fit+track": lambda v: tracked(v, load_tracker(given.expert or None)),
-        "fit+plan": lambda v: planned(v, given.preset), "policy": lambda v: seen(v, load_vision(given.policy or None)),
+        "fit+plan": lambda v: planned(v, given.preset),
+        "policy": lambda v: retried(v, given.policy or None, given.tries),
         "policy+plan": lambda v: handed_over(v, given.policy or None, given.preset),
         "zero": lambda v: tracked(v, load_tracker("zero")),
     }  # fmt: skip

@@ -239,6 +239,9 @@ def _add_reconstruct(commands: Any) -> None:
     reconstruct.add_argument(
         "--policy", metavar="FILE", help="of --method track, policy or policy+plan (default: the shipped one)"
     )
+    reconstruct.add_argument(
+        "--tries", type=int, metavar="N", help="of --method policy: starts to try while the body is lost (default 4)"
+    )
     _planner_flags(reconstruct)
     reconstruct.add_argument("--engine", choices=("c", "jax", "warp"), help="of the planner (default: the fastest)")
     reconstruct.add_argument(

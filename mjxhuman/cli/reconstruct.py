@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
 def _method(args: argparse.Namespace) -> Method | None:
     """What moves the body, by what the command line asks for."""
     taken = {
-        "plan": ("preset", "engine"), "track": ("policy",), "policy": ("policy",),
+        "plan": ("preset", "engine"), "track": ("policy",), "policy": ("policy", "tries"),
         "policy+plan": ("policy", "preset", "engine"), "fit": (),
     }[args.method]  # fmt: skip
-    given = {name: getattr(args, name) for name in ("preset", "engine", "policy")}
+    given = {name: getattr(args, name) for name in ("preset", "engine", "policy", "tries")}
     for name, value in given.items():
         if value is not None and name not in taken:
             raise ValueError(f"--{name}: expected a method that takes it, found --method {args.method}")

@@ -50,7 +50,7 @@ def test_errors_along_and_across_the_view(humanoid):
 
 
 def test_methods_that_there_are_not_are_refused():
-    given = SimpleNamespace(methods=["fit", "guess"], policy="", expert="", preset="fast")
+    given = SimpleNamespace(methods=["fit", "guess"], policy="", expert="", preset="fast", tries=1)
     with pytest.raises(ValueError, match="found guess"):
         bench.movers(given)
 

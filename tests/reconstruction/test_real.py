@@ -11,6 +11,7 @@ import pytest
 import mjxhuman
 from mjxhuman.cli import main
 from mjxhuman.encoders import mediapipe_home
+from mjxhuman.reconstruction.methods import method_of
 from mjxhuman.tracking.controls import play
 from mjxhuman.tracking.evaluate import usable
 from mjxhuman.tracking.tracker import load_tracker
@@ -28,6 +29,18 @@ def test_who_balances_in_one_camera_does_not_fall(shared, view):
     assert numbers["to_estimate_mm"] < 60.0 and numbers["foot_slide_mm"] < 15.0 and numbers["score"] > 0.5
     for take, again in zip(found.takes, found.replayed(), strict=True):
         np.testing.assert_allclose(again, take.qpos, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_shipped_policy_sees_who_balances(shared):
+    """In one camera and in two; what it did is what its controls do."""
+    from experiments.recovery_trial import read_trial
+
+    trial, method = read_trial(shared / TRIAL), method_of("policy")
+    for views in ((0,), (0, 3)):
+        found = mjxhuman.reconstruct(trial.keypoints(views), trial.camera(views), method=method)
+        assert found.success and found.method == "policy" and found.numbers["to_estimate_mm"] < 130.0
+        np.testing.assert_allclose(found.replayed()[0], found.takes[0].qpos, atol=1e-6)
 
 
 @pytest.mark.slow

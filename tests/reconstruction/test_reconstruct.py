@@ -24,8 +24,8 @@ from mjxhuman.planning import Settings
 from mjxhuman.planning.search import Snapshot
 from mjxhuman.planning.terms import Outlook, features, residuals
 from mjxhuman.reconstruction import METHODS, measure, methods, reconstruct
+from mjxhuman.reconstruction.combined import Handover, Retried
 from mjxhuman.reconstruction.estimate import Estimate, estimate_of, held_by_others
-from mjxhuman.reconstruction.handover import Handover
 from mjxhuman.reconstruction.methods import Moved, method_of
 from mjxhuman.reconstruction.objective import VIDEO_TERMS
 from mjxhuman.reconstruction.reconstruct import _motion, follow
@@ -162,6 +162,34 @@ def test_it_moves_the_body_to_the_end_where_that_is_near_and_may_be_lost_itself(
     early = Marked(999, 2000.0)  # there is no going back beyond the start
     handed(Marked(6, 0.0), early).follow(estimate, start, 0)
     assert [first for first, *_ in early.asked] == [0, 44]
+
+
+def test_a_lost_body_is_started_again_and_the_longest_try_is_kept(short):
+    class Lasts(Copied):
+        """So many frames, by try."""
+
+        def __init__(self, *frames: int) -> None:
+            self.left, self.starts = list(frames), []
+
+        def follow(self, estimate, start, seed):
+            self.frames = self.left.pop(0)
+            self.starts.append(start.qvel)
+            return super().follow(estimate, start, seed)
+
+        simulator = None
+
+    start = Snapshot(*(np.asarray(x[0], float) for x in (short.motion.qpos, short.motion.qvel)), np.zeros(75))
+    often = Lasts(5, 12, 8)
+    moved = Retried(often, 3).follow(short, start, 0)
+    assert np.flatnonzero(moved.qpos[:, 2] == 0.1)[0] == 12 and not often.left
+    np.testing.assert_array_equal(often.starts[0], start.qvel)
+    off = np.std([x - start.qvel for x in often.starts[1:]])
+    assert 0.08 < off < 0.12 and not np.array_equal(*often.starts[1:])
+    once = Lasts(99, 5)
+    Retried(once, 3).follow(short, start, 0)
+    assert once.left == [5]  # nothing to try again
+    with pytest.raises(ValueError, match="tries: expected 1 or more, found 0"):
+        Retried(once, 0)
 
 
 def test_methods_of_different_bodies_do_not_take_turns(short):

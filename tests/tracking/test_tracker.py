@@ -13,6 +13,7 @@ from mjxhuman.humanoids import load_humanoid
 from mjxhuman.humanoids.actuated import actuated_humanoid
 from mjxhuman.physics.simulate import make_simulator
 from mjxhuman.tracking.tracker import SHIPPED, UNTRAINED, load_tracker, tracker_facts
+from mjxhuman.tracking.vision import SHIPPED_VISION, load_vision
 
 
 def changed(path, out, **changes):
@@ -124,3 +125,12 @@ def test_the_shipped_expert_follows_a_raw_walk_from_a_perturbed_start():
         results.append(next(evaluate(tracker, [motion], score=False, disturbance=disturbance)).result)
     assert load_tracker().path == SHIPPED["expert"]
     assert results[0].failed_frame is None and results[1].failed_frame is not None
+
+
+def test_the_shipped_policy_that_sees_videos_has_the_expert_s_body():
+    """And names what it has learned, none of it kept back for judging or barred by its licence."""
+    seen, expert = load_vision(), load_tracker()
+    assert seen.path == SHIPPED_VISION and seen.facts["expert"]["file"] == "expert.npz"
+    assert seen.simulator.actuated.facts == expert.simulator.actuated.facts
+    names = seen.facts["clips"]
+    assert len(names) > 50 and not [name for name in names if name.startswith(("dataset-", "dance1_subject"))]

@@ -1,7 +1,8 @@
-"""One method moves the body, and where it is about to lose it another one takes over for a while."""
+"""Methods made of others: one that tries again where it loses the body, and one that hands over to another."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -17,8 +18,35 @@ from mjxhuman.reconstruction.vision import PolicyMethod
 from mjxhuman.tracking.evaluate import MIN_FRAMES, cut
 from mjxhuman.types import Motion
 
+#: Standard deviation by which the velocities of a start are off when it is tried again, m/s and rad/s.
+SHAKEN = 0.1
 #: s by which the body is put back when it is off, and for how long the other method moves it from there.
 BACK, AHEAD = 0.5, 1.5
+
+
+class Retried:
+    """A method that starts again, a little differently, where the body leaves the estimate by ``LOST``; the try that
+    lasts longest is kept. The recorded person is not asked: only the estimate is known."""
+
+    def __init__(self, method: Method, tries: int) -> None:
+        if tries < 1:
+            raise ValueError(f"tries: expected 1 or more, found {tries}")
+        self._method, self._tries = method, tries
+        self.name, self.humanoid, self.simulator = method.name, method.humanoid, method.simulator
+
+    def follow(self, estimate: Estimate, start: Snapshot, seed: int) -> Moved:
+        """See ``Method``."""
+        rng, longest, lasted = np.random.default_rng(seed), None, -1
+        for number in range(self._tries):
+            shaken = start.qvel + SHAKEN * rng.normal(size=start.qvel.shape)
+            begun = start if number == 0 else dataclasses.replace(start, qvel=shaken)
+            moved = self._method.follow(estimate, begun, seed)
+            if (off := leaves(moved, estimate.motion)) is None:
+                return moved
+            if off > lasted:
+                longest, lasted = moved, off
+        assert longest is not None
+        return longest
 
 
 class Handover:
@@ -112,6 +140,13 @@ def _joined(parts: list[Moved]) -> Moved:
 
     ctrl = np.concatenate([part.ctrl for part in parts])
     return Moved(states(lambda x: x.qpos), states(lambda x: x.qvel), ctrl, states(_warmstart))
+
+
+class RetriedPolicy(Retried):
+    """A trained policy from several starts."""
+
+    def __init__(self, policy: str | None = None, tries: int = 4) -> None:
+        super().__init__(PolicyMethod(policy), tries)
 
 
 class PolicyPlanMethod(Handover):
