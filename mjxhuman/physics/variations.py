@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from mjxhuman.math import rotation
+from mjxhuman.math import quaternion
 from mjxhuman.physics.motion import motion_from_qpos
 from mjxhuman.types import Motion
 
@@ -31,8 +31,9 @@ def mirrored(motion: Motion) -> Motion:
     qpos = np.asarray(motion.qpos)
     new = qpos.copy()
     new[..., 1] = -qpos[..., 1]
-    world, own = np.diag([1.0, -1.0, 1.0]), np.diag(-sign)
-    new[..., 3:7] = rotation.from_matrix(world @ np.asarray(rotation.to_matrix(qpos[..., 3:7])) @ own)
+    # W R O with the reflections W and O is W R W, whose quaternion has other signs, times W O
+    rest = quaternion.from_matrix(np.diag([1.0, -1.0, 1.0] * -sign))
+    new[..., 3:7] = quaternion.multiply(qpos[..., 3:7] * [1.0, -1.0, 1.0, -1.0], rest)
     for joint in range(1, model.njnt):
         other = body.known.mirrored(names[model.jnt_bodyid[joint]])
         row, source = model.jnt_qposadr[joint], model.jnt_qposadr[model.body_jntadr[names.index(other)]]
@@ -66,8 +67,9 @@ def bent(motion: Motion, curvature: float) -> Motion:
     """
     qpos = np.array(motion.qpos, float)
     turn, qpos[..., :2] = bent_path(motion, curvature)
-    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*turn.shape, 3))
-    qpos[..., 3:7] = rotation.multiply(rotation.from_axis_angle(up, turn), qpos[..., 3:7])
+    zero = np.zeros_like(turn)
+    about_up = np.stack([np.cos(turn / 2), zero, zero, np.sin(turn / 2)], -1)
+    qpos[..., 3:7] = quaternion.multiply(about_up, qpos[..., 3:7])
     return motion_from_qpos(motion.humanoid, qpos, motion.fps, valid=motion.valid, provenance=motion.provenance)
 
 
