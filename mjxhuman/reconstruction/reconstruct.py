@@ -49,7 +49,8 @@ def reconstruct(
         source: a video, a file of 2D keypoints, or keypoints ``(T, K, 2)``, of several cameras ``(V, T, K, 2)``.
         camera: ``FILE`` or ``FILE:NAME`` (``mjxhuman.data.cameras``), or a camera; world z up. None: still, its tilt
             found, focal length the image diagonal.
-        method: "plan" searches controls in the simulator, "track" runs the shipped policy, "fit" stays with the
+        method: "plan" searches controls in the simulator, "policy" runs the shipped policy that sees the video, with
+            "policy+plan" the planner takes over where it fails, "track" runs the shipped tracker, "fit" stays with the
             whole-clip fit; or a method that is kept over many videos (``reconstruction.methods``).
         person: "largest", or a number from 0; of files.
         humanoid: the body; None: the built-in one at the stature that the fit finds (of "track" the tracker's).
