@@ -55,9 +55,7 @@ def _common() -> config_dict.ConfigDict:
     config.seconds = 5.0  # of each clip, from its start
     config.held_by_expert = True  # train on clips that the expert tracks to the end
     config.expert = ""  # a tracker's file or run folder; unset: the shipped one. Its body is the policy's
-    config.start_from = (
-        ""  # a policy file, a run's folder or "expert", whose observations come first; the critic begins anew
-    )
+    config.start_from = ""  # a policy file, a run's folder or "expert", which sees the first of what this one sees
     config.out = "out/vision"  # run folder: policy, checkpoints, metrics
     config.seed = 0  # of everything that is drawn
     config.samples = 30_000_000  # control steps to train for, over all environments

@@ -105,6 +105,8 @@ def _mean(x: np.ndarray) -> float:
 
 def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]:
     """Means of a method over all clips, over successes, and intervals of 95 %; views of a clip count together."""
+    from mjxhuman.tracking.released_metrics import released_means
+
     clips = sorted({case["clip"] for case in cases})
 
     def by_clip(name: str, some: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -113,8 +115,6 @@ def summarised(cases: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]
 
     def mean(x: np.ndarray) -> float | None:
         return round(float(np.nanmean(x)), 3) if np.isfinite(x).any() else None
-
-    from mjxhuman.tracking.released_metrics import released_means
 
     drawn = np.random.default_rng(seed).integers(0, len(clips), (_SAMPLES, len(clips)))
     held = [case for case in cases if case["success"]]
