@@ -11,6 +11,8 @@ import pytest
 import mjxhuman
 from mjxhuman.cli import main
 from mjxhuman.encoders import mediapipe_home
+from mjxhuman.planning import Settings
+from mjxhuman.reconstruction.combined import PolicyPlanMethod
 from mjxhuman.reconstruction.methods import method_of
 from mjxhuman.tracking.controls import play
 from mjxhuman.tracking.evaluate import usable
@@ -41,6 +43,22 @@ def test_the_shipped_policy_sees_who_balances(shared):
         found = mjxhuman.reconstruct(trial.keypoints(views), trial.camera(views), method=method)
         assert found.success and found.method == "policy" and found.numbers["to_estimate_mm"] < 130.0
         np.testing.assert_allclose(found.replayed()[0], found.takes[0].qpos, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_policy_and_the_planner_take_turns_without_a_jump(monkeypatch):
+    """Where the policy is farther off than it ever may be, so that they must; plain steps repeat the whole."""
+    monkeypatch.setattr("mjxhuman.reconstruction.combined.LOST", 0.05)
+    method = PolicyPlanMethod(preset=Settings(samples=12, improvements=2, horizon=8))
+    moved_by = []
+    for part in (method._first, method._then):
+        follow = part.follow
+        monkeypatch.setattr(part, "follow", lambda *x, f=follow, name=part.name: moved_by.append(name) or f(*x))
+    walk = Path(__file__).parents[2] / "examples" / "walk_keypoints.npz"
+    found = mjxhuman.reconstruct(walk, method=method)
+    assert "plan" in moved_by and found.method == "policy+plan"
+    for take, again in zip(found.takes, found.replayed(), strict=True):
+        np.testing.assert_allclose(again, take.qpos, atol=1e-6)
 
 
 @pytest.mark.slow
